@@ -1,0 +1,32 @@
+"""restorax: a functional model zoo for image restoration in JAX.
+
+restorer = restorax.load("resunet_s-gray-noise")
+clean = restorax.restore(restorer, noisy)  # [height, width, channel] in [0, 1]
+"""
+
+from . import degrade, metrics, models
+from .evaluate import evaluate
+from .restore import restore
+from .types import Degradation, Observation
+from .zoo import Card, Restorer, list_models, load, save, verify
+
+__version__ = "0.1.0"
+
+__all__ = [
+    # the zoo
+    "Card",
+    "Restorer",
+    "list_models",
+    "load",
+    "save",
+    "verify",
+    # restoring and measuring
+    "evaluate",
+    "metrics",
+    "restore",
+    # building blocks
+    "Degradation",
+    "Observation",
+    "degrade",
+    "models",
+]

@@ -1,0 +1,230 @@
+"""The command line: restorax restore | degrade | list | info | demo | train | eval."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Image restoration in JAX.",
+)
+console = Console()
+errors = Console(stderr=True)
+
+Name = Annotated[str, typer.Argument(help="A zoo name (see 'restorax list') or a folder with a card.")]
+Model = Annotated[str, typer.Option("--model", help="A zoo name (see 'restorax list') or a folder with a card.")]
+Source = Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a folder of pictures.")]
+Target = Annotated[Path, typer.Argument(metavar="OUT", help="Picture to write; a folder if IN is one.")]
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's ends in one line and exit code 2."""
+    try:
+        app()
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        errors.print(
+            f"restorax: {' '.join(str(error).split())}",
+            style="red",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+        sys.exit(2)
+
+
+@app.command()
+def restore(
+    source: Source,
+    target: Target,
+    model: Model,
+    mask: Annotated[Path | None, typer.Option(help="Picture that is white where pixels are known.")] = None,
+    tile: Annotated[int | None, typer.Option(help="Side of tiles in pixels; chosen from memory by default.")] = None,
+) -> None:
+    """Restore a picture, or every picture of a folder."""
+    from . import zoo
+    from .image import read
+    from .restore import restore_file
+
+    restorer = zoo.load(model)
+    pairs = _pairs(source, target)
+    if restorer.card.channels == 1 and read(pairs[0][0]).pixels.shape[2] == 3:
+        console.print(f"{restorer.card.name} is a gray restorer: it is applied to each colour channel by itself.")
+    with Progress(console=console) as bar:
+        task = bar.add_task("restoring", total=len(pairs))
+        for done, (one, out) in enumerate(pairs):
+            bar.update(task, description=one.name)
+            restore_file(
+                restorer,
+                one,
+                out,
+                mask=mask,
+                tile=tile,
+                progress=lambda share, done=done: bar.update(task, completed=done + share),
+            )
+            bar.update(task, completed=done + 1)
+
+
+@app.command()
+def degrade(
+    source: Source,
+    target: Target,
+    operators: Annotated[str, typer.Option("--with", help="e.g. 'gaussian_noise(sigma=25/255) + jpeg(quality=30)'")],
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Degrade a picture, or every picture of a folder; a mask goes beside it as NAME-mask.png."""
+    import jax
+    import numpy as np
+
+    from . import image
+    from .degrade import parse
+
+    operation = parse(operators)
+    for index, (one, out) in enumerate(_pairs(source, target)):
+        picture = image.read(one)
+        observed = operation(jax.random.fold_in(jax.random.key(seed), index), jax.numpy.asarray(picture.pixels))
+        image.write(out, picture.with_pixels(np.asarray(observed.image)))
+        if observed.condition is not None:
+            image.write(out.with_name(f"{out.stem}-mask.png"), image.Picture(np.asarray(observed.condition[..., :1])))
+
+
+@app.command("list")
+def list_() -> None:
+    """List the published restorers."""
+    from . import zoo
+
+    table = Table("name", "undoes", "parameters", "TFLOP/Mpx", "result")
+    for name in zoo.list_models():
+        card = zoo.Card.read(zoo.find(name))
+        result = card.results[len(card.results) // 2] if card.results else None
+        shown = f"{result.psnr:.2f} dB on {result.dataset}, {result.degradation}" if result else ""
+        size = f"{card.parameters / 1e6:.2f} M"
+        table.add_row(name, card.degradation, size, f"{card.flops_per_megapixel / 1e12:.2f}", shown)
+    console.print(table)
+
+
+@app.command()
+def info(name: Name) -> None:
+    """Show the card of a restorer."""
+    from . import zoo
+
+    card = zoo.verify(name)
+    table = Table(show_header=False)
+    for field in dataclasses.fields(card):
+        if field.name != "results":
+            table.add_row(field.name, str(getattr(card, field.name)))
+    console.print(table)
+    if card.results:
+        console.print(_results_table(card.results))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the side-by-side pictures.")] = Path("demo"),
+) -> None:
+    """Restore photographs with every published restorer: pictures on disk, quality as a table."""
+    from . import demo as demonstration
+
+    console.print(_results_table(demonstration.run(out, console), by="model"))
+    console.print(f"degraded | restored | clean, side by side: {out.resolve()}")
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="A zoo name that has a recipe.")],
+    data: Annotated[Path, typer.Option(help="Folder of clean training pictures.")],
+    workdir: Annotated[Path | None, typer.Option(help="Training directory; resumed if it exists [runs/NAME].")] = None,
+    validate: Annotated[Path | None, typer.Option(help="Folder of validation pictures [scikit-image's].")] = None,
+    steps: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    batch: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
+    validate_every: Annotated[int, typer.Option(help="Steps between validations and checkpoints.", min=1)] = 2500,
+) -> None:
+    """Train a recipe and write its zoo entry; an interrupted training resumes."""
+    from . import data as sources
+    from .recipes import RECIPES
+    from .train.loop import train as run
+    from .zoo import unknown_name
+
+    if name not in RECIPES:
+        raise ValueError(unknown_name("recipe", name, list(RECIPES)))
+    if dtype not in (None, "float32", "bfloat16"):
+        raise ValueError(f"dtype {dtype!r} is unknown; accepted are float32 and bfloat16")
+    changes = {"steps": steps, "batch": batch, "dtype": dtype}
+    recipe = dataclasses.replace(RECIPES[name], **{key: value for key, value in changes.items() if value})
+    channels = recipe.config["channels"]
+    pictures = sources.test_images(validate, channels) if validate else sources.sample_images(channels)
+    workdir = workdir or Path("runs") / name
+    entry = run(name, recipe, folder=data, workdir=workdir, validation=pictures, validate_every=validate_every)
+    if entry is None:
+        console.print(f"stopped; the same command resumes from {workdir}")
+    else:
+        console.print(f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)")
+
+
+@app.command("eval")
+def evaluate(
+    data: Annotated[list[Path], typer.Option(help="Folder of clean test pictures; may be given several times.")],
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Zoo names or folders.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every published restorer.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Store the results in the cards.")] = False,
+) -> None:
+    """Measure PSNR and SSIM by the protocol of the cards."""
+    from . import zoo
+    from .data import test_images
+    from .evaluate import evaluate as measure
+    from .restore import restore
+
+    if bool(names) == every:
+        raise ValueError("name the restorers to measure, or give --all")
+    for name in names or zoo.list_models():
+        restorer = zoo.load(name)
+        results = [
+            measure(
+                lambda *observed, restorer=restorer: restore(restorer, *observed),
+                test_images(folder, restorer.card.channels),
+                degradation,
+                dataset=folder.resolve().name,
+            )
+            for folder in data
+            for degradation in restorer.card.evaluation
+        ]
+        console.print(_results_table(results, title=restorer.card.name))
+        if write:
+            dataclasses.replace(restorer.card, results=results).write(zoo.find(name))
+
+
+def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
+    """Input and output files; says what is wrong before anything is computed."""
+    from .image import SUFFIXES, list_pictures
+
+    if source.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        return [(one, target / one.name) for one in list_pictures(source)]
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: no such file")
+    if target.is_dir():
+        target = target / source.name
+    if target.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{target}: unknown suffix {target.suffix!r}; accepted are {', '.join(SUFFIXES)}")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{target.parent}: no such folder to write {target.name} in")
+    return [(source, target)]
+
+
+def _results_table(results: list, title: str | None = None, by: str = "set") -> Table:
+    table = Table(by, "degradation", "images", "PSNR before", "PSNR after", "SSIM after", title=title)
+    for r in results:
+        table.add_row(r.dataset, r.degradation, str(r.images), f"{r.input_psnr:.2f}", f"{r.psnr:.2f}", f"{r.ssim:.4f}")
+    return table
+
+
+if __name__ == "__main__":
+    main()

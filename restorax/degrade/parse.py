@@ -1,0 +1,75 @@
+"""A degradation written as text, for cards, recipes and the command line."""
+
+import ast
+import operator
+
+from ..types import Degradation
+from .blur import gaussian_blur
+from .chain import chain, stage, uniform
+from .compression import jpeg
+from .missing import missing_pixels
+from .noise import gaussian_noise
+
+OPERATORS = {op.__name__: op for op in (gaussian_noise, missing_pixels, gaussian_blur, jpeg)}
+_SAMPLERS = {"uniform": uniform}
+_ARITHMETIC = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def parse(text: str) -> Degradation:
+    """Read a degradation such as ``gaussian_noise(sigma=uniform(0, 55/255)) + jpeg(quality=30)``.
+
+    Only names of operators and samplers, numbers, strings and ``+ - * /`` are understood; nothing is executed.
+
+    Args:
+        text: operators with their strengths, joined by ``+`` in the order in which they act.
+
+    Returns:
+        A pure function ``(key, clean) -> Observation``.
+
+    Raises:
+        ValueError: if the text is not understood; the message names the part and what is accepted.
+
+    Example:
+        >>> import jax
+        >>> noisy = parse("gaussian_noise(sigma=25/255)")
+        >>> noisy(jax.random.key(0), jax.numpy.zeros((8, 8, 1))).image.shape
+        (8, 8, 1)
+    """
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        raise ValueError(f"degradation {text!r} is not understood; write e.g. 'gaussian_noise(sigma=25/255)'") from None
+    return chain(*_stages(tree))
+
+
+def _stages(node: ast.expr) -> list[Degradation]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _stages(node.left) + _stages(node.right)
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+        raise ValueError(f"{ast.unparse(node)!r} is not an operator with its strengths, like 'jpeg(quality=30)'")
+    if node.func.id not in OPERATORS:
+        raise ValueError(f"unknown operator {node.func.id!r}; there are {', '.join(OPERATORS)}")
+    if node.args or any(k.arg is None for k in node.keywords):
+        raise ValueError(f"{ast.unparse(node)!r}: give strengths by name, like 'jpeg(quality=30)'")
+    try:
+        return [stage(OPERATORS[node.func.id], **{k.arg: _value(k.value) for k in node.keywords})]
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _value(node: ast.expr):
+    match node:
+        case ast.Constant(value=int() | float() | str()):
+            return node.value
+        case ast.UnaryOp(op=ast.USub()):
+            return -_value(node.operand)
+        case ast.BinOp() if type(node.op) in _ARITHMETIC:
+            return _ARITHMETIC[type(node.op)](_value(node.left), _value(node.right))
+        case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _SAMPLERS:
+            return _SAMPLERS[name](*(_value(a) for a in node.args))
+    raise ValueError(f"{ast.unparse(node)!r} is not a strength; numbers, + - * / and {', '.join(_SAMPLERS)} are")

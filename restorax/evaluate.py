@@ -1,0 +1,54 @@
+"""Quality by protocol: the same images, seeds and rounding whoever measures."""
+
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import metrics
+from .degrade import parse
+from .types import Array, Condition, Degradation
+from .zoo import Result
+
+PROTOCOL = "one seed per image (its place by name), degraded image not clipped; output rounded to 8 bit; no border"
+
+
+def evaluate(
+    restore: Callable[[Array, Condition | None], Array],
+    images: Mapping[str, np.ndarray],
+    degradation: str,
+    *,
+    dataset: str,
+    seed: int = 0,
+) -> Result:
+    """Degrade every image, restore it, compare.
+
+    Args:
+        restore: ``(image, condition) -> image``, both ``[height, width, channels]``.
+        images: clean images by name, ``[height, width, channels]`` in [0, 1], 8-bit values.
+        degradation: in the language of ``restorax.degrade.parse``.
+        dataset: how the set is called in the result.
+        seed: image ``i`` in the order of names is degraded with ``fold_in(key(seed), i)``.
+
+    Returns:
+        Means over the images.
+    """
+    degrade = jax.jit(parse(degradation))
+    rows = [_one(restore, degrade, images[n], seed, i) for i, n in enumerate(sorted(images))]
+    psnr, ssim, input_psnr = (round(float(np.mean(column)), 4) for column in zip(*rows, strict=True))
+    channels = next(iter(images.values())).shape[-1]
+    protocol = f"{'gray' if channels == 1 else 'RGB'}, {PROTOCOL}, seed {seed}"
+    return Result(dataset, degradation, len(images), psnr, ssim, input_psnr, protocol)
+
+
+def _one(restore: Callable, degrade: Degradation, clean: np.ndarray, seed: int, index: int) -> tuple[float, ...]:
+    observed = degrade(jax.random.fold_in(jax.random.key(seed), index), jnp.asarray(clean))
+    restored = jnp.round(jnp.clip(restore(*observed), 0, 1) * 255) / 255
+    quality, structure = _compare(restored, clean)
+    return float(quality), float(structure), float(metrics.psnr(observed.image, clean))
+
+
+@jax.jit
+def _compare(restored: Array, clean: Array) -> tuple[Array, Array]:
+    return metrics.psnr(restored, clean), metrics.ssim(restored, clean)

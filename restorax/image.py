@@ -1,0 +1,186 @@
+"""Picture files: read and write them without losing alpha, bit depth or gray."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageOps, UnidentifiedImageError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a picture file holds.
+
+    Attributes:
+        pixels: float32 in [0, 1], ``[height, width, 1 or 3]``.
+        alpha: float32 in [0, 1], ``[height, width, 1]``, or ``None``.
+        bits: 8 or 16, of the file.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    bits: int = 8
+
+    def with_pixels(self, pixels: np.ndarray) -> "Picture":
+        """The same picture (alpha, bit depth) with other pixels ``[height, width, 1 or 3]``."""
+        return replace(self, pixels=np.asarray(pixels, np.float32))
+
+
+def read(path: str | os.PathLike) -> Picture:
+    """Read a picture file.
+
+    The EXIF orientation is applied; palettes become RGB; CMYK and other modes are converted to RGB.
+
+    Args:
+        path: a file in any format that Pillow reads.
+
+    Returns:
+        Its pixels, alpha and bit depth.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is not an image, or damaged.
+
+    Example:
+        >>> read("photo.png").pixels.shape  # doctest: +SKIP
+        (321, 481, 3)
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; a picture file is needed")
+    try:
+        with PillowImage.open(path) as file:
+            sixteen = "16" in str(file.tile[0].args if file.tile else "")
+            if sixteen and file.mode in ("RGB", "RGBA"):
+                raw = _read_16bit_colour(path)  # Pillow would drop the lower 8 bits of colour
+            else:
+                raw = _to_array(ImageOps.exif_transpose(file))
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} is not an image that can be read") from None
+    except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
+        raise ValueError(f"{path} is damaged or cannot be read: {error}") from None
+    if raw.ndim == 2:
+        raw = raw[:, :, None]
+    bits = 16 if raw.dtype == np.uint16 else 8
+    values = raw.astype(np.float32) / (2**bits - 1)
+    colours = 3 if values.shape[2] >= 3 else 1
+    alpha = values[:, :, colours:] if values.shape[2] > colours else None
+    return Picture(values[:, :, :colours], alpha, bits)
+
+
+def _to_array(file: PillowImage.Image) -> np.ndarray:
+    if file.mode.startswith("I;16") or file.mode == "I":
+        values = np.asarray(file)
+        return np.clip(values, 0, 2**16 - 1).astype(np.uint16)
+    has_alpha = file.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in file.info
+    if file.mode in ("1", "L", "LA", "La"):
+        return np.asarray(file.convert("LA" if has_alpha else "L"))
+    return np.asarray(file.convert("RGBA" if has_alpha else "RGB"))
+
+
+def _read_16bit_colour(path: Path) -> np.ndarray:
+    import cv2
+
+    raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if raw is None:
+        raise ValueError("OpenCV cannot decode it")
+    return np.concatenate([raw[:, :, 2::-1], raw[:, :, 3:]], axis=2)
+
+
+def write(path: str | os.PathLike, picture: Picture) -> None:
+    """Write a picture; the format follows from the suffix. Nothing is left behind if it fails.
+
+    Args:
+        path: file to write. PNG and TIFF keep alpha and 16 bit; other formats get what they can hold.
+        picture: pixels are clipped to [0, 1] and rounded.
+
+    Raises:
+        ValueError: if the suffix is unknown.
+        OSError: if the folder cannot be written.
+
+    Example:
+        >>> write("out.png", Picture(np.zeros((4, 4, 3), np.float32)))  # doctest: +SKIP
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path}: unknown suffix {suffix!r}; accepted are {', '.join(SUFFIXES)}")
+    values = picture.pixels
+    if picture.alpha is not None and suffix in (".png", ".tif", ".tiff", ".webp"):
+        values = np.concatenate([values, picture.alpha], axis=2)
+    bits = picture.bits if suffix in (".png", ".tif", ".tiff") else 8
+    raw = quantise(values, bits)
+    with written_beside(path) as beside:
+        if bits == 16 and raw.shape[2] >= 3:
+            import cv2
+
+            bgr = np.concatenate([raw[:, :, 2::-1], raw[:, :, 3:]], axis=2)
+            if not cv2.imwrite(str(beside), bgr):
+                raise OSError(f"{path} could not be written")
+        else:
+            if raw.shape[2] == 2 and bits == 16:  # no 16-bit gray with alpha in either library
+                raw = (raw >> 8).astype(np.uint8)
+            PillowImage.fromarray(raw[:, :, 0] if raw.shape[2] == 1 else raw).save(beside, quality=95)
+
+
+def quantise(values: np.ndarray, bits: int = 8) -> np.ndarray:
+    """Clip [0, 1] values and round them to unsigned integers of 8 or 16 bit, same shape."""
+    levels = 2**bits - 1
+    return np.round(np.clip(values, 0, 1) * levels).astype(np.uint16 if bits == 16 else np.uint8)
+
+
+def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """Gray or RGB pixels ``[height, width, 1 or 3]`` with the number of channels asked for (1 or 3).
+
+    Luma is full-range ITU-R BT.601 rounded to 8 bit, as the gray test sets were made.
+    """
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 3:
+        return np.repeat(pixels, 3, axis=2)
+    luma = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    return (np.round(luma * 255) / 255)[:, :, None].astype(np.float32)
+
+
+def list_pictures(folder: str | os.PathLike) -> list[Path]:
+    """Picture files directly in a folder, by name.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if it holds no picture.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    if not paths:
+        raise ValueError(f"{folder} holds no pictures ({', '.join(SUFFIXES)})")
+    return paths
+
+
+@contextmanager
+def written_beside(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary name beside ``path`` that takes its place only if nothing fails."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent}: no such folder to write {path.name} in")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.suffix)
+    os.close(handle)
+    try:
+        yield Path(name)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

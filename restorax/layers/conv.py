@@ -1,0 +1,116 @@
+"""Dense convolution: every model's arithmetic passes through :func:`conv_bias_act`.
+
+Models call it as an attribute of this module (``conv.conv_bias_act``), so that a faster backend can take its place.
+"""
+
+import os
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..types import Array
+
+_NHWC = ("NHWC", "HWIO", "NHWC")
+
+
+def conv_bias_act(
+    x: Array,
+    kernel: Array,
+    bias: Array | None = None,
+    *,
+    strides: tuple[int, int] = (1, 1),
+    padding: str = "SAME",
+    groups: int = 1,
+    relu: bool = False,
+) -> Array:
+    """Convolve, add a bias, rectify.
+
+    The result has the type of ``x``; kernel and bias may stay float32 beside bfloat16 activations. The environment
+    variable ``RESTORAX_CONV=plain`` selects the plain XLA form on every platform.
+
+    Args:
+        x: ``[batch, height, width, in_channels]``.
+        kernel: ``[rows, columns, in_channels // groups, out_channels]``.
+        bias: ``[out_channels]`` or ``None``.
+        strides: rows and columns between outputs.
+        padding: ``"SAME"`` (zeros) or ``"VALID"``.
+        groups: number of channel groups.
+        relu: whether to apply max(0, .) at the end.
+
+    Returns:
+        ``[batch, out_height, out_width, out_channels]``.
+
+    Example:
+        >>> conv_bias_act(jnp.ones((1, 5, 5, 2)), jnp.ones((3, 3, 2, 4))).shape
+        (1, 5, 5, 4)
+    """
+    kernel = kernel.astype(x.dtype)
+    same_size = strides == (1, 1) and padding == "SAME" and kernel.shape[0] % 2 == kernel.shape[1] % 2 == 1
+    if same_size and groups == 1 and os.environ.get("RESTORAX_CONV") != "plain":
+        y = _same_conv(x, kernel)
+    else:
+        y = _plain_conv(x, kernel, strides, padding, groups)
+    if bias is not None:
+        y = y + bias.astype(x.dtype).reshape(1, 1, 1, -1)
+    return nn.relu(y) if relu else y
+
+
+def _plain_conv(x, kernel, strides=(1, 1), padding="SAME", groups=1):
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_NHWC, feature_group_count=groups)
+
+
+@jax.custom_vjp
+def _same_conv(x, kernel):
+    return _plain_conv(x, kernel)
+
+
+def _same_conv_fwd(x, kernel):
+    return _plain_conv(x, kernel), (x, kernel)
+
+
+def _same_conv_bwd(saved, g):
+    # XLA's own rule is the right one on GPU and TPU; on CPU it leaves the fast NHWC path for both gradients.
+    return lax.platform_dependent(*saved, g, cpu=_cpu_gradients, default=_plain_gradients)
+
+
+def _plain_gradients(x, kernel, g):
+    return jax.vjp(_plain_conv, x, kernel)[1](g)
+
+
+def _cpu_gradients(x, kernel, g):
+    rows, columns = kernel.shape[:2]
+    grad_x = _plain_conv(g, kernel[::-1, ::-1].swapaxes(2, 3))
+    height, width = x.shape[1:3]
+    padded = jnp.pad(x, ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2), (0, 0)))
+    shifted = [padded[:, i : i + height, j : j + width] for i in range(rows) for j in range(columns)]
+    unfolded = jnp.stack(shifted, axis=3).reshape(-1, rows * columns * x.shape[3])
+    grad_kernel = jnp.matmul(unfolded.T, g.reshape(-1, g.shape[3]), preferred_element_type=jnp.float32)
+    return grad_x, grad_kernel.astype(kernel.dtype).reshape(kernel.shape)
+
+
+_same_conv.defvjp(_same_conv_fwd, _same_conv_bwd)
+
+
+class Conv(nn.Module):
+    """A convolution with bias as a Flax module; computes in the type of its input.
+
+    Attributes:
+        features: output channels.
+        size: side of the square kernel.
+        relu: whether to rectify the output.
+        init: initialiser of the kernel, He's by default.
+    """
+
+    features: int
+    size: int = 3
+    relu: bool = False
+    init: nn.initializers.Initializer = nn.initializers.he_normal()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Map ``[batch, height, width, in_channels]`` to ``[batch, height, width, features]``."""
+        kernel = self.param("kernel", self.init, (self.size, self.size, x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return conv_bias_act(x, kernel, bias, relu=self.relu)

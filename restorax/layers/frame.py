@@ -1,0 +1,70 @@
+"""What every restorer does around its network: check, stack, fill, pad, run, crop, add, copy through."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+from ..types import Array, Condition, Image, check_image
+from .resample import pull_push
+
+
+def framed(
+    network: Callable[[Array], Array],
+    image: Image,
+    condition: Condition | None,
+    *,
+    channels: int,
+    condition_channels: int = 0,
+    masked: bool = False,
+    residual: bool = True,
+    multiple: int = 1,
+    dtype: jnp.dtype = jnp.float32,
+) -> Image:
+    """Run a fixed-rank, fixed-multiple network on an image of any size and batch.
+
+    Args:
+        network: maps ``[batch, height, width, channels + condition_channels]`` to ``[batch, height, width, channels]``,
+            both sides multiples of ``multiple``.
+        image: degraded image ``[*batch, height, width, channels]`` in [0, 1].
+        condition: ``[*batch, height, width, condition_channels]``, or ``None`` if the network takes none.
+        channels: channels that the network was built for.
+        condition_channels: condition channels that it was built for.
+        masked: the condition is the mask of known pixels: holes are filled before the network looks, and known
+            pixels are copied to the output.
+        residual: the network predicts the difference to its (filled) input instead of the image.
+        multiple: the sides are padded to a multiple of this by repeating the edge, and cropped afterwards.
+        dtype: type in which the network computes.
+
+    Returns:
+        Restored image in the shape and type of ``image``, not clipped.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if channels or condition are not what the network was built for.
+    """
+    image = check_image(image)
+    *batch, height, width, given = image.shape
+    if given != channels:
+        raise ValueError(f"the image has {given} channels; this network was built for {channels}")
+    if condition is None and condition_channels:
+        raise ValueError(f"this network needs a condition with {condition_channels} channels; none was given")
+    if condition is not None:
+        condition = check_image(condition, "condition").astype(image.dtype)
+        if condition.shape != (*batch, height, width, condition_channels):
+            expected = (*batch, height, width, condition_channels) if condition_channels else None
+            raise ValueError(f"the condition has shape {condition.shape}; this network expects {expected}")
+
+    flat = image.reshape(-1, height, width, channels)
+    base, inputs = flat, [flat]
+    if condition is not None:
+        condition = condition.reshape(-1, height, width, condition_channels)
+        base = pull_push(flat, condition) if masked else flat
+        inputs = [base, condition]
+    edge = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+    stacked = jnp.pad(jnp.concatenate(inputs, -1).astype(dtype), edge, mode="edge")
+    out = network(stacked)[:, :height, :width].astype(image.dtype)
+    if residual:
+        out = base + out
+    if masked:
+        out = jnp.where(condition > 0, flat, out)
+    return out.reshape(image.shape)

@@ -1,0 +1,101 @@
+"""Changing resolution without losing anything, and filling holes from coarser scales."""
+
+import jax.numpy as jnp
+
+from ..types import Array
+
+
+def pixel_unshuffle(x: Array, factor: int = 2) -> Array:
+    """Trade resolution for channels: every ``factor`` x ``factor`` square of pixels becomes one.
+
+    Args:
+        x: ``[batch, height, width, channel]``, both sides multiples of ``factor``.
+        factor: side of the square.
+
+    Returns:
+        ``[batch, height / factor, width / factor, factor**2 * channel]``.
+
+    Reference:
+        Shi et al., Real-time single image super-resolution with ESPCN, CVPR 2016 (the inverse).
+
+    Example:
+        >>> pixel_unshuffle(jnp.ones((1, 4, 6, 3))).shape
+        (1, 2, 3, 12)
+    """
+    n, h, w, c = x.shape
+    x = x.reshape(n, h // factor, factor, w // factor, factor, c).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, h // factor, w // factor, factor * factor * c)
+
+
+def pixel_shuffle(x: Array, factor: int = 2) -> Array:
+    """Trade channels for resolution: the inverse of :func:`pixel_unshuffle`.
+
+    Args:
+        x: ``[batch, height, width, factor**2 * channel]``.
+        factor: side of the square that one pixel becomes.
+
+    Returns:
+        ``[batch, factor * height, factor * width, channel]``.
+
+    Reference:
+        Shi et al., Real-time single image super-resolution with ESPCN, CVPR 2016.
+
+    Example:
+        >>> pixel_shuffle(jnp.ones((1, 2, 3, 12))).shape
+        (1, 4, 6, 3)
+    """
+    n, h, w, c = x.shape
+    x = x.reshape(n, h, w, factor, factor, c // factor**2).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, h * factor, w * factor, c // factor**2)
+
+
+def pull_push(image: Array, mask: Array) -> Array:
+    """Fill holes smoothly: where nothing is known, the nearest coarser scale that knows something decides.
+
+    Known pixels are averaged over squares of 2, 4, 8, ... pixels up to the whole image (pull); from the coarsest
+    scale back to the finest, unknown values are taken from the scale below by linear interpolation (push).
+
+    Args:
+        image: ``[batch, height, width, channel]``; values at unknown pixels are ignored.
+        mask: 1 where known, 0 where not, ``[batch, height, width, 1]``.
+
+    Returns:
+        ``[batch, height, width, channel]``, equal to ``image`` where known; 0.5 if nothing is known at all.
+
+    Reference:
+        Gortler et al., The Lumigraph, SIGGRAPH 1996, section 4.2.
+
+    Example:
+        >>> mask = jnp.zeros((1, 4, 4, 1)).at[0, 1, 1].set(1)
+        >>> float(pull_push(0.25 * mask, mask)[0, 3, 3, 0])
+        0.25
+    """
+    height, width = image.shape[1:3]
+    if height == width == 1:
+        return jnp.where(mask > 0, image, 0.5)
+    to_even = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
+    weighted, known = (_sum_squares(jnp.pad(x, to_even)) for x in (image * mask, mask))
+    mean = weighted / jnp.maximum(known, 1)
+    coarse = pull_push(mean, (known > 0).astype(mask.dtype))
+    return jnp.where(mask > 0, image, _double(coarse)[:, :height, :width])
+
+
+def _sum_squares(x: Array) -> Array:
+    n, h, w, c = x.shape
+    return x.reshape(n, h // 2, 2, w // 2, 2, c).sum((2, 4))
+
+
+def _double(x: Array) -> Array:
+    """Linear interpolation to twice the size, pixel centres aligned."""
+    for axis in (1, 2):
+        before = jnp.concatenate([x.take(jnp.array([0]), axis), _drop(x, axis, -1)], axis)
+        after = jnp.concatenate([_drop(x, axis, 0), x.take(jnp.array([-1]), axis)], axis)
+        pair = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1)
+        x = pair.reshape(*x.shape[:axis], 2 * x.shape[axis], *x.shape[axis + 1 :])
+    return x
+
+
+def _drop(x: Array, axis: int, index: int) -> Array:
+    size = x.shape[axis]
+    start = 1 if index == 0 else 0
+    return x[(slice(None),) * axis + (slice(start, start + size - 1),)]

@@ -1,0 +1,85 @@
+"""A residual U-Net of plain convolutions, with room for another block beside its own."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+
+from ..types import Array
+from .conv import Conv
+from .resample import pixel_shuffle, pixel_unshuffle
+
+
+class ResidualBlock(nn.Module):
+    """``x + conv(relu(conv(x)))``.
+
+    Attributes:
+        features: channels in and out.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Map ``[batch, height, width, features]`` to the same shape."""
+        y = Conv(self.features, relu=True, name="conv1")(x)
+        return x + Conv(self.features, init=nn.initializers.zeros, name="conv2")(y)
+
+
+class UNet(nn.Module):
+    """Residual U-Net behind a 2x pixel unshuffle; resolution changes by (un)shuffling and a 1x1 convolution.
+
+    Attributes:
+        out_channels: channels of the output image.
+        widths: channels of the levels, finest first; the finest level works at half the resolution.
+        blocks: residual blocks per level on the way down, at the bottom and on the way up.
+        extra: makes a module that follows each residual block of a level, or ``None``: ``extra(level, name)``.
+    """
+
+    out_channels: int
+    widths: tuple[int, ...]
+    blocks: int
+    extra: Callable[[int, str], nn.Module | None] = lambda level, name: None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Map ``[batch, height, width, in_channels]`` to ``out_channels``; sides are multiples of ``2**levels``."""
+
+        def level(x, index, way):
+            for i in range(self.blocks):
+                name = f"{way}{index}_block{i}"
+                x = ResidualBlock(self.widths[index], name=name)(x)
+                extra = self.extra(index, f"{name}_extra")
+                x = x if extra is None else extra(x)
+            return x
+
+        x = Conv(self.widths[0], name="head")(pixel_unshuffle(x))
+        skips = []
+        bottom = len(self.widths) - 1
+        for i in range(bottom):
+            x = level(x, i, "down")
+            skips.append(x)
+            x = Conv(self.widths[i + 1], size=1, name=f"shrink{i}")(pixel_unshuffle(x))
+        x = level(x, bottom, "bottom")
+        for i in reversed(range(bottom)):
+            x = pixel_shuffle(Conv(4 * self.widths[i], size=1, name=f"grow{i}")(x)) + skips[i]
+            x = level(x, i, "up")
+        tail = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
+        return pixel_shuffle(Conv(4 * self.out_channels, init=tail, name="tail")(x))
+
+
+def unet_receptive_field(levels: int, blocks: int) -> int:
+    """Side in pixels of what an output pixel of :class:`UNet` sees at most.
+
+    Args:
+        levels: number of levels.
+        blocks: residual blocks per level and way, each of two 3x3 convolutions.
+
+    Returns:
+        Pixels; exact for the worst alignment of the pixel to the coarser grids.
+    """
+    cells = 3  # of the finest level, seen by the tail
+    for _ in range(levels - 1):
+        cells = (cells + 4 * blocks) // 2 + 1
+    for _ in range(levels - 1):
+        cells = 2 * (cells + 4 * blocks)
+    return 2 * (cells + 4 * blocks + 2)

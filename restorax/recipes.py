@@ -1,0 +1,70 @@
+"""How every published entry was trained: one frozen recipe per zoo name."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training, except the pictures.
+
+    Attributes:
+        architecture: a key of ``restorax.models.MODELS``.
+        config: fields of the module.
+        degradation: what the network learns to undo, in the language of ``restorax.degrade.parse``.
+        evaluation: degradations under which validation and the card report quality.
+        steps: optimiser steps.
+        batch: patches per step, over all devices.
+        patch: side of a patch in pixels.
+        learning_rate: peak of the cosine schedule.
+        warmup: steps of linear warm-up.
+        weight_decay: decoupled, on kernels only.
+        clip: largest global norm of a gradient.
+        ema: decay of the running average of parameters that is validated and published.
+        loss: ``"l1"``, ``"mse"`` or ``"charbonnier"``.
+        dtype: type of the activations, ``"float32"`` or ``"bfloat16"``.
+        seed: of initialisation, data and degradation.
+        data: what it was trained on, for the card.
+        data_licence: terms of that data, for the card.
+        weights_licence: licence under which the parameters are published.
+        limits: what the entry should not be expected to do, for the card.
+        paper: what to cite, for the card.
+    """
+
+    architecture: str
+    degradation: str
+    evaluation: tuple[str, ...]
+    config: dict[str, Any] = field(default_factory=dict)
+    steps: int = 30_000
+    batch: int = 8
+    patch: int = 96
+    learning_rate: float = 2e-3
+    warmup: int = 500
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    ema: float = 0.999
+    loss: str = "l1"
+    dtype: str = "float32"
+    seed: int = 0
+    data: str = "432 colour images of BSDS500 (all that are not in CBSD68)"
+    data_licence: str = "BSDS500: non-commercial research and education (Arbelaez et al., 2011)"
+    weights_licence: str = "Apache-2.0, as far as the terms of the training data allow"
+    limits: str = ""
+    paper: str = ""
+
+
+RECIPES: dict[str, Recipe] = {
+    "resunet_s-gray-noise": Recipe(
+        architecture="resunet_s",
+        config={"channels": 1, "residual": True},
+        degradation="gaussian_noise(sigma=uniform(0, 55/255))",
+        evaluation=tuple(f"gaussian_noise(sigma={s}/255)" for s in (15, 25, 50)),
+    ),
+    "scanunet_s-gray-missing": Recipe(
+        architecture="scanunet_s",
+        config={"channels": 1, "residual": True, "condition_channels": 1, "masked": True},
+        degradation="missing_pixels(missing=uniform(0.3, 0.9))",
+        evaluation=("missing_pixels(missing=0.5)", "missing_pixels(missing=0.8)"),
+    ),
+}
+"""Recipes by zoo name. ``restorax train NAME --data DIR`` runs one."""

@@ -1,0 +1,184 @@
+"""Restoring pictures of any size: one compiled function, in overlapping tiles where memory asks for it."""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .types import Array, check_image
+from .zoo import Restorer
+
+OVERLAP = 64
+_WHOLE_WITHOUT_ASKING = 2**20  # pixels that fit anywhere
+_LARGEST_BUDGET = 2 * 2**30  # bytes
+
+
+def restore(
+    restorer: Restorer,
+    image: Array,
+    condition: Array | None = None,
+    *,
+    tile: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Array:
+    """Restore an image and clip it to [0, 1].
+
+    A gray restorer is applied to each colour channel by itself. Large images are restored in tiles that overlap by
+    64 pixels and are blended there, so that the memory needed does not grow with the image.
+
+    Args:
+        restorer: from :func:`restorax.load`.
+        image: ``[*batch, height, width, channel]``, floating point in [0, 1] (noise may exceed it).
+        condition: what the restorer's card asks for, ``[*batch, height, width, k]``.
+        tile: side of the tiles in pixels; by default chosen from the free memory, whole images where they fit.
+        progress: called with the share done after every tile.
+
+    Returns:
+        Restored image of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if it holds NaN or infinity, or shapes do not fit the restorer.
+
+    Example:
+        >>> import restorax
+        >>> restore(restorax.load("resunet_s-gray-noise"), jnp.full((20, 30, 1), 0.5)).shape
+        (20, 30, 1)
+    """
+    image = check_image(image)
+    if not bool(jnp.isfinite(image).all()):
+        raise ValueError("the image holds NaN or infinity; only finite values can be restored")
+    if tile is not None and tile <= 2 * OVERLAP:
+        raise ValueError(
+            f"tiles of {tile} pixels are too small; they overlap by {OVERLAP}, so take at least {2 * OVERLAP + 1}"
+        )
+    if restorer.card.channels == 1 and image.shape[-1] > 1:
+        separate = jnp.moveaxis(image, -1, 0)[..., None]
+        maps = None if condition is None else jnp.broadcast_to(condition, (*separate.shape[:-1], condition.shape[-1]))
+        restored = restore(restorer, separate, maps, tile=tile, progress=progress)
+        return jnp.moveaxis(restored[..., 0], 0, -1)
+
+    height, width = image.shape[-3:-1]
+    side = tile or _tile_side(restorer, image)
+    if side is None or side >= max(height, width):
+        return _apply(restorer, image, condition)
+    return jnp.asarray(_restore_tiles(restorer, np.asarray(image), condition, side, progress))
+
+
+@jax.jit
+def _apply(restorer: Restorer, image: Array, condition: Array | None) -> Array:
+    return jnp.clip(restorer(image, condition), 0, 1)
+
+
+def _tile_side(restorer: Restorer, image: Array) -> int | None:
+    """Side of the tiles that fit the memory at hand; ``None`` if the whole image does."""
+    pixels = math.prod(image.shape[:-1])
+    if pixels <= _WHOLE_WITHOUT_ASKING:
+        return None
+    probe = jax.ShapeDtypeStruct((256, 256, restorer.card.channels), image.dtype)
+    conditions = restorer.model.condition_channels
+    mask = jax.ShapeDtypeStruct((256, 256, conditions), image.dtype) if conditions else None
+    memory = _apply.lower(restorer, probe, mask).compile().memory_analysis()
+    per_pixel = max(memory.temp_size_in_bytes, 1) / 256**2
+    affordable = min(_LARGEST_BUDGET, _free_memory() / 2) / per_pixel
+    if pixels <= affordable:
+        return None
+    per_image = affordable / math.prod(image.shape[:-3])
+    return int(np.clip(math.isqrt(int(per_image)) // 64 * 64, 256, 1024))
+
+
+def _free_memory() -> float:
+    """Bytes that the default device could still give."""
+    device = jax.devices()[0]
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    if stats and "bytes_limit" in stats:
+        return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _restore_tiles(
+    restorer: Restorer,
+    image: np.ndarray,
+    condition: Array | None,
+    side: int,
+    progress: Callable[[float], None] | None,
+) -> np.ndarray:
+    height, width = image.shape[-3:-1]
+    rows, columns = _starts(height, side), _starts(width, side)
+    side_y, side_x = min(side, height), min(side, width)
+    window = _ramp(side_y)[:, None, None] * _ramp(side_x)[None, :, None]
+    total = np.zeros(image.shape, np.float32)
+    weight = np.zeros((height, width, 1), np.float32)
+    for done, (top, left) in enumerate((y, x) for y in rows for x in columns):
+        here = (..., slice(top, top + side_y), slice(left, left + side_x), slice(None))
+        known = None if condition is None else np.asarray(condition[here])
+        total[here] += window * np.asarray(_apply(restorer, image[here], known))
+        weight[here] += window
+        if progress:
+            progress((done + 1) / (len(rows) * len(columns)))
+    total /= weight
+    return total
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """First pixels of evenly spread tiles that overlap by at least ``OVERLAP``."""
+    if length <= side:
+        return [0]
+    count = math.ceil((length - OVERLAP) / (side - OVERLAP))
+    return [round(i * (length - side) / (count - 1)) for i in range(count)]
+
+
+def _ramp(side: int) -> np.ndarray:
+    """Weight of a tile's pixels along one axis: falls smoothly towards both ends over ``OVERLAP`` pixels."""
+    distance = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5
+    return (np.sin(np.pi / 2 * np.minimum(distance / OVERLAP, 1)) ** 2 + 1e-4).astype(np.float32)
+
+
+def restore_file(
+    restorer: Restorer,
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    *,
+    mask: str | os.PathLike | None = None,
+    tile: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Restore a picture file; alpha, bit depth and gray stay as they are.
+
+    Args:
+        restorer: from :func:`restorax.load`.
+        source: picture to restore.
+        target: picture to write.
+        mask: picture that is white where pixels are known, for restorers of missing pixels.
+        tile: as in :func:`restore`.
+        progress: as in :func:`restore`.
+
+    Raises:
+        FileNotFoundError: if a file does not exist.
+        ValueError: if a file is not a picture, or the mask is missing, unwanted or of another size.
+    """
+    from . import image
+
+    wanted = restorer.card.condition
+    if wanted and mask is None:
+        raise ValueError(f"{restorer.card.name} needs to know more: give a mask ({wanted})")
+    if mask is not None and not wanted:
+        raise ValueError(f"{restorer.card.name} takes no mask")
+    picture = image.read(source)
+    known = None
+    if mask is not None:
+        known = (image.to_channels(image.read(mask).pixels, 1) > 0.5).astype(np.float32)
+        if known.shape[:2] != picture.pixels.shape[:2]:
+            raise ValueError(f"{mask} is {known.shape[:2]} pixels and {source} is {picture.pixels.shape[:2]}")
+    gray = picture.pixels.shape[2] == 1
+    pixels = picture.pixels
+    if gray and restorer.card.channels == 3:
+        pixels = image.to_channels(pixels, 3)
+    restored = np.asarray(restore(restorer, pixels, known, tile=tile, progress=progress))
+    if gray:
+        restored = restored.mean(-1, keepdims=True)
+    image.write(Path(target), picture.with_pixels(restored))

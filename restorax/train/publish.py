@@ -1,0 +1,102 @@
+"""From trained parameters to a zoo entry."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from .. import data, image, zoo
+from ..degrade import parse
+from ..models.count import flops_per_megapixel
+from ..recipes import Recipe
+from ..types import Params
+from .step import build_model, make_restore
+
+
+def publish(
+    name: str,
+    recipe: Recipe,
+    params: Params,
+    *,
+    folder: Path,
+    data_folder: str | os.PathLike,
+    seconds: float,
+) -> Path:
+    """Write the zoo entry of a finished training: parameters, card without results, preview.
+
+    Args:
+        name: zoo name.
+        recipe: how it was trained.
+        params: what to publish.
+        folder: the entry's folder.
+        data_folder: what it was trained on; ``LICENCE.txt`` or the card's reader must say under which terms.
+        seconds: wall-clock time of the training.
+
+    Returns:
+        ``folder``.
+    """
+    model = build_model(recipe)
+    card = zoo.Card(
+        name=name,
+        architecture=recipe.architecture,
+        config=recipe.config,
+        channels=model.channels,
+        condition="mask of known pixels, 1 known and 0 missing" if getattr(model, "masked", False) else None,
+        degradation=recipe.degradation,
+        evaluation=list(recipe.evaluation),
+        data=recipe.data,
+        data_licence=recipe.data_licence,
+        weights_licence=recipe.weights_licence,
+        steps=recipe.steps,
+        seconds=round(seconds),
+        hardware=_hardware(),
+        versions={package: version(package) for package in ("restorax", "jax", "flax", "optax")},
+        commit=_commit(),
+        parameters=0,
+        parameter_dtype="float16",
+        flops_per_megapixel=flops_per_megapixel(model),
+        receptive_field=model.receptive_field,
+        limits=recipe.limits,
+        paper=recipe.paper,
+    )
+    zoo.save(folder, card, params)
+    write_preview(folder / "preview.png", recipe, params)
+    return folder
+
+
+def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
+    """Degraded, restored and clean, side by side, on a photograph that scikit-image ships."""
+    channels = build_model(recipe).channels
+    clean = data.sample_images(channels)["chelsea" if channels == 3 else "camera"][64:320, 96:352]
+    middle = recipe.evaluation[len(recipe.evaluation) // 2]
+    observed = parse(middle)(jax.random.key(0), clean)
+    restored = make_restore(recipe)(params, *observed)
+    strip = np.concatenate([np.asarray(part) for part in (observed.image, restored, clean)], axis=1)
+    image.write(path, image.Picture(strip))
+
+
+def _hardware() -> str:
+    device = jax.devices()[0]
+    kind = _processor() if device.platform == "cpu" else device.device_kind
+    return f"{jax.device_count()} x {kind}" if device.platform != "cpu" else f"{os.cpu_count()} cores of {kind}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    try:
+        where = Path(__file__).parent
+        command = ["git", "-C", str(where), "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

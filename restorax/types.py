@@ -1,0 +1,102 @@
+"""The words of the library: array types and the two contracts that everything else speaks.
+
+Shapes use these names throughout:
+
+    *batch    any number of leading axes, also none
+    height    rows of pixels
+    width     columns of pixels
+    channel   1 (gray), 3 (RGB) or more; always the last axis
+    k         channels of a condition map
+
+Images are linear in [0, 1]; every intensity (a noise level, say) is in the same unit, so that the
+field's "sigma 25" is written 25 / 255.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, Real
+
+__all__ = ["Array", "Condition", "Degradation", "Float", "Image", "Observation", "PRNGKeyArray", "Params", "Strength"]
+
+Image = Float[Array | np.ndarray, "*batch height width channel"]
+Condition = Float[Array | np.ndarray, "*batch height width k"]
+Strength = float | int | Real[Array | np.ndarray, "..."]
+Params = Mapping[str, Any]
+
+
+class Observation(NamedTuple):
+    """What a camera or a file gives us: a degraded image and what is known about the damage.
+
+    Attributes:
+        image: degraded image, ``[*batch, height, width, channel]``.
+        condition: ``None``, or a map ``[*batch, height, width, k]`` that a non-blind restorer may look at
+            (a noise level, the mask of known pixels, a quality).
+    """
+
+    image: jax.Array
+    condition: jax.Array | None = None
+
+
+Degradation = Callable[[PRNGKeyArray, jax.Array], Observation]
+"""Any pure function ``(key, clean) -> Observation``."""
+
+
+def check_image(image: Any, name: str = "image") -> jax.Array:
+    """Return ``image`` as an array, or say what is wrong with its shape or type.
+
+    Args:
+        image: anything array-like, expected as floating point ``[*batch, height, width, channel]``.
+        name: how the message calls it.
+
+    Returns:
+        The same values as a JAX array.
+
+    Raises:
+        TypeError: if the values are not floating point.
+        ValueError: if there are fewer than three axes, or an axis of the picture is empty.
+
+    Example:
+        >>> check_image(jnp.zeros((4, 4, 1))).shape
+        (4, 4, 1)
+    """
+    image = jnp.asarray(image)
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        raise TypeError(
+            f"{name} has type {image.dtype}; floating point in [0, 1] is needed (divide 8-bit values by 255)"
+        )
+    if image.ndim < 3:
+        raise ValueError(f"{name} has shape {image.shape}; [*batch, height, width, channel] is needed")
+    if 0 in image.shape[-3:]:
+        raise ValueError(f"{name} has shape {image.shape}; height, width and channel must be at least 1")
+    return image
+
+
+def per_image(strength: Strength, image: jax.Array) -> jax.Array:
+    """Shape a strength so that it multiplies an image: one value for all, or one per leading batch index.
+
+    Args:
+        strength: scalar, or an array that broadcasts against the leading batch axes of ``image``.
+        image: ``[*batch, height, width, channel]``.
+
+    Returns:
+        ``strength`` in the type of ``image``, ``[*ones or batch, 1, 1, 1]``.
+
+    Raises:
+        ValueError: if ``strength`` does not broadcast against the batch axes.
+
+    Example:
+        >>> per_image(jnp.ones(2), jnp.zeros((2, 8, 8, 1))).shape
+        (2, 1, 1, 1)
+    """
+    strength = jnp.asarray(strength, image.dtype)
+    batch = image.shape[:-3]
+    ranks_match = strength.ndim in (0, len(batch))
+    if not ranks_match or any(s not in (1, b) for s, b in zip(strength.shape, batch, strict=False)):
+        raise ValueError(
+            f"a strength of shape {strength.shape} does not fit the batch axes {batch}; give a scalar or one per image"
+        )
+    return strength.reshape((1,) * (len(batch) - strength.ndim) + strength.shape + (1, 1, 1))

@@ -1,0 +1,295 @@
+"""Published parameters: one folder an entry, with a card that says what they are and what they are worth."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import flax.struct
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .models import MODELS
+from .types import Condition, Image, Params
+
+# An installed package carries the zoo inside; a checkout has it at the top level.
+_PACKAGED = Path(__file__).parent / "zoo_data"
+ZOO = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "zoo"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One measured number of a card, with the protocol that makes it comparable.
+
+    Attributes:
+        dataset: name of the test set.
+        degradation: what was done to the images, in the language of ``restorax.degrade.parse``.
+        images: how many.
+        psnr: mean of the per-image PSNR in dB.
+        ssim: mean of the per-image SSIM.
+        input_psnr: the same of the degraded images.
+        protocol: channels, border, rounding and seeds.
+    """
+
+    dataset: str
+    degradation: str
+    images: int
+    psnr: float
+    ssim: float
+    input_psnr: float
+    protocol: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What an entry is, how it was made and how good it is (``card.json``).
+
+    Attributes:
+        name: ``<architecture>-<gray|color>-<degradation>[-direct]``.
+        architecture: a key of ``restorax.models.MODELS``.
+        config: fields of the module.
+        channels: image channels, 1 or 3.
+        condition: what the condition map must hold, or ``None`` for a blind restorer.
+        degradation: what it was trained to undo, with ranges, in the language of ``restorax.degrade.parse``.
+        evaluation: degradations under which its results are given.
+        data: what it was trained on.
+        data_licence: licence of that data.
+        weights_licence: licence of the parameters.
+        steps: optimiser steps.
+        seconds: wall-clock time of the training.
+        hardware: on what it was trained.
+        versions: versions of the libraries that matter.
+        commit: of the code that trained it.
+        parameters: number of parameters.
+        parameter_dtype: how they are stored, ``"float32"`` or ``"float16"``.
+        flops_per_megapixel: floating-point operations (two per multiply-add) for 2**20 pixels.
+        receptive_field: side in pixels of what an output pixel sees; ``None`` means the whole image.
+        limits: what it should not be expected to do.
+        paper: what to cite.
+        results: measured quality.
+        sha256: of ``params.safetensors``.
+    """
+
+    name: str
+    architecture: str
+    config: dict[str, Any]
+    channels: int
+    condition: str | None
+    degradation: str
+    evaluation: list[str]
+    data: str
+    data_licence: str
+    weights_licence: str
+    steps: int
+    seconds: float
+    hardware: str
+    versions: dict[str, str]
+    commit: str
+    parameters: int
+    parameter_dtype: str
+    flops_per_megapixel: float
+    receptive_field: int | None
+    limits: str
+    paper: str
+    results: list[Result] = dataclasses.field(default_factory=list)
+    sha256: str = ""
+
+    def __hash__(self) -> int:
+        """Cards are static under ``jit``: equal ones share a compiled function."""
+        return hash((self.name, self.sha256))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Card":
+        """Read ``folder/card.json``.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            ValueError: if it is not JSON, or a field is missing or unknown.
+        """
+        path = folder / "card.json"
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} has no card.json")
+        try:
+            content = json.loads(path.read_text())
+            results = [Result(**r) for r in content.get("results", [])]
+        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} is not a valid card: {error}") from None
+        fields = {f.name for f in dataclasses.fields(cls)}
+        if missing := fields - set(content):
+            raise ValueError(f"{path} lacks {', '.join(sorted(missing))}")
+        if unknown := set(content) - fields:
+            raise ValueError(f"{path} has unknown fields: {', '.join(sorted(unknown))}")
+        return cls(**{**content, "results": results})
+
+    def write(self, folder: Path) -> None:
+        """Write ``folder/card.json``, beside and renamed."""
+        text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+        _write_beside(folder / "card.json", text.encode())
+
+
+class Restorer(flax.struct.PyTreeNode):
+    """A network with its parameters: a pure function that crosses ``jit``, ``vmap`` and ``pmap`` as an argument.
+
+    Attributes:
+        params: parameters, float32.
+        model: the Flax module.
+        card: what it is.
+    """
+
+    params: Params
+    model: Any = flax.struct.field(pytree_node=False)
+    card: Card = flax.struct.field(pytree_node=False)
+
+    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
+        """Restore ``[*batch, height, width, channels]`` in [0, 1]; the output is not clipped."""
+        return self.model.apply({"params": self.params}, image, condition)
+
+
+def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
+    """Names of the published entries.
+
+    Args:
+        zoo: a folder of entries; by default the zoo that comes with the package.
+
+    Returns:
+        Sorted names, each valid for :func:`load`.
+
+    Example:
+        >>> "resunet_s-gray-noise" in list_models()
+        True
+    """
+    folder = Path(zoo or ZOO)
+    return sorted(p.parent.name for p in folder.glob("*/card.json"))
+
+
+def find(name: str | os.PathLike) -> Path:
+    """The folder of an entry: a published name, or the path of a folder with a card.
+
+    Raises:
+        FileNotFoundError: if there is neither; similar names are suggested.
+    """
+    for folder in (ZOO / name, Path(name)):
+        if (folder / "card.json").is_file():
+            return folder
+    raise FileNotFoundError(unknown_name("model", str(name), list_models()))
+
+
+def unknown_name(kind: str, name: str, known: list[str]) -> str:
+    """A sentence that says that there is no such name, and which ones come near."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+    return f"no {kind} named {name!r}; {hint}"
+
+
+def load(name: str | os.PathLike, *, dtype: Any = jnp.float32) -> Restorer:
+    """Load a published restorer; no internet is needed.
+
+    Args:
+        name: name of an entry, or the path of a folder with ``card.json`` and ``params.safetensors`` (a training
+            directory holds one when it has finished).
+        dtype: type in which the network computes; its parameters stay float32.
+
+    Returns:
+        The restorer.
+
+    Raises:
+        FileNotFoundError: if there is no such entry.
+        ValueError: if the card is incomplete, or the parameters are not the ones that the card describes.
+
+    Example:
+        >>> restorer = load("resunet_s-gray-noise")
+        >>> restorer(jnp.zeros((16, 16, 1))).shape
+        (16, 16, 1)
+    """
+    folder = find(name)
+    card = Card.read(folder)
+    params = _read_params(folder, card)
+    if card.architecture not in MODELS:
+        raise ValueError(f"{folder}: unknown architecture {card.architecture!r}; there are {', '.join(MODELS)}")
+    model = MODELS[card.architecture](**_hashable(card.config), dtype=jnp.dtype(dtype))
+    _check_params(model, params, folder)
+    return Restorer(params, model, card)
+
+
+def verify(name: str | os.PathLike) -> Card:
+    """Check that the parameters of an entry are the ones its card describes; return the card.
+
+    Raises:
+        FileNotFoundError: if there is no such entry.
+        ValueError: if the card is incomplete, or hash, number or shapes of the parameters differ.
+    """
+    return load(name).card
+
+
+def save(folder: str | os.PathLike, card: Card, params: Params) -> Card:
+    """Write an entry: ``params.safetensors`` in the card's type, and the card with their hash and number.
+
+    Args:
+        folder: the entry's folder, created if needed.
+        card: its ``sha256`` and ``parameters`` are filled in.
+        params: nested parameters.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    import safetensors.numpy
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    flat = flax.traverse_util.flatten_dict(params, sep="/")
+    stored = {name: np.asarray(value, card.parameter_dtype) for name, value in sorted(flat.items())}
+    content = safetensors.numpy.save(stored)
+    card = dataclasses.replace(
+        card, sha256=hashlib.sha256(content).hexdigest(), parameters=sum(v.size for v in stored.values())
+    )
+    _write_beside(folder / "params.safetensors", content)
+    card.write(folder)
+    return card
+
+
+def _read_params(folder: Path, card: Card) -> Params:
+    import safetensors.numpy
+
+    path = folder / "params.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} has no params.safetensors")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        raise ValueError(f"{path} is not the file that its card describes (SHA-256 differs); fetch the entry again")
+    stored = safetensors.numpy.load(content)
+    flat = {name: jnp.asarray(value, jnp.float32) for name, value in stored.items()}
+    return flax.traverse_util.unflatten_dict(flat, sep="/")
+
+
+def _check_params(model: Any, params: Params, folder: Path) -> None:
+    image = jax.ShapeDtypeStruct((1, 8, 8, model.channels), jnp.float32)
+    condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition_channels), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), image, condition if model.condition_channels else None)
+    expected = flax.traverse_util.flatten_dict(variables["params"], sep="/")
+    stored = flax.traverse_util.flatten_dict(params, sep="/")
+    for name in sorted(expected.keys() | stored.keys()):
+        wanted, given = (tree[name].shape if name in tree else "nothing" for tree in (expected, stored))
+        if wanted != given:
+            raise ValueError(f"{folder}: parameter {name} has {given}; this architecture expects {wanted}")
+
+
+def _hashable(config: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists where module fields are tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+
+
+def _write_beside(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".writing-{path.name}")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

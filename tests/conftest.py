@@ -1,0 +1,36 @@
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+
+import jaxtyping
+
+# Shapes in annotations are checked while the tests run, and only then.
+_hook = jaxtyping.install_import_hook("restorax", "beartype.beartype")
+_hook.__enter__()
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def key():
+    return jax.random.key(0)
+
+
+@pytest.fixture
+def unchecked():
+    """Annotations are not checked, so that the library's own messages for bad input are what a test sees."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def photograph():
+    """A gray photograph ``[384, 384, 1]`` of 8-bit values."""
+    from restorax.data import sample_images
+
+    return sample_images(1)["camera"]

@@ -1,0 +1,115 @@
+"""The command line, run as a user runs it: in process for speed, exit codes and messages as they come."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from restorax import cli, image
+
+BLIND = "resunet_s-gray-noise"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["restorax", *map(str, arguments)])
+        for console in (cli.console, cli.errors):
+            monkeypatch.setattr(console, "_width", 200, raising=False)
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        return stop.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def picture(tmp_path, photograph):
+    path = tmp_path / "in.png"
+    image.write(path, image.Picture(photograph[:48, :64]))
+    return path
+
+
+def test_degrade_then_restore_a_file(run, picture, tmp_path, photograph):
+    assert run("degrade", picture, tmp_path / "noisy.png", "--with", "gaussian_noise(sigma=25/255)")[0] == 0
+    assert run("restore", tmp_path / "noisy.png", tmp_path / "out.png", "--model", BLIND)[0] == 0
+    errors = [
+        float(np.mean((image.read(tmp_path / name).pixels - photograph[:48, :64]) ** 2))
+        for name in ("noisy.png", "out.png")
+    ]
+    assert errors[1] < errors[0] / 3
+
+
+def test_a_folder_and_a_mask(run, tmp_path, photograph):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.jpg"):
+        image.write(tmp_path / "in" / name, image.Picture(np.repeat(photograph[:40, :40], 3, axis=2)))
+    code, out, _ = run("restore", tmp_path / "in", tmp_path / "out", "--model", BLIND)
+    assert code == 0
+    assert "each colour channel" in out
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.jpg"]
+    holes = tmp_path / "holes.png"
+    assert run("degrade", tmp_path / "in" / "a.png", holes, "--with", "missing_pixels(missing=0.5)")[0] == 0
+    mask = image.read(tmp_path / "holes-mask.png").pixels
+    assert mask.mean() == 0.5
+    assert set(np.unique(mask)) == {0, 1}
+    model = ("--model", "scanunet_s-gray-missing")
+    assert run("restore", holes, tmp_path / "o.png", *model, "--mask", tmp_path / "holes-mask.png")[0] == 0
+
+
+def test_list_and_info(run):
+    code, out, _ = run("list")
+    assert code == 0
+    assert BLIND in out
+    code, out, _ = run("info", BLIND)
+    assert code == 0
+    assert "sha256" in out
+
+
+def test_eval_prints_and_stores(run, tmp_path, photograph):
+    import shutil
+
+    from restorax import zoo
+
+    entry = shutil.copytree(zoo.ZOO / BLIND, tmp_path / "entry")
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    image.write(folder / "a.png", image.Picture(photograph[:64, :64]))
+    code, out, _ = run("eval", entry, "--data", folder, "--write")
+    assert code == 0
+    assert "photographs" in out
+    results = zoo.Card.read(entry).results
+    assert [r.dataset for r in results] == ["photographs"] * len(zoo.Card.read(entry).evaluation)
+    assert all(r.psnr > r.input_psnr and r.images == 1 for r in results)
+
+
+def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "empty").mkdir()
+    content = picture.read_bytes()
+    (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
+    out, model, before = tmp_path / "out.png", ("--model", BLIND), sorted(p.name for p in tmp_path.iterdir())
+    for arguments, message in (
+        (("restore", tmp_path / "absent.png", out, *model), "no such file"),
+        (("restore", tmp_path / "text.png", out, *model), "not an image"),
+        (("restore", tmp_path / "cut.png", out, *model), "damaged"),
+        (("restore", tmp_path / "empty", tmp_path / "o", *model), "holds no pictures"),
+        (("restore", picture, tmp_path / "absent" / "out.png", *model), "no such folder"),
+        (("restore", picture, tmp_path / "out.xyz", *model), "unknown suffix"),
+        (("restore", picture, out, "--model", "resunet_s-gray-nois"), f"did you mean {BLIND}"),
+        (("restore", picture, out, *model, "--tile", "5"), "too small"),
+        (("restore", picture, out, "--model", "scanunet_s-gray-missing"), "give a mask"),
+        (("degrade", picture, out, "--with", "noise(1)"), "unknown operator 'noise'"),
+        (("info", "nothing-like-it"), "no model named"),
+        (("eval", "--data", tmp_path), "--all"),
+        (("train", "resunet_s-gray-nose", "--data", tmp_path), "did you mean resunet_s-gray-noise"),
+        (("train", BLIND, "--data", tmp_path / "absent", "--workdir", tmp_path / "w"), "no such folder"),
+        (("train", BLIND, "--data", tmp_path, "--dtype", "int8"), "dtype 'int8' is unknown"),
+    ):
+        code, _, err = run(*arguments)
+        assert code == 2, arguments
+        assert message in err
+        assert len(err.strip().splitlines()) == 1
+        assert "Traceback" not in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == before

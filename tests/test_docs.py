@@ -1,0 +1,44 @@
+"""What the documentation says is executed: examples in docstrings, journeys in README."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import restorax
+
+MODULES = [m.name for m in pkgutil.walk_packages(restorax.__path__, "restorax.")]
+README = Path(__file__).parent.parent / "README.md"
+JOURNEYS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name):
+    module = importlib.import_module(name)
+    failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert failed == 0
+
+
+@pytest.mark.parametrize("name", restorax.degrade.__all__ + restorax.__all__)
+def test_every_public_name_is_documented(name):
+    value = getattr(restorax, name, None) or getattr(restorax.degrade, name)
+    assert inspect.ismodule(value) or isinstance(value, dict) or inspect.getdoc(value)
+
+
+def test_readme_has_three_journeys():
+    assert len(JOURNEYS) == 3
+
+
+@pytest.mark.parametrize("journey", JOURNEYS)
+def test_journeys_of_readme_run(journey, tmp_path, monkeypatch, photograph):
+    from restorax import image
+
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    image.write("photos/a.png", image.Picture(photograph[:128, :128]))
+    image.write("noisy.png", image.Picture(photograph[:64, :64]))
+    exec(compile(journey, "README.md", "exec"), {})

@@ -1,0 +1,64 @@
+"""Imports run one way, and importing the package stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "restorax"
+# A room may import the rooms named here, and itself.
+ALLOWED = {
+    "types": set(),
+    "metrics": {"types"},
+    "image": set(),
+    "layers": {"types"},
+    "degrade": {"types"},
+    "models": {"types", "layers"},
+    "recipes": set(),
+    "data": {"image"},
+    "zoo": {"types", "models"},
+    "restore": {"types", "zoo", "image"},
+    "evaluate": {"types", "metrics", "degrade", "zoo"},
+    "demo": {"data", "degrade", "evaluate", "image", "restore", "zoo"},
+    "train": {"types", "data", "degrade", "evaluate", "image", "models", "recipes", "zoo"},
+}
+HEAVY = ("orbax", "grain", "tensorflow_datasets", "typer", "PIL", "optax", "matplotlib", "skimage", "cv2")
+
+
+def _imported_rooms(path):
+    """First name below ``restorax`` of every import in a file."""
+    here = path.relative_to(PACKAGE).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = here[: len(here) - node.level]
+            names = [*base, *(node.module or "").split(".")] if node.module else list(base)
+            yield from ([names[0]] if names else [alias.name for alias in node.names])
+        else:
+            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) else []
+            for module in modules:
+                assert not module.startswith(("tests", "benchmarks")), f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_downward(path):
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if room in ("__init__", "cli"):
+        return
+    for imported in _imported_rooms(path):
+        assert imported in ALLOWED[room] | {room}, f"{room} must not import {imported}"
+
+
+def test_importing_is_light_and_quick():
+    program = (
+        "import sys, time; start = time.perf_counter(); import restorax; print(time.perf_counter() - start, "
+        f"*[m for m in {HEAVY} if m in sys.modules])"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    ]
+    assert runs[0][1:] == []
+    assert min(float(seconds) for seconds, *_ in runs) < 1.5

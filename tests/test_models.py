@@ -1,0 +1,159 @@
+"""Networks: the tests that no entry of MODELS skips."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from restorax.models import MODELS
+from restorax.models.count import flops_per_megapixel
+
+# Published numbers of parameters (gray); DnCNN with batch normalisation folded: 0.556 M and 0.668 M in its paper.
+PUBLISHED = {"dncnn": 555_137, "dncnn_b": 665_921}
+MASKABLE = [name for name in MODELS if not name.startswith("dncnn")]
+
+
+def _small(name, **config):
+    """The architecture at a size that a test can train."""
+    fields = MODELS[name]().__dataclass_fields__
+    smaller = {"widths": (8, 12, 16), "width": 16, "depth": 5}
+    return MODELS[name](**{k: v for k, v in smaller.items() if k in fields}, **config)
+
+
+def _init(model, image, condition=None):
+    return jax.jit(model.init)(jax.random.key(0), image, condition)
+
+
+def _count(variables):
+    return sum(p.size for p in jax.tree.leaves(variables))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_parameters(name):
+    model = MODELS[name]()
+    variables = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 16, 16, 1)))
+    assert set(variables) == {"params"}
+    if name in PUBLISHED:
+        assert _count(variables) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (17, 5, 1), (2, 9, 16, 1), (2, 1, 8, 3, 1)])
+def test_any_size_and_batch(name, shape):
+    model, image = _small(name), jax.random.uniform(jax.random.key(1), shape)
+    out = model.apply(_init(model, image), image)
+    assert out.shape == shape
+    assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_colour_condition_direct_and_residual(name):
+    image, condition = jnp.full((8, 8, 3), 0.7), jnp.ones((8, 8, 2))
+    for residual in (True, False):
+        model = _small(name, channels=3, condition_channels=2, residual=residual)
+        out = model.apply(_init(model, image, condition), image, condition)
+        # At the start a network predicts little: a residual one returns its input, a direct one is near zero.
+        if name != "dncnn" and name != "dncnn_b":
+            np.testing.assert_allclose(out, 0.7 if residual else 0.0, atol=0.3)
+
+
+@pytest.mark.parametrize("name", MASKABLE)
+def test_masked_networks_copy_known_pixels_and_ignore_what_stands_in_holes(name, photograph):
+    image = jnp.asarray(photograph[:32, :40])
+    mask = (jax.random.uniform(jax.random.key(0), image.shape) > 0.5).astype(jnp.float32)
+    model = _small(name, condition_channels=1, masked=True)
+    variables = _init(model, image, mask)
+    out = model.apply(variables, image * mask, mask)
+    np.testing.assert_array_equal(out * mask, image * mask)
+    np.testing.assert_allclose(model.apply(variables, image * mask + 0.9 * (1 - mask), mask), out, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_gradient_is_finite_and_reaches_every_parameter(name):
+    image = jax.random.uniform(jax.random.key(1), (2, 16, 16, 1))
+    model = _small(name)
+    params = _init(model, image)["params"]
+    # Zero-initialised projections hide what lies before them at the very first step.
+    params = jax.tree.map(lambda p: p + 0.01 * jax.random.normal(jax.random.key(2), p.shape), params)
+    gradients = jax.jit(jax.grad(lambda p: (model.apply({"params": p}, image) ** 2).mean()))(params)
+    for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
+        assert np.isfinite(gradient).all(), path
+        assert np.abs(gradient).sum() > 0, path
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("residual", [True, False])
+def test_overfits_one_patch(name, residual, photograph):
+    clean = jnp.asarray(photograph[None, 100:132, 150:182])
+    noisy = clean + 0.1 * jax.random.normal(jax.random.key(0), clean.shape)
+    model = _small(name, residual=residual)
+    params = _init(model, noisy)["params"]
+    adam = optax.adam(4e-3)
+
+    def loss(p):
+        return jnp.mean((model.apply({"params": p}, noisy) - clean) ** 2)
+
+    @jax.jit
+    def train(params):
+        def step(carry, _):
+            params, state = carry
+            value, gradients = jax.value_and_grad(loss)(params)
+            updates, state = adam.update(gradients, state)
+            return (optax.apply_updates(params, updates), state), value
+
+        return jax.lax.scan(step, (params, adam.init(params)), length=250)[1]
+
+    values = train(params)
+    assert float(values[-1]) < 0.01 * 0.35  # the noise has a mean square of 0.01
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_bfloat16_is_close_to_float32(name):
+    image = jax.random.uniform(jax.random.key(1), (1, 24, 24, 1))
+    model = _small(name)
+    params = jax.tree.map(
+        lambda p: p + 0.01 * jax.random.normal(jax.random.key(2), p.shape), _init(model, image)
+    )
+    half = model.clone(dtype=jnp.bfloat16)
+    out, exact = half.apply(params, image), model.apply(params, image)
+    assert out.dtype == jnp.float32
+    np.testing.assert_allclose(out, exact, atol=0.03 * float(jnp.abs(exact).max()))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_receptive_field_is_what_the_gradient_says(name):
+    model = _small(name)
+    side = 256
+    image = jnp.full((side, side, 1), 0.5)
+    params = _init(model, image)
+    params = jax.tree.map(lambda p: jnp.abs(p) + 0.01, params)  # positive weights: nothing cancels, no ReLU is shut
+    seen = jnp.zeros((side, side), bool)
+    centres = range(side // 2, side // 2 + 8) if model.receptive_field else [side // 2]
+    widths = set()
+    gradient = jax.jit(jax.grad(lambda x, c: model.apply(params, x)[c, c, 0]))
+    for centre in centres:
+        seen = np.abs(gradient(image, centre)[..., 0]).sum(0) > 0
+        widths.add(int(np.flatnonzero(seen).max() - np.flatnonzero(seen).min() + 1))
+    assert max(widths) == (model.receptive_field or side)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("name", MODELS)
+def test_bad_input_is_refused_in_a_sentence(name):
+    model = _small(name, condition_channels=1)
+    image, condition = jnp.zeros((8, 8, 1)), jnp.zeros((8, 8, 1))
+    variables = _init(model, image, condition)
+    with pytest.raises(ValueError, match="built for 1"):
+        model.apply(variables, jnp.zeros((8, 8, 3)), condition)
+    with pytest.raises(ValueError, match="needs a condition"):
+        model.apply(variables, image)
+    with pytest.raises(ValueError, match="condition has shape"):
+        model.apply(variables, image, jnp.zeros((8, 8, 2)))
+    with pytest.raises(TypeError, match="floating point"):
+        model.apply(variables, jnp.zeros((8, 8, 1), jnp.uint8), condition)
+
+
+def test_flops_of_dncnn_are_its_multiply_adds_twice():
+    multiply_adds = 9 * (64 + 15 * 64 * 64 + 64)
+    assert flops_per_megapixel(MODELS["dncnn"]()) == 2 * multiply_adds * 2**20

@@ -1,0 +1,122 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import restorax
+from restorax import image, metrics
+from restorax.restore import restore, restore_file
+
+BLIND = "resunet_s-gray-noise"
+MASKED = "scanunet_s-gray-missing"
+
+
+@pytest.fixture(scope="module")
+def blind():
+    return restorax.load(BLIND)
+
+
+@pytest.fixture(scope="module")
+def masked():
+    return restorax.load(MASKED)
+
+
+def _noisy(clean, sigma=0.1):
+    return clean + sigma * jax.random.normal(jax.random.key(0), clean.shape)
+
+
+def test_restores_and_clips(blind, photograph):
+    noisy = _noisy(photograph)
+    restored = restore(blind, noisy)
+    assert restored.shape == photograph.shape
+    assert float(restored.min()) >= 0
+    assert float(restored.max()) <= 1
+    assert float(metrics.psnr(restored, photograph)) > float(metrics.psnr(noisy, photograph)) + 6
+    np.testing.assert_array_equal(restored, restore(blind, np.asarray(noisy)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (17, 5), (2, 130)])
+def test_any_size(blind, size):
+    assert restore(blind, jnp.full((*size, 1), 0.5)).shape == (*size, 1)
+
+
+def test_gray_restorer_works_on_each_channel(blind, photograph):
+    colour = _noisy(np.repeat(photograph[:40, :50], 3, axis=2))
+    restored = restore(blind, colour)
+    for c in range(3):
+        np.testing.assert_allclose(restored[..., c], restore(blind, colour[..., c : c + 1])[..., 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("tile", [129, 192, 300])
+def test_tiles_leave_no_seams(blind, photograph, tile):
+    noisy = _noisy(photograph)
+    whole, tiled = restore(blind, noisy), restore(blind, noisy, tile=tile)
+    assert abs(float(metrics.psnr(whole, photograph) - metrics.psnr(tiled, photograph))) < 0.05
+    assert float(jnp.abs(whole - tiled).max()) < 0.1
+
+
+def test_tiles_of_a_recurrent_restorer_leave_no_seams(masked, photograph):
+    mask = (jax.random.uniform(jax.random.key(0), photograph.shape) > 0.5).astype(jnp.float32)
+    seen = []
+    whole = restore(masked, photograph * mask, mask)
+    tiled = restore(masked, photograph * mask, mask, tile=200, progress=seen.append)
+    assert abs(float(metrics.psnr(whole, photograph) - metrics.psnr(tiled, photograph))) < 0.05
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+
+
+def test_large_images_are_tiled_by_themselves(blind, monkeypatch):
+    import importlib
+
+    module = importlib.import_module("restorax.restore")
+    monkeypatch.setattr(module, "_WHOLE_WITHOUT_ASKING", 100)
+    monkeypatch.setattr(module, "_free_memory", lambda: 1.0)
+    seen = []
+    restore(blind, jnp.zeros((300, 400, 1)), progress=seen.append)
+    assert len(seen) > 1
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_bad_input_is_refused_in_a_sentence(blind, masked):
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        restore(blind, jnp.full((8, 8, 1), jnp.nan))
+    with pytest.raises(TypeError, match="floating point"):
+        restore(blind, np.zeros((8, 8, 1), np.uint8))
+    with pytest.raises(ValueError, match="needs a condition"):
+        restore(masked, jnp.zeros((8, 8, 1)))
+    with pytest.raises(ValueError, match="too small"):
+        restore(blind, jnp.zeros((8, 8, 1)), tile=16)
+
+
+def test_files_keep_alpha_depth_and_gray(blind, tmp_path):
+    pixels = np.random.default_rng(0).random((20, 30, 3), np.float32)
+    alpha = np.random.default_rng(1).random((20, 30, 1), np.float32)
+    image.write(tmp_path / "rgba.png", image.Picture(pixels, alpha, 16))
+    image.write(tmp_path / "gray.png", image.Picture(pixels[..., :1]))
+    restore_file(blind, tmp_path / "rgba.png", tmp_path / "out.png")
+    out = image.read(tmp_path / "out.png")
+    assert out.bits == 16
+    assert out.pixels.shape == (20, 30, 3)
+    np.testing.assert_allclose(out.alpha, alpha, atol=1e-5)
+    restore_file(blind, tmp_path / "gray.png", tmp_path / "out2.png")
+    assert image.read(tmp_path / "out2.png").pixels.shape == (20, 30, 1)
+
+
+def test_files_with_a_mask(masked, blind, tmp_path, photograph):
+    mask = (np.random.default_rng(0).random((64, 64, 1)) > 0.5).astype(np.float32)
+    clean = photograph[:64, :64]
+    image.write(tmp_path / "holes.png", image.Picture(clean * mask))
+    image.write(tmp_path / "mask.png", image.Picture(mask))
+    image.write(tmp_path / "small.png", image.Picture(mask[:32]))
+    restore_file(masked, tmp_path / "holes.png", tmp_path / "out.png", mask=tmp_path / "mask.png")
+    out = image.read(tmp_path / "out.png").pixels
+    np.testing.assert_array_equal(out[mask > 0], clean[mask > 0])
+    assert float(metrics.psnr(out, clean)) > 25
+    for mask_file, restorer, message in (
+        (None, masked, "give a mask"),
+        (tmp_path / "mask.png", blind, "takes no mask"),
+        (tmp_path / "small.png", masked, "pixels and"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            restore_file(restorer, tmp_path / "holes.png", tmp_path / "no.png", mask=mask_file)
+    assert not (tmp_path / "no.png").exists()

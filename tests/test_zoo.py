@@ -1,0 +1,133 @@
+"""Published entries: the tests that none of them skips; then what is refused."""
+
+import dataclasses
+import json
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import restorax
+from restorax import degrade, metrics, zoo
+from restorax.recipes import RECIPES
+
+NAMES = zoo.list_models()
+SMALL = min(NAMES, key=lambda name: zoo.Card.read(zoo.ZOO / name).parameters)
+
+
+@pytest.fixture
+def entry(tmp_path):
+    """A copy of the smallest entry, to be damaged."""
+    return shutil.copytree(zoo.ZOO / SMALL, tmp_path / "entry")
+
+
+def test_there_are_entries():
+    assert NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_entry_is_what_its_card_says(name):
+    restorer = restorax.load(name)
+    card = restorer.card
+    assert card.name == name
+    assert sum(p.size for p in jax.tree.leaves(restorer.params)) == card.parameters
+    assert all(np.isfinite(p).all() for p in jax.tree.leaves(restorer.params))
+    assert {p.dtype for p in jax.tree.leaves(restorer.params)} == {jnp.dtype("float32")}
+    assert card.receptive_field == restorer.model.receptive_field
+    recipe = RECIPES[name]
+    assert (card.architecture, card.config, card.degradation) == (
+        recipe.architecture,
+        recipe.config,
+        recipe.degradation,
+    )
+    for field in dataclasses.fields(card):
+        if field.name not in ("condition", "receptive_field", "config"):
+            assert getattr(card, field.name), f"{field.name} is empty"
+    files = {p.name for p in (zoo.ZOO / name).iterdir()}
+    assert files == {"card.json", "params.safetensors", "preview.png"}
+    assert sum(p.stat().st_size for p in (zoo.ZOO / name).iterdir()) < 6e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_entry_restores_a_crop_about_as_well_as_its_card_says(name):
+    from restorax.data import sample_images
+
+    restorer = restorax.load(name)
+    for result in restorer.card.results:
+        assert result.psnr > result.input_psnr
+    clean = jnp.asarray(sample_images(restorer.card.channels)["chelsea"][128:256, 128:256])
+    for degradation in restorer.card.evaluation:
+        observed = degrade.parse(degradation)(jax.random.key(0), clean)
+        gain = metrics.psnr(restorax.restore(restorer, *observed), clean) - metrics.psnr(observed.image, clean)
+        stated = [r.psnr - r.input_psnr for r in restorer.card.results if r.degradation == degradation]
+        assert float(gain) > np.mean(stated) - 2.0
+
+
+def test_restorer_crosses_jit_and_vmap():
+    restorer = restorax.load(SMALL)
+    images = jax.random.uniform(jax.random.key(0), (2, 16, 16, restorer.card.channels))
+    condition = jnp.ones((2, 16, 16, restorer.model.condition_channels)) if restorer.card.condition else None
+    expected = restorer(images, condition)
+    jitted = jax.jit(lambda r, x, c: r(x, c))
+    np.testing.assert_allclose(jitted(restorer, images, condition), expected, atol=1e-5)
+    jitted(restorax.load(SMALL), images, condition)
+    assert jitted._cache_size() == 1  # two loads of one entry share a compiled function
+    mapped = jax.vmap(lambda x, c: restorer(x, c), (0, None if condition is None else 0))(images, condition)
+    np.testing.assert_allclose(mapped, expected, atol=1e-5)
+
+
+def test_save_and_load_are_deterministic(tmp_path):
+    restorer = restorax.load(SMALL)
+    for name in ("a", "b"):
+        zoo.save(tmp_path / name, restorer.card, restorer.params)
+    first, second = ((tmp_path / n / "params.safetensors").read_bytes() for n in ("a", "b"))
+    assert first == second == (zoo.ZOO / SMALL / "params.safetensors").read_bytes()
+    again = restorax.load(tmp_path / "a")
+    jax.tree.map(np.testing.assert_array_equal, again.params, restorer.params)
+    assert again.card == restorer.card
+
+
+def test_unknown_names_are_answered_with_near_ones():
+    with pytest.raises(FileNotFoundError, match=f"did you mean .*{SMALL}"):
+        restorax.load(SMALL[:-1])
+
+
+def test_other_parameters_are_refused(entry):
+    path = entry / "params.safetensors"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match="SHA-256 differs"):
+        restorax.load(entry)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="no params.safetensors"):
+        restorax.load(entry)
+
+
+def _edit(entry, **changes):
+    path = entry / "card.json"
+    content = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({k: v for k, v in content.items() if v is not ...}))
+
+
+def test_incomplete_cards_are_refused(entry):
+    _edit(entry, paper=...)
+    with pytest.raises(ValueError, match="lacks paper"):
+        restorax.load(entry)
+    _edit(entry, paper="x", colour="blue")
+    with pytest.raises(ValueError, match="unknown fields: colour"):
+        restorax.load(entry)
+    (entry / "card.json").write_text("{")
+    with pytest.raises(ValueError, match="not a valid card"):
+        restorax.load(entry)
+
+
+def test_parameters_of_another_architecture_are_refused(entry):
+    _edit(entry, architecture="dncnn", config={"channels": 1})
+    with pytest.raises(ValueError, match=r"parameter \S+ has .*; this architecture expects"):
+        restorax.load(entry)
+    _edit(entry, architecture="vgg")
+    with pytest.raises(ValueError, match="unknown architecture 'vgg'"):
+        restorax.load(entry)
