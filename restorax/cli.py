@@ -206,8 +206,9 @@ def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
     from .image import SUFFIXES, list_pictures
 
     if source.is_dir():
+        pictures = list_pictures(source)
         target.mkdir(parents=True, exist_ok=True)
-        return [(one, target / one.name) for one in list_pictures(source)]
+        return [(one, target / one.name) for one in pictures]
     if not source.exists():
         raise FileNotFoundError(f"{source}: no such file")
     if target.is_dir():

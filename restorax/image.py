@@ -59,9 +59,9 @@ def read(path: str | os.PathLike) -> Picture:
         raise ValueError(f"{path} is a folder; a picture file is needed")
     try:
         with PillowImage.open(path) as file:
-            sixteen = "16" in str(file.tile[0].args if file.tile else "")
-            if sixteen and file.mode in ("RGB", "RGBA"):
-                raw = _read_16bit_colour(path)  # Pillow would drop the lower 8 bits of colour
+            stored = str(file.tile[0].args) if file.tile else ""
+            if "16" in stored and file.mode in ("LA", "RGB", "RGBA"):  # Pillow would drop the lower 8 bits
+                raw = _read_16bit(path, gray="LA" in stored)
             else:
                 raw = _to_array(ImageOps.exif_transpose(file))
     except UnidentifiedImageError:
@@ -87,13 +87,14 @@ def _to_array(file: PillowImage.Image) -> np.ndarray:
     return np.asarray(file.convert("RGBA" if has_alpha else "RGB"))
 
 
-def _read_16bit_colour(path: Path) -> np.ndarray:
+def _read_16bit(path: Path, *, gray: bool) -> np.ndarray:
     import cv2
 
     raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if raw is None:
         raise ValueError("OpenCV cannot decode it")
-    return np.concatenate([raw[:, :, 2::-1], raw[:, :, 3:]], axis=2)
+    colours = raw[:, :, :1] if gray else raw[:, :, 2::-1]
+    return np.concatenate([colours, raw[:, :, 3:]], axis=2)
 
 
 def write(path: str | os.PathLike, picture: Picture) -> None:
@@ -115,9 +116,10 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
     if suffix not in SUFFIXES:
         raise ValueError(f"{path}: unknown suffix {suffix!r}; accepted are {', '.join(SUFFIXES)}")
     values = picture.pixels
-    if picture.alpha is not None and suffix in (".png", ".tif", ".tiff", ".webp"):
-        values = np.concatenate([values, picture.alpha], axis=2)
     bits = picture.bits if suffix in (".png", ".tif", ".tiff") else 8
+    if picture.alpha is not None and suffix in (".png", ".tif", ".tiff", ".webp"):
+        colours = values if bits == 8 else to_channels(values, 3)  # no library here writes 16-bit gray with alpha
+        values = np.concatenate([colours, picture.alpha], axis=2)
     raw = quantise(values, bits)
     with written_beside(path) as beside:
         if bits == 16 and raw.shape[2] >= 3:
@@ -127,8 +129,6 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
             if not cv2.imwrite(str(beside), bgr):
                 raise OSError(f"{path} could not be written")
         else:
-            if raw.shape[2] == 2 and bits == 16:  # no 16-bit gray with alpha in either library
-                raw = (raw >> 8).astype(np.uint8)
             PillowImage.fromarray(raw[:, :, 0] if raw.shape[2] == 1 else raw).save(beside, quality=95)
 
 

@@ -53,18 +53,36 @@ class Recipe:
     paper: str = ""
 
 
+_RESUNET = (
+    "U-Net after DRUNet: Zhang et al., Plug-and-play image restoration with deep denoiser prior, TPAMI 2022; "
+    "pixel unshuffle after FFDNet: Zhang et al., TIP 2018"
+)
+_SCANUNET = f"{_RESUNET}; recurrence after Griffin: De et al., 2024"
+
 RECIPES: dict[str, Recipe] = {
     "resunet_s-gray-noise": Recipe(
         architecture="resunet_s",
         config={"channels": 1, "residual": True},
         degradation="gaussian_noise(sigma=uniform(0, 55/255))",
         evaluation=tuple(f"gaussian_noise(sigma={s}/255)" for s in (15, 25, 50)),
+        limits=(
+            "Knows white Gaussian noise up to sigma 55/255 only: noise that is stronger, correlated between pixels, "
+            "impulsive or signal-dependent, as in most camera files, is left in part. Fine texture below the noise is "
+            "smoothed away, as the mean of all plausible images must be. Not for measurements or evidence."
+        ),
+        paper=_RESUNET,
     ),
     "scanunet_s-gray-missing": Recipe(
         architecture="scanunet_s",
         config={"channels": 1, "residual": True, "condition_channels": 1, "masked": True},
         degradation="missing_pixels(missing=uniform(0.3, 0.9))",
         evaluation=("missing_pixels(missing=0.5)", "missing_pixels(missing=0.8)"),
+        limits=(
+            "Knows single pixels missing at random, 30 to 90 % of them, with an exact mask and clean known pixels: "
+            "large holes are filled smoothly and blurred, noise in known pixels is copied through. What it writes into "
+            "holes is plausible, not what was there. Not for measurements or evidence."
+        ),
+        paper=_SCANUNET,
     ),
 }
 """Recipes by zoo name. ``restorax train NAME --data DIR`` runs one."""

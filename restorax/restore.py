@@ -9,18 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .types import Array, check_image
+from .types import Array, Condition, Image, check_image
 from .zoo import Restorer
 
 OVERLAP = 64
+_GRID = 16  # tiles start at multiples of this, so that networks see the same coarse grid as in the whole image
 _WHOLE_WITHOUT_ASKING = 2**20  # pixels that fit anywhere
 _LARGEST_BUDGET = 2 * 2**30  # bytes
 
 
 def restore(
     restorer: Restorer,
-    image: Array,
-    condition: Array | None = None,
+    image: Image,
+    condition: Condition | None = None,
     *,
     tile: int | None = None,
     progress: Callable[[float], None] | None = None,
@@ -34,7 +35,8 @@ def restore(
         restorer: from :func:`restorax.load`.
         image: ``[*batch, height, width, channel]``, floating point in [0, 1] (noise may exceed it).
         condition: what the restorer's card asks for, ``[*batch, height, width, k]``.
-        tile: side of the tiles in pixels; by default chosen from the free memory, whole images where they fit.
+        tile: side of the tiles in pixels, rounded up to a multiple of 16; by default chosen from the free memory,
+            whole images where they fit.
         progress: called with the share done after every tile.
 
     Returns:
@@ -66,7 +68,8 @@ def restore(
     side = tile or _tile_side(restorer, image)
     if side is None or side >= max(height, width):
         return _apply(restorer, image, condition)
-    return jnp.asarray(_restore_tiles(restorer, np.asarray(image), condition, side, progress))
+    known = None if condition is None else np.asarray(condition)
+    return jnp.asarray(_restore_tiles(restorer, np.asarray(image), known, side, progress))
 
 
 @jax.jit
@@ -103,33 +106,38 @@ def _free_memory() -> float:
 def _restore_tiles(
     restorer: Restorer,
     image: np.ndarray,
-    condition: Array | None,
+    condition: np.ndarray | None,
     side: int,
     progress: Callable[[float], None] | None,
 ) -> np.ndarray:
     height, width = image.shape[-3:-1]
-    rows, columns = _starts(height, side), _starts(width, side)
-    side_y, side_x = min(side, height), min(side, width)
+    image, condition = _to_grid(image), None if condition is None else _to_grid(condition)
+    (rows, side_y), (columns, side_x) = (_tiles(length, side) for length in image.shape[-3:-1])
     window = _ramp(side_y)[:, None, None] * _ramp(side_x)[None, :, None]
-    total = np.zeros(image.shape, np.float32)
-    weight = np.zeros((height, width, 1), np.float32)
-    for done, (top, left) in enumerate((y, x) for y in rows for x in columns):
+    total, weight = np.zeros(image.shape, np.float32), np.zeros((*image.shape[-3:-1], 1), np.float32)
+    places = [(y, x) for y in rows for x in columns]
+    for done, (top, left) in enumerate(places):
         here = (..., slice(top, top + side_y), slice(left, left + side_x), slice(None))
-        known = None if condition is None else np.asarray(condition[here])
-        total[here] += window * np.asarray(_apply(restorer, image[here], known))
+        restored = _apply(restorer, image[here], None if condition is None else condition[here])
+        total[here] += window * np.asarray(restored)
         weight[here] += window
         if progress:
-            progress((done + 1) / (len(rows) * len(columns)))
+            progress((done + 1) / len(places))
     total /= weight
-    return total
+    return total[..., :height, :width, :]
 
 
-def _starts(length: int, side: int) -> list[int]:
-    """First pixels of evenly spread tiles that overlap by at least ``OVERLAP``."""
-    if length <= side:
-        return [0]
-    count = math.ceil((length - OVERLAP) / (side - OVERLAP))
-    return [round(i * (length - side) / (count - 1)) for i in range(count)]
+def _to_grid(x: np.ndarray) -> np.ndarray:
+    """Repeat the last row and column until both sides are multiples of the grid."""
+    pads = [(0, 0)] * (x.ndim - 3) + [(0, -x.shape[-3] % _GRID), (0, -x.shape[-2] % _GRID), (0, 0)]
+    return np.pad(x, pads, mode="edge") if any(after for _, after in pads) else x
+
+
+def _tiles(length: int, side: int) -> tuple[list[int], int]:
+    """First pixels of evenly spread tiles on the grid, overlapping by about ``OVERLAP``, and their common side."""
+    side = min(side + -side % _GRID, length)
+    count = math.ceil((length - OVERLAP) / (side - OVERLAP)) if side < length else 1
+    return [round(i * (length - side) / max(count - 1, 1) / _GRID) * _GRID for i in range(count)], side
 
 
 def _ramp(side: int) -> np.ndarray:

@@ -18,9 +18,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
-__all__ = ["Array", "Condition", "Degradation", "Float", "Image", "Observation", "PRNGKeyArray", "Params", "Strength"]
+__all__ = [
+    "Array",
+    "Condition",
+    "DTypeLike",
+    "Degradation",
+    "Float",
+    "Image",
+    "Observation",
+    "PRNGKeyArray",
+    "Params",
+    "Strength",
+]
 
 Image = Float[Array | np.ndarray, "*batch height width channel"]
 Condition = Float[Array | np.ndarray, "*batch height width k"]

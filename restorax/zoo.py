@@ -86,7 +86,7 @@ class Card:
     data_licence: str
     weights_licence: str
     steps: int
-    seconds: float
+    seconds: int
     hardware: str
     versions: dict[str, str]
     commit: str
@@ -168,12 +168,14 @@ def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
 
 
 def find(name: str | os.PathLike) -> Path:
-    """The folder of an entry: a published name, or the path of a folder with a card.
+    """The folder of an entry: a published name, the path of a folder with a card, or a training directory.
 
     Raises:
         FileNotFoundError: if there is neither; similar names are suggested.
     """
-    for folder in (ZOO / name, Path(name)):
+    given = Path(name)
+    in_training = given.glob("*/card.json") if (given / "recipe.json").is_file() else ()
+    for folder in (ZOO / name, given, *(card.parent for card in in_training)):
         if (folder / "card.json").is_file():
             return folder
     raise FileNotFoundError(unknown_name("model", str(name), list_models()))
@@ -190,8 +192,8 @@ def load(name: str | os.PathLike, *, dtype: Any = jnp.float32) -> Restorer:
     """Load a published restorer; no internet is needed.
 
     Args:
-        name: name of an entry, or the path of a folder with ``card.json`` and ``params.safetensors`` (a training
-            directory holds one when it has finished).
+        name: name of an entry, the path of a folder with ``card.json`` and ``params.safetensors``, or a training
+            directory (its parameters at the last validation).
         dtype: type in which the network computes; its parameters stay float32.
 
     Returns:

@@ -75,8 +75,9 @@ def test_recipes_step_lowers_the_loss_is_finite_and_repeatable(name):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_losses_vanish_only_for_equal_images(loss, key):
     image = jax.random.uniform(key, (1, 8, 8, 1))
-    assert float(LOSSES[loss](image, image)) <= 1e-3
-    assert float(LOSSES[loss](image, image + 0.1)) > float(LOSSES[loss](image, image + 0.01)) > 0
+    assert float(LOSSES[loss](image, image)) < 2e-3
+    values = [float(LOSSES[loss](image, image + shift)) for shift in (0, 0.01, 0.1)]
+    assert values == sorted(set(values))
 
 
 def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, validation, tmp_path):
@@ -89,6 +90,7 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
     assert "missing_pixels(missing=0.5)" in lines[-1]["validation_psnr"]
     assert (tmp_path / "loss.png").stat().st_size > 5000
     restorer = restorax.load(entry)
+    assert restorax.load(tmp_path).card == restorer.card  # a training directory is a model too
     assert restorer.card.steps == 60
     assert restorer.card.seconds >= 0
     assert image.read(entry / "preview.png").pixels.shape == (256, 768, 1)
@@ -113,7 +115,7 @@ def test_resuming_is_bit_identical(pictures, validation, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "batches", interrupted)
         assert train("halves", TINY, workdir=tmp_path / "halves", **arguments) is None
-    assert not (tmp_path / "halves" / "halves").exists()
+    assert restorax.load(tmp_path / "halves").card.steps == 5
     assert train("halves", TINY, workdir=tmp_path / "halves", **arguments) is not None
 
     states = []
@@ -194,7 +196,7 @@ def test_damaged_and_small_pictures_are_named_and_skipped(pictures, tmp_path):
     assert any("broken.png" in line for line in source.skipped)
     assert any("small.png" in line for line in source.skipped)
     (tmp_path / "good.png").unlink()
-    with pytest.raises(ValueError, match="no picture in .* can be used"):
+    with pytest.raises(ValueError, match=r"no picture in .* can be used"):
         data.FolderPatches(tmp_path, size=32, channels=3)
 
 

@@ -90,7 +90,7 @@ def test_save_and_load_are_deterministic(tmp_path):
 
 
 def test_unknown_names_are_answered_with_near_ones():
-    with pytest.raises(FileNotFoundError, match=f"did you mean .*{SMALL}"):
+    with pytest.raises(FileNotFoundError, match=rf"did you mean .*{SMALL}"):
         restorax.load(SMALL[:-1])
 
 
@@ -102,7 +102,7 @@ def test_other_parameters_are_refused(entry):
     with pytest.raises(ValueError, match="SHA-256 differs"):
         restorax.load(entry)
     path.unlink()
-    with pytest.raises(FileNotFoundError, match="no params.safetensors"):
+    with pytest.raises(FileNotFoundError, match="has no params"):
         restorax.load(entry)
 
 

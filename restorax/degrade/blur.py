@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..types import Image, Strength, check_image, per_image
 
@@ -40,7 +41,7 @@ def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, b
     if radius is None:
         if isinstance(sigma, jax.core.Tracer):
             raise ValueError("sigma is traced and the kernel size unknown; give radius= (4 times the largest sigma)")
-        radius = max(1, math.ceil(4 * float(jnp.max(jnp.asarray(sigma)))))
+        radius = max(1, math.ceil(4 * float(np.max(np.asarray(sigma)))))
 
     taps = jnp.arange(-radius, radius + 1, dtype=image.dtype)
     distance = taps.reshape((1,) * (image.ndim - 1) + (-1,))

@@ -13,7 +13,7 @@ Sampler = Callable[[PRNGKeyArray, tuple[int, ...]], jax.Array]
 """Draws one strength per image: ``(key, batch_shape) -> array``."""
 
 
-def uniform(low: float, high: float) -> Sampler:
+def uniform(low: float | int, high: float | int) -> Sampler:
     """Draw a strength uniformly between ``low`` and ``high`` for every image.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from ..types import Array, Condition, Image, check_image
+from ..types import Array, Condition, DTypeLike, Image, check_image
 from .resample import pull_push
 
 
@@ -18,7 +18,7 @@ def framed(
     masked: bool = False,
     residual: bool = True,
     multiple: int = 1,
-    dtype: jnp.dtype = jnp.float32,
+    dtype: DTypeLike = jnp.float32,
 ) -> Image:
     """Run a fixed-rank, fixed-multiple network on an image of any size and batch.
 

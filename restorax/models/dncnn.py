@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from ..layers.conv import Conv
 from ..layers.frame import framed
-from ..types import Condition, Image
+from ..types import Condition, DTypeLike, Image
 
 
 class DnCNN(nn.Module):
@@ -30,7 +30,7 @@ class DnCNN(nn.Module):
     width: int = 64
     residual: bool = True
     condition_channels: int = 0
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def receptive_field(self) -> int:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from ..layers.frame import framed
 from ..layers.unet import UNet, unet_receptive_field
-from ..types import Condition, Image
+from ..types import Condition, DTypeLike, Image
 
 
 class ResUNet(nn.Module):
@@ -34,7 +34,7 @@ class ResUNet(nn.Module):
     residual: bool = True
     condition_channels: int = 0
     masked: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def receptive_field(self) -> int:

@@ -8,7 +8,7 @@ from ..layers.conv import Conv
 from ..layers.frame import framed
 from ..layers.recurrence import linear_recurrence
 from ..layers.unet import UNet
-from ..types import Array, Condition, Image
+from ..types import Array, Condition, DTypeLike, Image
 
 
 class QuadrantScan(nn.Module):
@@ -56,7 +56,7 @@ def _mirror(x: Array, axis: int, backward: tuple[bool, ...]) -> Array:
     return jnp.concatenate([jnp.flip(q, axis) if b else q for q, b in zip(quarters, backward, strict=True)], -1)
 
 
-def _spread_memory(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+def _spread_memory(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
     """Rates whose decay at half-open gates is spread over 0.5 .. 0.99."""
     decay = jax.random.uniform(key, shape, dtype, 0.5, 0.99)
     return jnp.log(jnp.expm1(-jnp.log(decay) / 4))
@@ -90,7 +90,7 @@ class ScanUNet(nn.Module):
     residual: bool = True
     condition_channels: int = 0
     masked: bool = False
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @property
     def receptive_field(self) -> None:

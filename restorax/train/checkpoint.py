@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from .step import TrainState
@@ -38,7 +39,8 @@ class Checkpoints:
         """Start writing the state under its step; a step that is there already is left alone."""
         step = int(state.step)
         if step != self.latest():
-            self._manager.save(step, args=ocp.args.StandardSave(state))
+            # The caller donates its state to the next step while this one is still being written.
+            self._manager.save(step, args=ocp.args.StandardSave(jax.tree.map(jnp.copy, state)))
 
     def restore(self, like: TrainState) -> TrainState:
         """Read the newest state.

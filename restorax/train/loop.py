@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .. import data
 from ..evaluate import evaluate
 from ..recipes import Recipe
+from ..types import Params
 from .checkpoint import Checkpoints
 from .publish import publish
 from .report import plot_losses
@@ -32,10 +33,11 @@ def train(
     log_every: int = 100,
     validate_every: int = 2500,
 ) -> Path | None:
-    """Train a recipe, resuming from the newest checkpoint in ``workdir``, and publish the result.
+    """Train a recipe, resuming from the newest checkpoint in ``workdir``.
 
-    Writes ``checkpoints/``, ``log.jsonl`` (a line per log step), ``recipe.json``, ``loss.png`` and at the end the zoo
-    entry ``NAME/``. The first Ctrl-C, or SIGTERM, ends the training after the current step with a checkpoint.
+    Writes ``checkpoints/``, ``log.jsonl`` (a line per log step), ``recipe.json``, ``loss.png``, and after every
+    validation the zoo entry ``NAME/`` of the parameters so far, which ``restorax.load(workdir)`` finds. The first
+    Ctrl-C, or SIGTERM, ends the training after the current step with a checkpoint.
 
     Args:
         name: zoo name of the result.
@@ -90,27 +92,24 @@ def train(
                 log.write(step=done, seconds=log.seconds_before + now - started, images_per_second=rate, **values)
                 bar.update(task, completed=done, loss=f"{values['loss']:.4f}", rate=f"{rate:.0f}")
             if done % validate_every == 0 or done == recipe.steps:
-                params = state.ema
-                quality = {
-                    degradation: evaluate(
-                        lambda *observed, params=params: restore(params, *observed),
-                        validation,
-                        degradation,
-                        dataset="validation",
-                    ).psnr
-                    for degradation in recipe.evaluation
-                }
+                quality = _validate(restore, state.ema, validation, recipe)
                 log.write(step=done, validation_psnr=quality)
                 bar.update(task, psnr=" ".join(f"{value:.2f}" for value in quality.values()))
                 checkpoints.save(state)
-        seconds = log.seconds_before + time.monotonic() - started
+                seconds = log.seconds_before + time.monotonic() - started
+                publish(name, recipe, state.ema, folder=workdir / name, steps=done, seconds=seconds)
         checkpoints.save(state)
 
-    # --- what is left behind ---
     plot_losses(workdir / "log.jsonl", workdir / "loss.png")
-    if done < recipe.steps:
-        return None
-    return publish(name, recipe, state.ema, folder=workdir / name, data_folder=folder, seconds=seconds)
+    return workdir / name if done == recipe.steps else None
+
+
+def _validate(
+    restore: Callable, params: Params, pictures: Mapping[str, np.ndarray], recipe: Recipe
+) -> dict[str, float]:
+    """Mean PSNR under each of the recipe's evaluations."""
+    run = lambda *observed: restore(params, *observed)  # noqa: E731
+    return {d: evaluate(run, pictures, d, dataset="validation").psnr for d in recipe.evaluation}
 
 
 def _same_recipe(workdir: Path, recipe: Recipe) -> None:

@@ -23,18 +23,18 @@ def publish(
     params: Params,
     *,
     folder: Path,
-    data_folder: str | os.PathLike,
+    steps: int,
     seconds: float,
 ) -> Path:
-    """Write the zoo entry of a finished training: parameters, card without results, preview.
+    """Write a zoo entry: parameters, card without results, preview.
 
     Args:
         name: zoo name.
         recipe: how it was trained.
         params: what to publish.
         folder: the entry's folder.
-        data_folder: what it was trained on; ``LICENCE.txt`` or the card's reader must say under which terms.
-        seconds: wall-clock time of the training.
+        steps: optimiser steps so far.
+        seconds: wall-clock time of the training so far.
 
     Returns:
         ``folder``.
@@ -51,7 +51,7 @@ def publish(
         data=recipe.data,
         data_licence=recipe.data_licence,
         weights_licence=recipe.weights_licence,
-        steps=recipe.steps,
+        steps=steps,
         seconds=round(seconds),
         hardware=_hardware(),
         versions={package: version(package) for package in ("restorax", "jax", "flax", "optax")},

@@ -32,7 +32,7 @@ class TrainState(flax.struct.PyTreeNode):
         opt_state: state of the optimiser.
     """
 
-    step: Array
+    step: Any
     params: Any
     ema: Any
     opt_state: Any
