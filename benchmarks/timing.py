@@ -32,7 +32,8 @@ def interleaved(functions: Sequence[Callable], arguments: Sequence[tuple], *, ro
     for f in functions:
         _seconds(f, arguments[-1])
     samples = [[_seconds(f, arguments[i % len(arguments)]) for f in functions] for i in range(rounds)]
-    return [Timing(start, *np.percentile(column, (50, 10, 90))) for start, column in zip(first, np.transpose(samples))]
+    columns = zip(first, np.transpose(samples), strict=True)
+    return [Timing(start, *np.percentile(column, (50, 10, 90))) for start, column in columns]
 
 
 def _seconds(f: Callable, arguments: tuple) -> float:

@@ -47,6 +47,7 @@ def restore(
     model: Model,
     mask: Annotated[Path | None, typer.Option(help="Picture that is white where pixels are known.")] = None,
     tile: Annotated[int | None, typer.Option(help="Side of tiles in pixels; chosen from memory by default.")] = None,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Average over eight turns: better, 8 x slower.")] = False,
 ) -> None:
     """Restore a picture, or every picture of a folder."""
     from . import zoo
@@ -67,6 +68,7 @@ def restore(
                 out,
                 mask=mask,
                 tile=tile,
+                ensemble=ensemble,
                 progress=lambda share, done=done: bar.update(task, completed=done + share),
             )
             bar.update(task, completed=done + 1)

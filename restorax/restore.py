@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ def restore(
     condition: Condition | None = None,
     *,
     tile: int | None = None,
+    ensemble: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Array:
     """Restore an image and clip it to [0, 1].
@@ -37,6 +39,7 @@ def restore(
         condition: what the restorer's card asks for, ``[*batch, height, width, k]``.
         tile: side of the tiles in pixels, rounded up to a multiple of 16; by default chosen from the free memory,
             whole images where they fit.
+        ensemble: average over the eight flips and quarter turns of the image: a little better, eight times slower.
         progress: called with the share done after every tile.
 
     Returns:
@@ -58,6 +61,8 @@ def restore(
         raise ValueError(
             f"tiles of {tile} pixels are too small; they overlap by {OVERLAP}, so take at least {2 * OVERLAP + 1}"
         )
+    if ensemble:
+        return _restore_turned(restorer, image, condition, tile, progress)
     if restorer.card.channels == 1 and image.shape[-1] > 1:
         separate = jnp.moveaxis(image, -1, 0)[..., None]
         maps = None if condition is None else jnp.broadcast_to(condition, (*separate.shape[:-1], condition.shape[-1]))
@@ -75,6 +80,24 @@ def restore(
 @jax.jit
 def _apply(restorer: Restorer, image: Array, condition: Array | None) -> Array:
     return jnp.clip(restorer(image, condition), 0, 1)
+
+
+def _restore_turned(
+    restorer: Restorer,
+    image: Array,
+    condition: Array | None,
+    tile: int | None,
+    progress: Callable[[float], None] | None,
+) -> Array:
+    """Mean over the symmetries of the square (Timofte et al., Seven ways to improve super resolution, CVPR 2016)."""
+    total = jnp.zeros(image.shape, jnp.float32)
+    for i in range(8):
+        turn = lambda x, i=i: jnp.rot90(x[..., ::-1, :] if i >= 4 else x, i % 4, axes=(-3, -2))  # noqa: E731
+        part = None if progress is None else lambda share, i=i: progress((i + share) / 8)
+        known = None if condition is None else turn(jnp.asarray(condition))
+        back = jnp.rot90(restore(restorer, turn(image), known, tile=tile, progress=part), -i % 4, axes=(-3, -2))
+        total = total + (back[..., ::-1, :] if i >= 4 else back)
+    return (total / 8).astype(image.dtype)
 
 
 def _tile_side(restorer: Restorer, image: Array) -> int | None:
@@ -152,8 +175,7 @@ def restore_file(
     target: str | os.PathLike,
     *,
     mask: str | os.PathLike | None = None,
-    tile: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    **options: Any,
 ) -> None:
     """Restore a picture file; alpha, bit depth and gray stay as they are.
 
@@ -162,8 +184,7 @@ def restore_file(
         source: picture to restore.
         target: picture to write.
         mask: picture that is white where pixels are known, for restorers of missing pixels.
-        tile: as in :func:`restore`.
-        progress: as in :func:`restore`.
+        **options: ``tile``, ``ensemble`` and ``progress`` of :func:`restore`.
 
     Raises:
         FileNotFoundError: if a file does not exist.
@@ -186,7 +207,7 @@ def restore_file(
     pixels = picture.pixels
     if gray and restorer.card.channels == 3:
         pixels = image.to_channels(pixels, 3)
-    restored = np.asarray(restore(restorer, pixels, known, tile=tile, progress=progress))
+    restored = np.asarray(restore(restorer, pixels, known, **options))
     if gray:
         restored = restored.mean(-1, keepdims=True)
     image.write(Path(target), picture.with_pixels(restored))

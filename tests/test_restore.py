@@ -76,6 +76,14 @@ def test_large_images_are_tiled_by_themselves(blind, monkeypatch):
     assert len(seen) > 1
 
 
+def test_ensemble_does_not_depend_on_how_the_image_is_turned(blind, photograph):
+    noisy, clean = _noisy(photograph[:64, :96]), photograph[:64, :96]
+    averaged = restore(blind, noisy, ensemble=True)
+    turned = jnp.rot90(restore(blind, jnp.rot90(noisy)[:, ::-1], ensemble=True)[:, ::-1], -1)
+    np.testing.assert_allclose(turned, averaged, atol=1e-5)
+    assert float(metrics.psnr(averaged, clean)) > float(metrics.psnr(restore(blind, noisy), clean))
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_refused_in_a_sentence(blind, masked):
     with pytest.raises(ValueError, match="NaN or infinity"):

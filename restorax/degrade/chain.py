@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..types import Degradation, Observation, PRNGKeyArray
+from ..types import Degradation, Image, Observation, PRNGKeyArray
 
 Sampler = Callable[[PRNGKeyArray, tuple[int, ...]], jax.Array]
 """Draws one strength per image: ``(key, batch_shape) -> array``."""
@@ -65,7 +65,7 @@ def stage(operator: Callable[..., Any], **strengths: Any) -> Degradation:
             raise TypeError(f"{name} needs the strength {p.name!r}")
     is_random = next(iter(signature.parameters)) == "key"
 
-    def degrade(key: PRNGKeyArray, clean: jax.Array) -> Observation:
+    def degrade(key: PRNGKeyArray, clean: Image) -> Observation:
         operator_key, *sampler_keys = jax.random.split(key, 1 + len(strengths))
         drawn = {
             name: value(sampler_key, clean.shape[:-3]) if callable(value) else value
@@ -95,7 +95,7 @@ def chain(*stages: Degradation) -> Degradation:
     if len(stages) == 1:
         return stages[0]
 
-    def degrade(key: PRNGKeyArray, clean: jax.Array) -> Observation:
+    def degrade(key: PRNGKeyArray, clean: Image) -> Observation:
         image, conditions = clean, []
         for stage_key, one in zip(jax.random.split(key, max(len(stages), 1)), stages, strict=False):
             image, condition = one(stage_key, image)

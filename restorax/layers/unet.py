@@ -32,13 +32,13 @@ class UNet(nn.Module):
         out_channels: channels of the output image.
         widths: channels of the levels, finest first; the finest level works at half the resolution.
         blocks: residual blocks per level on the way down, at the bottom and on the way up.
-        extra: makes a module that follows each residual block of a level, or ``None``: ``extra(level, name)``.
+        extra: gives what follows each residual block of a level, as ``extra(level, name)(x)``, or nothing.
     """
 
     out_channels: int
     widths: tuple[int, ...]
     blocks: int
-    extra: Callable[[int, str], nn.Module | None] = lambda level, name: None
+    extra: Callable[[int, str], Callable[[Array], Array]] | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -48,8 +48,8 @@ class UNet(nn.Module):
             for i in range(self.blocks):
                 name = f"{way}{index}_block{i}"
                 x = ResidualBlock(self.widths[index], name=name)(x)
-                extra = self.extra(index, f"{name}_extra")
-                x = x if extra is None else extra(x)
+                if self.extra is not None:
+                    x = self.extra(index, f"{name}_extra")(x)
             return x
 
         x = Conv(self.widths[0], name="head")(pixel_unshuffle(x))

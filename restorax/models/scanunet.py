@@ -32,26 +32,26 @@ class QuadrantScan(nn.Module):
     def __call__(self, x: Array) -> Array:
         """Map ``[batch, height, width, features]`` to the same shape; every output sees every input."""
         projected = Conv(5 * self.state, size=1, init=nn.initializers.lecun_normal(), name="project")(x)
-        value, gate, *decays, entry = jnp.split(projected, 5, axis=-1)
+        value, gate, entry, decay_in_row, decay_in_column = jnp.split(projected, 5, axis=-1)
         rate = self.param("rate", _spread_memory, (2, self.state))
-        hidden = (value * jax.nn.sigmoid(entry)).astype(jnp.float32)
-        # (axis, which channel quarters are swept from the far end)
-        for i, (axis, backward) in enumerate(((2, (False, False, True, True)), (1, (False, True, False, True)))):
-            strength = jax.nn.softplus(rate[i]).reshape(1, 1, 1, -1)
-            log_decay = -8 * strength * jax.nn.sigmoid(decays[i].astype(jnp.float32))
-            decay = jnp.exp(log_decay)
-            entering = jnp.sqrt(-jnp.expm1(2 * log_decay) + 1e-6) * hidden
-            hidden = _mirror(
-                linear_recurrence(_mirror(decay, axis, backward), _mirror(entering, axis, backward), axis=axis),
-                axis,
-                backward,
-            )
-        hidden = hidden.astype(x.dtype) * nn.silu(gate)
-        return x + Conv(self.features, size=1, init=nn.initializers.zeros, name="out")(hidden)
+        hidden = (value * nn.sigmoid(entry)).astype(jnp.float32)
+        hidden = _sweep(hidden, decay_in_row, rate[0], axis=2, backward=(False, False, True, True))
+        hidden = _sweep(hidden, decay_in_column, rate[1], axis=1, backward=(False, True, False, True))
+        out = hidden.astype(x.dtype) * nn.silu(gate)
+        return x + Conv(self.features, size=1, init=nn.initializers.zeros, name="out")(out)
+
+
+def _sweep(hidden: Array, decay: Array, rate: Array, *, axis: int, backward: tuple[bool, ...]) -> Array:
+    """The recurrence along one axis; the marked quarters of the channels run from the far end."""
+    log_a = -8 * nn.softplus(rate).reshape(1, 1, 1, -1) * nn.sigmoid(decay.astype(jnp.float32))
+    entering = jnp.sqrt(-jnp.expm1(2 * log_a) + 1e-6) * hidden  # the root has no gradient at zero
+    # One scan serves both directions: quarters that run backwards are reversed before and after it.
+    a, entering = (_mirror(part, axis, backward) for part in (jnp.exp(log_a), entering))
+    return _mirror(linear_recurrence(a, entering, axis=axis), axis, backward)
 
 
 def _mirror(x: Array, axis: int, backward: tuple[bool, ...]) -> Array:
-    """Reverse the marked quarters of the channels along ``axis``, so that one scan serves both directions."""
+    """Reverse the marked quarters of the channels along ``axis``."""
     quarters = jnp.split(x, len(backward), axis=-1)
     return jnp.concatenate([jnp.flip(q, axis) if b else q for q, b in zip(quarters, backward, strict=True)], -1)
 
@@ -103,7 +103,7 @@ class ScanUNet(nn.Module):
 
         def scan(level, name):
             if level not in self.scan_levels:
-                return None
+                return lambda x: x
             state = 4 * max(1, round(self.state * self.widths[level] / 4))
             return QuadrantScan(self.widths[level], state, name=name)
 
