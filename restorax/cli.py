@@ -144,7 +144,7 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder of clean training pictures.")],
     workdir: Annotated[Path | None, typer.Option(help="Training directory; resumed if it exists [runs/NAME].")] = None,
     validate: Annotated[Path | None, typer.Option(help="Folder of validation pictures [scikit-image's].")] = None,
-    steps: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="In one cycle, instead of the recipe's.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
     validate_every: Annotated[int, typer.Option(help="Steps between validations and checkpoints.", min=1)] = 2500,
@@ -159,7 +159,7 @@ def train(
         raise ValueError(unknown_name("recipe", name, list(RECIPES)))
     if dtype not in (None, "float32", "bfloat16"):
         raise ValueError(f"dtype {dtype!r} is unknown; accepted are float32 and bfloat16")
-    changes = {"steps": steps, "batch": batch, "dtype": dtype}
+    changes = {"cycles": (steps,) if steps else None, "batch": batch, "dtype": dtype}
     recipe = dataclasses.replace(RECIPES[name], **{key: value for key, value in changes.items() if value})
     channels = recipe.config["channels"]
     pictures = sources.test_images(validate, channels) if validate else sources.sample_images(channels)

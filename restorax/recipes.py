@@ -13,11 +13,11 @@ class Recipe:
         config: fields of the module.
         degradation: what the network learns to undo, in the language of ``restorax.degrade.parse``.
         evaluation: degradations under which validation and the card report quality.
-        steps: optimiser steps.
+        cycles: steps of each cosine cycle of the learning rate; the peak halves from one to the next.
         batch: patches per step, over all devices.
         patch: side of a patch in pixels.
-        learning_rate: peak of the cosine schedule.
-        warmup: steps of linear warm-up.
+        learning_rate: peak of the first cycle.
+        warmup: steps of linear warm-up at the start of each cycle, at most a tenth of it.
         weight_decay: decoupled, on kernels only.
         clip: largest global norm of a gradient.
         ema: decay of the running average of parameters that is validated and published.
@@ -35,7 +35,7 @@ class Recipe:
     degradation: str
     evaluation: tuple[str, ...]
     config: dict[str, Any] = field(default_factory=dict)
-    steps: int = 30_000
+    cycles: tuple[int, ...] = (30_000,)
     batch: int = 8
     patch: int = 96
     learning_rate: float = 2e-3
@@ -51,6 +51,11 @@ class Recipe:
     weights_licence: str = "Apache-2.0, as far as the terms of the training data allow"
     limits: str = ""
     paper: str = ""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return sum(self.cycles)
 
 
 _RESUNET = (
@@ -77,6 +82,7 @@ RECIPES: dict[str, Recipe] = {
         config={"channels": 1, "residual": True, "condition_channels": 1, "masked": True},
         degradation="missing_pixels(missing=uniform(0.3, 0.9))",
         evaluation=("missing_pixels(missing=0.5)", "missing_pixels(missing=0.8)"),
+        cycles=(20_000,),
         limits=(
             "Knows single pixels missing at random, 30 to 90 % of them, with an exact mask and clean known pixels: "
             "large holes are filled smoothly and blurred, noise in known pixels is copied through. What it writes into "

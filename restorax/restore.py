@@ -151,9 +151,9 @@ def _restore_tiles(
 
 
 def _to_grid(x: np.ndarray) -> np.ndarray:
-    """Repeat the last row and column until both sides are multiples of the grid."""
+    """Reflect the image at its end until both sides are multiples of the grid."""
     pads = [(0, 0)] * (x.ndim - 3) + [(0, -x.shape[-3] % _GRID), (0, -x.shape[-2] % _GRID), (0, 0)]
-    return np.pad(x, pads, mode="edge") if any(after for _, after in pads) else x
+    return np.pad(x, pads, mode="reflect") if any(after for _, after in pads) else x
 
 
 def _tiles(length: int, side: int) -> tuple[list[int], int]:

@@ -1,35 +1,62 @@
 """Operators: the tests that no entry of OPERATORS skips, then each against an independent reference."""
 
+import inspect
 import io
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
+import scipy.stats
 from PIL import Image as PillowImage
 
 from restorax import degrade
 from restorax.degrade import OPERATORS, chain, parse, stage, uniform
 from restorax.types import Observation
 
-# A typical and a per-image strength of every operator: a new operator has to be entered here.
-STRENGTHS = {
-    "gaussian_noise": ({"sigma": 0.1}, {"sigma": (0.05, 0.2)}, {}),
-    "missing_pixels": ({"missing": 0.4}, {"missing": (0.3, 0.7)}, {}),
-    "gaussian_blur": ({"sigma": 1.2}, {"sigma": (0.7, 2.0)}, {"radius": 8}),
-    "jpeg": ({"quality": 40}, {"quality": (20, 80)}, {}),
+
+class Case(NamedTuple):
+    """What the common tests need to know of an operator: a new one has to be entered in CASES."""
+
+    strengths: dict  # the first is varied between images, between its value here and half of it
+    channels: int = 1
+    differentiable: bool = True
+
+
+CASES = {
+    "gaussian_noise": Case({"sigma": 0.1}),
+    "correlated_noise": Case({"sigma": 0.1}),
+    "uniform_noise": Case({"amplitude": 0.1}),
+    "speckle_noise": Case({"sigma": 0.2}),
+    "salt_and_pepper_noise": Case({"amount": 0.3}),
+    "impulse_noise": Case({"amount": 0.3}),
+    "stripe_noise": Case({"sigma": 0.1}),
+    "dead_pixels": Case({"amount": 0.1}),
+    "shot_noise": Case({"peak": 30.0}, differentiable=False),
+    "camera_noise": Case({"shot": 0.02, "read": 0.02}),
+    "emccd_noise": Case({"peak": 20.0}, differentiable=False),
+    "apd_noise": Case({"peak": 20.0}, differentiable=False),
+    "missing_pixels": Case({"missing": 0.4}),
+    "missing_blocks": Case({"side": 0.4}),
+    "missing_strokes": Case({"thickness": 1.0}),
+    "missing_lines": Case({"thickness": 2.0}),
+    "missing_border": Case({"margin": 0.3}),
+    "missing_overlay": Case({"mask": jnp.ones((1, 1, 1))}),
+    "bayer_mosaic": Case({}, channels=3),
+    "gaussian_blur": Case({"sigma": 1.2, "radius": 5}),
+    "jpeg": Case({"quality": 40.0}, differentiable=False),
 }
-DIFFERENTIABLE = ("gaussian_noise", "missing_pixels", "gaussian_blur")
+VARIED = [name for name, case in CASES.items() if case.strengths and name != "missing_overlay"]
 
 
-def _image(key, batch=(), size=(17, 12)):
-    return jax.random.uniform(key, (*batch, *size, 1))
+def _image(key, name="gaussian_noise", batch=(), size=(17, 12)):
+    return jax.random.uniform(key, (*batch, *size, CASES[name].channels))
 
 
-def _run(name, key, image, **extra):
-    one, _, static = STRENGTHS[name]
-    return stage(OPERATORS[name], **{**one, **static, **extra})(key, image)
+def _run(name, key, image, **changed):
+    return stage(OPERATORS[name], **{**CASES[name].strengths, **changed})(key, image)
 
 
 def _close(a, b, tolerance=1e-6):
@@ -37,82 +64,90 @@ def _close(a, b, tolerance=1e-6):
 
 
 def test_every_operator_is_entered():
-    assert set(STRENGTHS) == set(OPERATORS)
+    assert set(CASES) == set(OPERATORS)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_jit_equals_eager_and_same_key_same_output(name, key):
-    image = _image(key)
+    image = _image(key, name)
     eager = _run(name, key, image)
-    _close(jax.jit(lambda k, x: _run(name, k, x))(key, image), eager)
-    _close(_run(name, key, image), eager, 0)
     assert eager.image.shape == image.shape
+    assert eager.image.dtype == image.dtype
+    if eager.condition is not None:
+        assert eager.condition.shape[:-1] == image.shape[:-1]
+        assert set(np.unique(eager.condition)) <= {0, 1}
+    jitted = jax.jit(lambda k, x: _run(name, k, x))
+    _close(jitted(key, image), eager)
+    _close(_run(name, key, image), eager, 0)
+    if next(iter(inspect.signature(OPERATORS[name]).parameters)) == "key":
+        assert np.abs(jitted(jax.random.key(1), image).image - eager.image).max() > 0
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_vmap_equals_loop(name, key):
-    images, keys = _image(key, (3,)), jax.random.split(key, 3)
-    mapped = jax.vmap(lambda k, x: _run(name, k, x))(keys, images)
+    images, keys = _image(key, name, (3,)), jax.random.split(key, 3)
+    run = jax.jit(lambda k, x: _run(name, k, x))
+    mapped = jax.vmap(run)(keys, images)
     for i in range(3):
-        _close(jax.tree.map(lambda x, i=i: x[i], mapped), _run(name, keys[i], images[i]))
+        _close(jax.tree.map(lambda x, i=i: x[i], mapped), run(keys[i], images[i]))
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-def test_traced_per_image_strength_equals_each_alone(name, key):
-    _, per_image, static = STRENGTHS[name]
-    ((strength, values),) = per_image.items()
-    images = jnp.broadcast_to(_image(key), (2, 17, 12, 1))
-    both = jax.jit(lambda s: stage(OPERATORS[name], **{strength: s}, **static)(key, images).image)(jnp.array(values))
-    if name in ("gaussian_noise", "missing_pixels"):  # random ones draw differently per image: compare with one batch
-        alone = [_run(name, key, images, **{strength: v}).image[i] for i, v in enumerate(values)]
-    else:
-        alone = [_run(name, key, images[i], **{strength: v}).image for i, v in enumerate(values)]
-    _close(both, jnp.stack(alone), 1e-5)
+@pytest.mark.parametrize("name", VARIED)
+def test_traced_strength_per_image_equals_each_alone(name, key):
+    strength, value = next(iter(CASES[name].strengths.items()))
+    images = jnp.broadcast_to(_image(key, name), (2, 17, 12, CASES[name].channels))
+    run = jax.jit(lambda s: _run(name, key, images, **{strength: s}).image)
+    both = run(jnp.array([value, value / 2]))
+    _close(both[0], run(jnp.array([value, value]))[0], 1e-5)
+    _close(both[1], run(jnp.array([value / 2, value / 2]))[1], 1e-5)
+    _close(run(jnp.array([value, value])), run(jnp.array(value)), 1e-5)
+    assert np.abs(both[1] - run(jnp.array(value))[1]).max() > 0
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (8, 8), (23, 5)])
 def test_any_size_and_empty_batch(name, size, key):
-    assert np.isfinite(_run(name, key, _image(key, (2,), size)).image).all()
-    assert _run(name, key, _image(key, (0,), size)).image.shape == (0, *size, 1)
+    assert np.isfinite(_run(name, key, _image(key, name, (2,), size)).image).all()
+    assert _run(name, key, _image(key, name, (0,), size)).image.shape[:3] == (0, *size)
 
 
-@pytest.mark.parametrize("name", DIFFERENTIABLE)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.differentiable])
 def test_gradient_is_finite(name, key):
-    one, _, static = STRENGTHS[name]
-    ((strength, value),) = one.items()
+    strengths = {k: v for k, v in CASES[name].strengths.items() if isinstance(v, float)}
 
-    def total(image, value):
-        return stage(OPERATORS[name], **{strength: value}, **static)(key, image).image.sum()
+    def total(image, strengths):
+        return _run(name, key, image, **strengths).image.sum()
 
-    gradients = jax.grad(total, (0, 1))(_image(key), value)
+    image = _image(key, name).at[:2].set(0)
+    gradients = jax.jit(jax.grad(total, (0, 1)))(image, strengths)
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradients))
     assert np.abs(gradients[0]).sum() > 0
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_same_output_on_one_and_eight_devices(name, key):
-    images = _image(key, (8,))
+    images = _image(key, name, (8,))
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     run = jax.jit(lambda x: _run(name, key, x).image)
-    np.testing.assert_array_equal(run(jax.device_put(images, sharding)), run(images))
+    _close(run(jax.device_put(images, sharding)), run(images))
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 @pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_refused_in_a_sentence(name, key):
+    channels = CASES[name].channels
     with pytest.raises(TypeError, match="floating point"):
-        _run(name, key, jnp.zeros((8, 8, 1), jnp.uint8))
+        _run(name, key, jnp.zeros((8, 8, channels), jnp.uint8))
     with pytest.raises(ValueError, match="shape"):
         _run(name, key, jnp.zeros((8, 8)))
     with pytest.raises(ValueError, match="at least 1"):
-        _run(name, key, jnp.zeros((0, 8, 1)))
-    strength = next(iter(STRENGTHS[name][0]))
-    with pytest.raises(ValueError, match="does not fit the batch"):
-        _run(name, key, jnp.zeros((2, 8, 8, 1)), **{strength: jnp.ones(3)})
+        _run(name, key, jnp.zeros((0, 8, channels)))
+    if name in VARIED:
+        with pytest.raises(ValueError, match="does not fit the batch"):
+            _run(name, key, jnp.zeros((2, 8, 8, channels)), **{next(iter(CASES[name].strengths)): jnp.ones(3)})
     with pytest.raises(TypeError, match="no strength 'wrong'"):
-        _run(name, key, jnp.zeros((8, 8, 1)), wrong=1)
+        _run(name, key, jnp.zeros((8, 8, channels)), wrong=1)
 
 
 # --- gaussian_noise ---
@@ -132,6 +167,107 @@ def test_gaussian_noise_moments(key):
 def test_gaussian_noise_is_not_clipped(key):
     noisy = degrade.gaussian_noise(key, jnp.ones((50, 50, 1)), sigma=0.2)
     assert float(noisy.max()) > 1.2
+
+
+def test_gaussian_noise_takes_a_map(key):
+    level = jnp.linspace(0, 0.5, 300).reshape(1, 300, 1)
+    noisy = degrade.gaussian_noise(key, jnp.zeros((2, 400, 300, 1)), sigma=level[None])
+    np.testing.assert_allclose(noisy.std((0, 1, 3)), level[0, :, 0], atol=0.05)
+    assert np.abs(noisy[:, :, 0]).max() == 0
+
+
+# --- other noise: moments against theory ---
+
+
+def _moments(name, key, level, **strengths):
+    """Mean and variance of an operator's output on a flat image, with their standard errors."""
+    out = np.asarray(OPERATORS[name](key, jnp.full((500, 500, 1), level), **strengths), np.float64)
+    n, variance = out.size, out.var()
+    fourth = ((out - out.mean()) ** 4).mean()
+    return (out.mean(), (variance / n) ** 0.5), (variance, ((fourth - variance**2) / n) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "strengths", "variance"),
+    [
+        ("correlated_noise", {"sigma": 0.1}, lambda x: 0.01),
+        ("uniform_noise", {"amplitude": 0.3}, lambda x: 0.3**2 / 3),
+        ("speckle_noise", {"sigma": 0.2}, lambda x: (0.2 * x) ** 2),
+        ("shot_noise", {"peak": 5.0}, lambda x: x / 5),
+        ("camera_noise", {"shot": 0.02, "read": 0.05}, lambda x: 0.02 * x + 0.05**2),
+        ("emccd_noise", {"peak": 5.0, "gain": 300.0, "read": 60.0}, lambda x: 2 * x / 5 + (60 / 300 / 5) ** 2),
+        (
+            "apd_noise",
+            {"peak": 5.0, "gain": 100.0, "ionisation": 0.02, "read": 30.0},
+            lambda x: (0.02 * 100 + 0.98 * (2 - 0.01)) * x / 5 + (30 / 100 / 5) ** 2,
+        ),
+    ],
+)
+@pytest.mark.parametrize("level", [0.02, 0.5, 1.0])
+def test_mean_and_variance_are_those_of_theory(name, strengths, variance, level, key):
+    (mean, mean_error), (measured, error) = _moments(name, key, level, **strengths)
+    spread = 6 if name == "correlated_noise" else 4  # neighbours are alike: fewer independent samples
+    assert abs(mean - level) < spread * mean_error + 1e-7
+    assert abs(measured - variance(level)) < spread * error + 1e-7
+
+
+@pytest.mark.parametrize(("name", "factor"), [("emccd_noise", 2.0), ("apd_noise", 0.02 * 100 + 0.98 * 1.99)])
+def test_excess_noise_factor_of_the_avalanche(name, factor, key):
+    peak = 40.0
+    _, (variance, _) = _moments(name, key, 0.8, peak=peak, read=0.0)
+    assert abs(variance * peak / 0.8 / factor - 1) < 0.02
+
+
+@pytest.mark.parametrize("name", ["shot_noise", "emccd_noise", "apd_noise"])
+def test_no_light_no_electrons(name, key):
+    strengths = {"peak": 10.0} if name == "shot_noise" else {"peak": 10.0, "read": 0.0}
+    np.testing.assert_array_equal(OPERATORS[name](key, jnp.zeros((50, 50, 1)), **strengths), 0)
+
+
+def test_shot_noise_counts(key):
+    counts = np.asarray(degrade.shot_noise(key, jnp.full((300, 300, 1), 0.6), peak=4.0)) * 4
+    np.testing.assert_allclose(counts, np.round(counts), atol=1e-5)
+    expected = scipy.stats.poisson.pmf(np.arange(8), 2.4)
+    np.testing.assert_allclose(np.bincount(np.round(counts).astype(int).ravel())[:8] / counts.size, expected, atol=6e-3)
+
+
+def test_correlated_noise_has_the_correlation_of_its_kernel(key):
+    noise = degrade.correlated_noise(key, jnp.zeros((500, 500, 1)), sigma=1.0)[..., 0]
+    one_step = np.array([1.0, 2, 1]) @ np.array([0.0, 1, 2]) / 6  # of the binomial with itself
+    assert abs(float((noise[:, 1:] * noise[:, :-1]).mean()) - one_step) < 0.02
+    with pytest.raises(ValueError, match="odd sides"):
+        degrade.correlated_noise(key, jnp.zeros((8, 8, 1)), sigma=1.0, kernel=jnp.ones((2, 3)))
+
+
+@pytest.mark.parametrize("per_pixel", [False, True])
+def test_salt_and_pepper_and_impulses_hit_their_share(per_pixel, key):
+    image = jnp.full((400, 400, 3), 0.4)
+    both = degrade.salt_and_pepper_noise(key, image, amount=0.3, per_pixel=per_pixel)
+    assert set(np.unique(both)) == {0.0, np.float32(0.4), 1.0}
+    assert abs(float((both == 0).mean()) - 0.15) < 0.006
+    assert abs(float((both == 1).mean()) - 0.15) < 0.006
+    drawn = degrade.impulse_noise(key, image, amount=0.3, per_pixel=per_pixel)
+    hit = np.asarray(drawn != 0.4)
+    assert abs(hit.mean() - 0.3) < 0.006
+    assert abs(float(drawn[hit].mean()) - 0.5) < 0.01
+    for noisy in (both != 0.4, hit):
+        together = (noisy.all(-1) == noisy.any(-1)).mean()
+        assert (together == 1) if per_pixel else (together < 0.5)
+
+
+@pytest.mark.parametrize("columns", [False, True])
+def test_stripes_are_constant_along_themselves(columns, key):
+    noise = degrade.stripe_noise(key, jnp.zeros((300, 400, 3)), sigma=0.1, columns=columns)
+    across = 0 if columns else 1
+    np.testing.assert_allclose(noise.std((across, 2)), 0, atol=1e-6)
+    assert abs(float(noise.std()) - 0.1) < 0.02
+
+
+def test_dead_pixels_are_dead_or_hot_in_all_channels(key):
+    out = degrade.dead_pixels(key, jnp.full((400, 400, 3), 0.5), amount=0.1, hot=0.2)
+    np.testing.assert_array_equal(out.std(-1), 0)
+    assert abs(float((out == 0).mean()) - 0.08) < 0.005
+    assert abs(float((out == 1).mean()) - 0.02) < 0.003
 
 
 # --- missing_pixels ---
@@ -157,6 +293,55 @@ def test_missing_pixels_are_spread_evenly(key):
     )
     share = 1 - masks.mean(0)
     assert float(jnp.abs(share - 0.25).max()) < 5 * (0.25 * 0.75 / 4000) ** 0.5
+
+
+# --- missing regions ---
+
+
+def test_blocks_are_squares_of_their_side(key):
+    holes, mask = degrade.missing_blocks(key, jnp.ones((20, 60, 90, 3)), side=0.25)
+    np.testing.assert_array_equal((mask == 0).sum((1, 2, 3)), 15 * 15)
+    rows, columns = np.nonzero(np.asarray(mask[0, :, :, 0] == 0))
+    assert np.ptp(rows) == np.ptp(columns) == 14
+    np.testing.assert_array_equal(holes, np.broadcast_to(mask, holes.shape))
+    assert (degrade.missing_blocks(key, jnp.ones((9, 9, 1)), side=1.0).condition == 0).all()
+    assert int((degrade.missing_blocks(key, jnp.ones((60, 60, 1)), side=0.1, blocks=4).condition == 0).sum()) > 36
+
+
+def test_strokes_cover_a_part_that_grows_with_their_thickness(key):
+    masks = jax.vmap(lambda k: degrade.missing_strokes(k, jnp.ones((128, 128, 1))).condition)(jax.random.split(key, 64))
+    share = 1 - masks.mean((1, 2, 3))
+    assert 0.15 < float(share.mean()) < 0.5
+    assert float(share.min()) > 0.01
+    thin = degrade.missing_strokes(key, jnp.ones((128, 128, 1)), thickness=0.3).condition
+    assert thin.mean() > degrade.missing_strokes(key, jnp.ones((128, 128, 1))).condition.mean()
+    with pytest.raises(ValueError, match="at least 1 stroke"):
+        degrade.missing_strokes(key, jnp.ones((8, 8, 1)), strokes=0)
+
+
+def test_lines_have_their_thickness(key):
+    mask = degrade.missing_lines(key, jnp.ones((200, 200, 1)), lines=1, thickness=4.0).condition
+    gone = np.asarray(mask[..., 0] == 0)
+    length = max(np.ptp(np.nonzero(gone)[0]), np.ptp(np.nonzero(gone)[1]))
+    assert length == 199
+    assert 3.5 * 200 < gone.sum() < 4 * 200 * 2**0.5 * 1.1
+
+
+def test_border_overlay_and_mosaic():
+    image = jnp.asarray(np.random.default_rng(0).random((10, 20, 3), np.float32))
+    mask = degrade.missing_border(image, margin=0.2).condition
+    assert mask[2:-2, 2:-2].min() == 1
+    assert int(mask.sum()) == 6 * 16
+    given = jnp.zeros((10, 20, 1)).at[3].set(1.0)
+    np.testing.assert_array_equal(degrade.missing_overlay(image, mask=given).image, image * given)
+    mosaic, known = degrade.bayer_mosaic(image, pattern="GRBG")
+    for place, channel in (((0, 0), 1), ((0, 1), 0), ((1, 0), 2), ((1, 1), 1)):
+        assert known[place].tolist() == [float(channel == c) for c in range(3)]
+        assert mosaic[place].sum() == image[place][channel]
+    with pytest.raises(ValueError, match="pattern 'XYZ' is unknown"):
+        degrade.bayer_mosaic(image, pattern="XYZ")
+    with pytest.raises(ValueError, match="needs 3"):
+        degrade.bayer_mosaic(image[..., :1])
 
 
 # --- gaussian_blur ---

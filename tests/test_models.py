@@ -156,3 +156,13 @@ def test_bad_input_is_refused_in_a_sentence(name):
 def test_flops_of_dncnn_are_its_multiply_adds_twice():
     multiply_adds = 9 * (64 + 15 * 64 * 64 + 64)
     assert flops_per_megapixel(MODELS["dncnn"]()) == 2 * multiply_adds * 2**20
+
+
+def test_flops_do_not_depend_on_the_backend_of_convolutions(monkeypatch):
+    from restorax.layers import conv
+
+    expected = flops_per_megapixel(MODELS["dncnn"]())
+    opaque = lambda x, kernel, bias, **_: jnp.zeros((*x.shape[:-1], kernel.shape[-1]), x.dtype)  # noqa: E731
+    monkeypatch.setattr(conv, "conv_bias_act", opaque)
+    assert flops_per_megapixel(MODELS["dncnn"]()) == expected
+    assert conv.conv_bias_act is opaque

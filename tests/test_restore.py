@@ -128,3 +128,10 @@ def test_files_with_a_mask(masked, blind, tmp_path, photograph):
         with pytest.raises(ValueError, match=message):
             restore_file(restorer, tmp_path / "holes.png", tmp_path / "no.png", mask=mask_file)
     assert not (tmp_path / "no.png").exists()
+
+
+def test_a_size_that_needs_padding_costs_nothing(blind, photograph):
+    noisy = _noisy(photograph[:193, :129])
+    odd, even = restore(blind, noisy)[:192, :128], restore(blind, noisy[:192, :128])
+    clean = photograph[:192, :128]
+    assert abs(float(metrics.psnr(odd, clean) - metrics.psnr(even, clean))) < 0.05

@@ -32,7 +32,7 @@ TINY = Recipe(
     },
     degradation="missing_pixels(missing=uniform(0.3, 0.9))",
     evaluation=("missing_pixels(missing=0.5)",),
-    steps=12,
+    cycles=(12,),
     batch=4,
     patch=32,
     limits="a test",
@@ -59,7 +59,7 @@ def _equal(a, b):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_step_lowers_the_loss_is_finite_and_repeatable(name):
-    recipe = dataclasses.replace(RECIPES[name], patch=16, batch=2, warmup=0, steps=100)
+    recipe = dataclasses.replace(RECIPES[name], patch=16, batch=2, warmup=0, cycles=(100,))
     patches = jnp.full((2, 16, 16, recipe.config["channels"]), 128, jnp.uint8)
     step = jax.jit(make_step(recipe))
     state = init_state(recipe, jax.random.key(0))
@@ -81,7 +81,7 @@ def test_losses_vanish_only_for_equal_images(loss, key):
 
 
 def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, validation, tmp_path):
-    recipe = dataclasses.replace(TINY, steps=60, warmup=5)
+    recipe = dataclasses.replace(TINY, cycles=(60,), warmup=5)
     entry = train("tiny", recipe, folder=pictures, workdir=tmp_path, validation=validation, log_every=10)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
@@ -131,7 +131,7 @@ def test_resuming_is_bit_identical(pictures, validation, tmp_path):
 
 
 def test_checkpoint_keeps_what_was_saved_though_the_next_step_reuses_its_memory(tmp_path, key):
-    recipe = dataclasses.replace(TINY, steps=100)
+    recipe = dataclasses.replace(TINY, cycles=(100,))
     step = jax.jit(make_step(recipe), donate_argnums=0)
     state = init_state(recipe, key)
     patches = jnp.full((4, 32, 32, 1), 100, jnp.uint8)
@@ -146,10 +146,10 @@ def test_checkpoint_keeps_what_was_saved_though_the_next_step_reuses_its_memory(
 
 
 def test_another_recipe_does_not_continue(pictures, validation, tmp_path):
-    short = dataclasses.replace(TINY, steps=2)
+    short = dataclasses.replace(TINY, cycles=(2,))
     train("a", short, folder=pictures, workdir=tmp_path, validation=validation)
-    with pytest.raises(ValueError, match="steps was 2 and is 3"):
-        train("a", dataclasses.replace(TINY, steps=3), folder=pictures, workdir=tmp_path, validation=validation)
+    with pytest.raises(ValueError, match=r"cycles was \[2\] and is \[3\]"):
+        train("a", dataclasses.replace(TINY, cycles=(3,)), folder=pictures, workdir=tmp_path, validation=validation)
 
 
 def test_checkpoints_say_when_there_are_none(tmp_path, key):

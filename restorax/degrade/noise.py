@@ -1,8 +1,9 @@
-"""Noise."""
+"""Noise that is added or that replaces pixels; noise of counted photons is in ``sensor.py``."""
 
 import jax
+import jax.numpy as jnp
 
-from ..types import Image, PRNGKeyArray, Strength, check_image, per_image
+from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, per_image
 
 
 def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image:
@@ -11,7 +12,8 @@ def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
-        sigma: standard deviation in units of [0, 1] (the field's "25" is ``25 / 255``), a scalar or one per image.
+        sigma: standard deviation in units of [0, 1] (the field's "25" is ``25 / 255``): a scalar, one per image, or
+            a map with the axes of the image, ``[*batch, height, width, 1 or channel]``.
 
     Returns:
         Noisy image of the same shape.
@@ -21,11 +23,232 @@ def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image
         ValueError: if the shapes do not fit.
 
     Reference:
-        Zhang et al., Beyond a Gaussian denoiser, TIP 2017, section I.
+        Zhang et al., Beyond a Gaussian denoiser, TIP 2017, section I; Zhang et al., FFDNet, TIP 2018 (the map).
 
     Example:
-        >>> gaussian_noise(jax.random.key(0), jax.numpy.zeros((8, 8, 1)), sigma=25 / 255).shape
+        >>> gaussian_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=25 / 255).shape
         (8, 8, 1)
     """
     image = check_image(image)
-    return image + per_image(sigma, image) * jax.random.normal(key, image.shape, image.dtype)
+    return image + _level(sigma, image) * jax.random.normal(key, image.shape, image.dtype)
+
+
+def correlated_noise(
+    key: PRNGKeyArray, image: Image, *, sigma: Strength, kernel: Float[Array, "rows columns"] | None = None
+) -> Image:
+    """Add Gaussian noise whose neighbours are alike: white noise filtered by a kernel; nothing is clipped.
+
+    Args:
+        key: random key.
+        image: ``[*batch, height, width, channel]`` in [0, 1].
+        sigma: standard deviation of the filtered noise in units of [0, 1], a scalar or one per image.
+        kernel: filter ``[rows, columns]`` with odd sides, scaled here to keep the variance; by default a 3 x 3
+            binomial, the correlation that demosaicking and compression typically leave.
+
+    Returns:
+        Noisy image of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit, or a side of the kernel is even.
+
+    Reference:
+        Maekinen et al., Collaborative filtering of correlated noise, TIP 2020, equation 2.
+
+    Example:
+        >>> correlated_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=0.1).shape
+        (8, 8, 1)
+    """
+    image = check_image(image)
+    taps = jnp.outer(jnp.array([1.0, 2, 1]), jnp.array([1.0, 2, 1])) if kernel is None else jnp.asarray(kernel)
+    if taps.ndim != 2 or taps.shape[0] % 2 == 0 or taps.shape[1] % 2 == 0:
+        raise ValueError(f"the kernel has shape {taps.shape}; [rows, columns] with odd sides is needed")
+    taps = (taps / jnp.sqrt((taps**2).sum())).astype(image.dtype)
+    *batch, height, width, channels = image.shape
+    rows, columns = taps.shape
+    white = jax.random.normal(key, (*batch, height + rows - 1, width + columns - 1, channels), image.dtype)
+    noise = sum(taps[i, j] * white[..., i : i + height, j : j + width, :] for i in range(rows) for j in range(columns))
+    return image + per_image(sigma, image) * noise
+
+
+def uniform_noise(key: PRNGKeyArray, image: Image, *, amplitude: Strength) -> Image:
+    """Add noise spread evenly over ``-amplitude .. amplitude``; nothing is clipped.
+
+    Args:
+        key: random key.
+        image: ``[*batch, height, width, channel]`` in [0, 1].
+        amplitude: largest deviation in units of [0, 1], a scalar or one per image.
+
+    Returns:
+        Noisy image of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        Gonzalez and Woods, Digital Image Processing, 4th ed., section 5.2.
+
+    Example:
+        >>> uniform_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), amplitude=0.1).shape
+        (8, 8, 1)
+    """
+    image = check_image(image)
+    return image + per_image(amplitude, image) * jax.random.uniform(key, image.shape, image.dtype, -1, 1)
+
+
+def speckle_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image:
+    """Multiply by Gaussian noise of mean 1; nothing is clipped.
+
+    Args:
+        key: random key.
+        image: ``[*batch, height, width, channel]`` in [0, 1].
+        sigma: standard deviation relative to the pixel, a scalar or one per image.
+
+    Returns:
+        Noisy image of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        MATLAB ``imnoise(I, "speckle")``; Hendrycks and Dietterich, ImageNet-C, ICLR 2019.
+
+    Example:
+        >>> speckle_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=0.2).shape
+        (8, 8, 1)
+    """
+    image = check_image(image)
+    return image * (1 + per_image(sigma, image) * jax.random.normal(key, image.shape, image.dtype))
+
+
+def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixel: bool = False) -> Image:
+    """Replace a share of the values by 0 or 1, half each.
+
+    Args:
+        key: random key.
+        image: ``[*batch, height, width, channel]`` in [0, 1].
+        amount: probability in [0, 1] that a value is replaced, a scalar or one per image.
+        per_pixel: one draw for all channels of a pixel, instead of one for each.
+
+    Returns:
+        Noisy image of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        Gonzalez and Woods, Digital Image Processing, 4th ed., section 5.2.
+
+    Example:
+        >>> salt_and_pepper_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.3).shape
+        (8, 8, 1)
+    """
+    image = check_image(image)
+    draw = jax.random.uniform(key, _draws(image, per_pixel), image.dtype)
+    amount = per_image(amount, image)
+    # One draw decides both whether a value is hit and by what.
+    return jnp.where(draw < amount, (draw < amount / 2).astype(image.dtype), image)
+
+
+def impulse_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixel: bool = False) -> Image:
+    """Replace a share of the values by random ones, even over [0, 1].
+
+    Args:
+        key: random key.
+        image: ``[*batch, height, width, channel]`` in [0, 1].
+        amount: probability in [0, 1] that a value is replaced, a scalar or one per image.
+        per_pixel: one decision for all channels of a pixel, instead of one for each.
+
+    Returns:
+        Noisy image of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        Garnett et al., A universal noise removal algorithm with an impulse detector, TIP 2005, section I.
+
+    Example:
+        >>> impulse_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.3).shape
+        (8, 8, 1)
+    """
+    image = check_image(image)
+    hit_key, value_key = jax.random.split(key)
+    hit = jax.random.uniform(hit_key, _draws(image, per_pixel), image.dtype) < per_image(amount, image)
+    return jnp.where(hit, jax.random.uniform(value_key, image.shape, image.dtype), image)
+
+
+def stripe_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, columns: bool = False) -> Image:
+    """Add one Gaussian offset per row (or column), the same in every channel; nothing is clipped.
+
+    Args:
+        key: random key.
+        image: ``[*batch, height, width, channel]`` in [0, 1].
+        sigma: standard deviation of the offsets in units of [0, 1], a scalar or one per image.
+        columns: offsets per column instead of per row.
+
+    Returns:
+        Noisy image of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        EMVA Standard 1288, release 4.0, section 8 (row and column non-uniformity).
+
+    Example:
+        >>> stripe_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=0.05).shape
+        (8, 8, 1)
+    """
+    image = check_image(image)
+    *batch, height, width, _ = image.shape
+    shape = (*batch, 1, width, 1) if columns else (*batch, height, 1, 1)
+    return image + per_image(sigma, image) * jax.random.normal(key, shape, image.dtype)
+
+
+def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Strength = 0.5) -> Image:
+    """Set a share of the pixels to 0 (dead) or 1 (hot) in all channels; unlike missing ones, nobody knows which.
+
+    Args:
+        key: random key.
+        image: ``[*batch, height, width, channel]`` in [0, 1].
+        amount: probability in [0, 1] that a pixel is defective, a scalar or one per image.
+        hot: share of the defective pixels that are hot, a scalar or one per image.
+
+    Returns:
+        Image with defects, of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        EMVA Standard 1288, release 4.0, section 8 (defect pixels).
+
+    Example:
+        >>> dead_pixels(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.01).shape
+        (8, 8, 1)
+    """
+    image = check_image(image)
+    draw = jax.random.uniform(key, _draws(image, True), image.dtype)
+    amount, hot = per_image(amount, image), per_image(hot, image)
+    return jnp.where(draw < amount, (draw < amount * hot).astype(image.dtype), image)
+
+
+def _draws(image: jax.Array, per_pixel: bool) -> tuple[int, ...]:
+    return (*image.shape[:-1], 1) if per_pixel else image.shape
+
+
+def _level(sigma: Strength, image: jax.Array) -> jax.Array:
+    """A noise level as one value per image, or as a map when it has the axes of the image."""
+    if jnp.ndim(sigma) != image.ndim:
+        return per_image(sigma, image)
+    sigma = jnp.asarray(sigma, image.dtype)
+    if any(s not in (1, i) for s, i in zip(sigma.shape, image.shape, strict=True)):
+        raise ValueError(f"a noise map of shape {sigma.shape} does not fit an image of shape {image.shape}")
+    return sigma

@@ -4,13 +4,37 @@ import ast
 import operator
 
 from ..types import Degradation
-from .blur import gaussian_blur
+from . import blur, compression, missing, noise, sensor
 from .chain import chain, stage, uniform
-from .compression import jpeg
-from .missing import missing_pixels
-from .noise import gaussian_noise
 
-OPERATORS = {op.__name__: op for op in (gaussian_noise, missing_pixels, gaussian_blur, jpeg)}
+OPERATORS = {
+    op.__name__: op
+    for op in (
+        noise.gaussian_noise,
+        noise.correlated_noise,
+        noise.uniform_noise,
+        noise.speckle_noise,
+        noise.salt_and_pepper_noise,
+        noise.impulse_noise,
+        noise.stripe_noise,
+        noise.dead_pixels,
+        sensor.shot_noise,
+        sensor.camera_noise,
+        sensor.emccd_noise,
+        sensor.apd_noise,
+        missing.missing_pixels,
+        missing.missing_blocks,
+        missing.missing_strokes,
+        missing.missing_lines,
+        missing.missing_border,
+        missing.missing_overlay,
+        missing.bayer_mosaic,
+        blur.gaussian_blur,
+        compression.jpeg,
+    )
+}
+"""Operators by the name under which :func:`parse` knows them."""
+
 _SAMPLERS = {"uniform": uniform}
 _ARITHMETIC = {
     ast.Add: operator.add,

@@ -57,6 +57,10 @@ def conv_bias_act(
     return nn.relu(y) if relu else y
 
 
+xla_conv_bias_act = conv_bias_act
+"""What :func:`conv_bias_act` is as long as no other backend has taken its place."""
+
+
 def _plain_conv(x, kernel, strides=(1, 1), padding="SAME", groups=1):
     return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_NHWC, feature_group_count=groups)
 

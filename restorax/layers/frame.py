@@ -32,7 +32,7 @@ def framed(
         masked: the condition is the mask of known pixels: holes are filled before the network looks, and known
             pixels are copied to the output.
         residual: the network predicts the difference to its (filled) input instead of the image.
-        multiple: the sides are padded to a multiple of this by repeating the edge, and cropped afterwards.
+        multiple: the sides are padded to a multiple of this by reflection, and cropped afterwards.
         dtype: type in which the network computes.
 
     Returns:
@@ -60,8 +60,9 @@ def framed(
         condition = condition.reshape(-1, height, width, condition_channels)
         base = pull_push(flat, condition) if masked else flat
         inputs = [base, condition]
-    edge = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
-    stacked = jnp.pad(jnp.concatenate(inputs, -1).astype(dtype), edge, mode="edge")
+    # Reflected noise still looks like noise; a repeated edge does not, and costs 0.4 dB on 481 x 321 pixels.
+    beyond = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+    stacked = jnp.pad(jnp.concatenate(inputs, -1).astype(dtype), beyond, mode="reflect")
     out = network(stacked)[:, :height, :width].astype(image.dtype)
     if residual:
         out = base + out

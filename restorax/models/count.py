@@ -7,6 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ..layers import conv
+
 
 def flops_per_megapixel(model: nn.Module) -> float:
     """Floating-point operations for an image of 2**20 pixels.
@@ -30,8 +32,14 @@ def flops_per_megapixel(model: nn.Module) -> float:
     condition = None
     if model.condition_channels:
         condition = jax.ShapeDtypeStruct((1, side, side, model.condition_channels), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), image, condition)
-    return 2.0 * _multiply_adds(jax.make_jaxpr(model.apply)(variables, image, condition).jaxpr)
+    # Another backend's convolutions would be opaque calls.
+    backend, conv.conv_bias_act = conv.conv_bias_act, conv.xla_conv_bias_act
+    try:
+        variables = jax.eval_shape(model.init, jax.random.key(0), image, condition)
+        program = jax.make_jaxpr(model.apply)(variables, image, condition)
+    finally:
+        conv.conv_bias_act = backend
+    return 2.0 * _multiply_adds(program.jaxpr)
 
 
 def _multiply_adds(jaxpr: Any) -> float:

@@ -44,17 +44,26 @@ def build_model(recipe: Recipe) -> nn.Module:
 
 
 def optimizer(recipe: Recipe) -> optax.GradientTransformation:
-    """Muon on the kernels and Adam on the rest, with warm-up and a cosine schedule down to zero.
+    """Muon on the kernels and Adam on the rest, with warm-up and cosine cycles down to zero.
 
     A kernel is orthogonalised as the matrix [rows * columns * in_channels, out_channels]. Steps are scaled to the
     size of Adam's (``consistent_rms``), so one learning rate serves both.
 
     Reference:
         Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024; Liu et al., Muon is scalable
-        for LLM training, 2025 (the scaling).
+        for LLM training, 2025 (the scaling); Loshchilov and Hutter, SGDR, ICLR 2017 (the cycles).
     """
-    warmup = min(recipe.warmup, recipe.steps // 10)
-    schedule = optax.warmup_cosine_decay_schedule(0, recipe.learning_rate, warmup, recipe.steps, 0)
+    schedule = optax.sgdr_schedule(
+        [
+            {
+                "init_value": 0.0,
+                "peak_value": recipe.learning_rate / 2**i,
+                "warmup_steps": min(recipe.warmup, steps // 10),
+                "decay_steps": steps,
+            }
+            for i, steps in enumerate(recipe.cycles)
+        ]
+    )
     muon = optax.contrib.muon(
         schedule,
         weight_decay=recipe.weight_decay,
