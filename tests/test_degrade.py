@@ -45,10 +45,16 @@ CASES = {
     "missing_border": Case({"margin": 0.3}),
     "missing_overlay": Case({"mask": jnp.ones((1, 1, 1))}),
     "bayer_mosaic": Case({}, channels=3),
+    "kernel_blur": Case({"kernel": jnp.arange(9.0).reshape(3, 3) / 36}),
     "gaussian_blur": Case({"sigma": 1.2, "radius": 5}),
-    "jpeg": Case({"quality": 40.0}, differentiable=False),
+    "anisotropic_blur": Case({"sigma": 2.0, "ratio": 0.5, "angle": 30.0, "shape": 0.8, "radius": 5}),
+    "motion_blur": Case({"length": 6.0, "angle": 20.0, "radius": 3}),
+    "defocus_blur": Case({"blur_radius": 3.0, "radius": 3}),
+    "sinc_filter": Case({"cutoff": 1.5, "radius": 6}),
+    "shake_blur": Case({"length": 9.0, "radius": 6}),
+    "jpeg": Case({"quality": 40.0}, channels=3, differentiable=False),
 }
-VARIED = [name for name, case in CASES.items() if case.strengths and name != "missing_overlay"]
+VARIED = [name for name, case in CASES.items() if case.strengths and name not in ("missing_overlay", "kernel_blur")]
 
 
 def _image(key, name="gaussian_noise", batch=(), size=(17, 12)):
@@ -406,9 +412,26 @@ def test_jpeg_equals_pillow(quality, size, photograph):
     np.testing.assert_array_equal(np.round(degrade.jpeg(image, quality=quality) * 255)[..., 0], expected)
 
 
-def test_jpeg_refuses_colour():
-    with pytest.raises(ValueError, match="3 channels"):
-        degrade.jpeg(jnp.zeros((8, 8, 3)), quality=50)
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:4:4"])
+@pytest.mark.parametrize("quality", [5, 30, 75, 95])
+@pytest.mark.parametrize("size", [(200, 304), (61, 45), (17, 5), (1, 4)])
+def test_jpeg_of_colour_equals_pillow(subsampling, quality, size):
+    from restorax.data import sample_images
+
+    image = sample_images(3)["chelsea"][: size[0], : size[1]]
+    file = io.BytesIO()
+    pixels = np.round(image * 255).astype(np.uint8)
+    sampling = {"4:4:4": 0, "4:2:0": 2}[subsampling]
+    PillowImage.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=sampling)
+    decoded = degrade.jpeg(image, quality=quality, subsampling=subsampling)
+    np.testing.assert_array_equal(np.round(decoded * 255), np.asarray(PillowImage.open(file)))
+
+
+def test_jpeg_says_what_it_takes():
+    with pytest.raises(ValueError, match="2 channels"):
+        degrade.jpeg(jnp.zeros((8, 8, 2)), quality=50)
+    with pytest.raises(ValueError, match="subsampling '4:1:1' is unknown"):
+        degrade.jpeg(jnp.zeros((8, 8, 3)), quality=50, subsampling="4:1:1")
 
 
 # --- composition ---
@@ -438,6 +461,59 @@ def test_random_strengths_differ_between_images(key):
     assert 0.27 < float(sigmas.max()) < 0.33
     with pytest.raises(ValueError, match="must not exceed"):
         uniform(2, 1)
+
+
+def test_log_uniform_is_uniform_in_the_logarithm(key):
+    drawn = jnp.log10(degrade.log_uniform(1, 100)(key, (4000,)))
+    assert abs(float(drawn.mean()) - 1) < 0.04
+    assert abs(float(drawn.std()) - 2 / 12**0.5) < 0.03
+    with pytest.raises(ValueError, match="positive and in order"):
+        degrade.log_uniform(0, 1)
+
+
+def _shift(image, *, by):
+    return image + by
+
+
+def _scale(image, *, by):
+    return image * by
+
+
+def test_one_of_and_maybe_choose_per_image(key):
+    images = jnp.ones((3000, 1, 1, 1))
+    either = jax.jit(degrade.one_of(*(stage(_shift, by=float(by)) for by in (1, 2, 3))))(key, images)
+    assert either.condition is None
+    shares = [float((either.image == value).mean()) for value in (2, 3, 4)]
+    np.testing.assert_allclose(shares, 1 / 3, atol=0.04)
+    perhaps = jax.jit(degrade.maybe(stage(_shift, by=1.0), 0.2))(key, images).image
+    assert abs(float((perhaps == 2).mean()) - 0.2) < 0.03
+    holes = stage(degrade.missing_pixels, missing=0.5)
+    either = degrade.one_of(holes, stage(degrade.missing_blocks, side=0.5))(key, jnp.ones((4, 8, 8, 1)))
+    np.testing.assert_array_equal(either.image, either.condition)
+    for wrong in (degrade.one_of(holes, stage(_shift, by=1.0)), degrade.maybe(holes), degrade.shuffle(holes)):
+        with pytest.raises(ValueError, match="condition"):
+            wrong(key, jnp.ones((8, 8, 1)))
+    with pytest.raises(ValueError, match="at least one"):
+        degrade.one_of()
+    with pytest.raises(ValueError, match="outside"):
+        degrade.maybe(holes, 1.5)
+
+
+def test_shuffle_takes_every_order(key):
+    mixed = jax.jit(degrade.shuffle(stage(_shift, by=1.0), stage(_scale, by=2.0), stage(_shift, by=10.0)))
+    seen = {float(mixed(k, jnp.ones((1, 1, 1))).image[0, 0, 0]) for k in jax.random.split(key, 60)}
+    assert seen == {(1 + 1) * 2 + 10, (1 + 11) * 2, (1 + 10) * 2 + 1, 2 + 11}
+
+
+def test_parse_understands_combinations(key):
+    blurred = "one_of(motion_blur(length=uniform(1, 7), radius=3), defocus_blur(blur_radius=2.0))"
+    with pytest.raises(ValueError, match="is not an operator"):
+        parse(f"{blurred} + maybe(jpeg(quality=30), 0.5)")
+    both = parse(f"{blurred} + maybe(jpeg(quality=30), probability=0.5)")
+    observed = jax.jit(both)(key, jnp.ones((2, 16, 16, 1)))
+    np.testing.assert_allclose(observed.image, 1, atol=0.02)
+    with pytest.raises(ValueError, match="unexpected keyword"):
+        parse("maybe(jpeg(quality=30), chance=0.5)")
 
 
 def test_parse_equals_the_functions(key):

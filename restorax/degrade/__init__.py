@@ -1,7 +1,7 @@
 """Degradations as pure functions: key in, arrays out; under jit, vmap and grad alike."""
 
-from .blur import gaussian_blur
-from .chain import chain, stage, uniform
+from .blur import anisotropic_blur, defocus_blur, gaussian_blur, kernel_blur, motion_blur, shake_blur, sinc_filter
+from .chain import chain, log_uniform, maybe, one_of, shuffle, stage, uniform
 from .compression import jpeg
 from .missing import (
     bayer_mosaic,
@@ -27,26 +27,36 @@ from .sensor import apd_noise, camera_noise, emccd_noise, shot_noise
 
 __all__ = [
     "OPERATORS",
+    "anisotropic_blur",
     "apd_noise",
     "bayer_mosaic",
     "camera_noise",
     "chain",
     "correlated_noise",
     "dead_pixels",
+    "defocus_blur",
     "emccd_noise",
     "gaussian_blur",
     "gaussian_noise",
     "impulse_noise",
     "jpeg",
+    "kernel_blur",
+    "log_uniform",
+    "maybe",
     "missing_blocks",
     "missing_border",
     "missing_lines",
     "missing_overlay",
     "missing_pixels",
     "missing_strokes",
+    "motion_blur",
+    "one_of",
     "parse",
     "salt_and_pepper_noise",
+    "shake_blur",
     "shot_noise",
+    "shuffle",
+    "sinc_filter",
     "speckle_noise",
     "stage",
     "stripe_noise",

@@ -35,6 +35,28 @@ def uniform(low: float | int, high: float | int) -> Sampler:
     return lambda key, shape: jax.random.uniform(key, shape, minval=low, maxval=high)
 
 
+def log_uniform(low: float | int, high: float | int) -> Sampler:
+    """Draw a strength whose logarithm is uniform between those of ``low`` and ``high``, for every image.
+
+    Args:
+        low: smallest value, above 0, in the unit of the strength.
+        high: largest value, not below ``low``.
+
+    Returns:
+        A sampler for :func:`stage`.
+
+    Raises:
+        ValueError: if ``low`` is not positive or exceeds ``high``.
+
+    Example:
+        >>> log_uniform(1, 100)(jax.random.key(0), (4,)).shape
+        (4,)
+    """
+    if not 0 < low <= high:
+        raise ValueError(f"log_uniform({low}, {high}): the values must be positive and in order")
+    return lambda key, shape: jnp.exp(jax.random.uniform(key, shape, minval=jnp.log(low), maxval=jnp.log(high)))
+
+
 def stage(operator: Callable[..., Any], **strengths: Any) -> Degradation:
     """Turn an operator into a degradation by giving its strengths.
 
@@ -102,5 +124,118 @@ def chain(*stages: Degradation) -> Degradation:
             if condition is not None:
                 conditions.append(condition)
         return Observation(image, jnp.concatenate(conditions, -1) if conditions else None)
+
+    return degrade
+
+
+def one_of(*stages: Degradation) -> Degradation:
+    """Apply one degradation, drawn anew for every image with equal chances.
+
+    All of them are computed and one is kept, so the cost is their sum.
+
+    Args:
+        *stages: pure functions ``(key, clean) -> Observation``, all with a condition of one shape or all without.
+
+    Returns:
+        One pure function ``(key, clean) -> Observation``.
+
+    Raises:
+        ValueError: if there are no stages, or (when applied) some have a condition and others not.
+
+    Example:
+        >>> from restorax.degrade import gaussian_noise, jpeg
+        >>> either = one_of(stage(gaussian_noise, sigma=0.1), stage(jpeg, quality=30))
+        >>> either(jax.random.key(0), jnp.zeros((4, 8, 8, 1))).image.shape
+        (4, 8, 8, 1)
+    """
+    if not stages:
+        raise ValueError("one_of() needs at least one degradation")
+
+    def degrade(key: PRNGKeyArray, clean: Image) -> Observation:
+        choice_key, *stage_keys = jax.random.split(key, 1 + len(stages))
+        observed = [one(stage_key, clean) for stage_key, one in zip(stage_keys, stages, strict=True)]
+        if len({None if o.condition is None else o.condition.shape for o in observed}) > 1:
+            raise ValueError("one_of() mixes degradations with and without a condition, or with different ones")
+        choice = jax.random.randint(choice_key, clean.shape[:-3], 0, len(stages))[..., None, None, None]
+        pick = lambda *parts: jnp.select([choice == i for i in range(len(parts))], parts)  # noqa: E731
+        return jax.tree.map(pick, *observed)
+
+    return degrade
+
+
+def maybe(one: Degradation, probability: float | int = 0.5) -> Degradation:
+    """Apply a degradation to an image with some probability; it must not bring a condition.
+
+    Args:
+        one: pure function ``(key, clean) -> Observation``.
+        probability: in [0, 1].
+
+    Returns:
+        One pure function ``(key, clean) -> Observation``.
+
+    Raises:
+        ValueError: if the probability lies outside [0, 1], or (when applied) there is a condition.
+
+    Example:
+        >>> from restorax.degrade import jpeg
+        >>> maybe(stage(jpeg, quality=30), 0.3)(jax.random.key(0), jnp.zeros((4, 8, 8, 1))).image.shape
+        (4, 8, 8, 1)
+    """
+    if not 0 <= probability <= 1:
+        raise ValueError(f"maybe(): probability {probability} lies outside [0, 1]")
+
+    def degrade(key: PRNGKeyArray, clean: Image) -> Observation:
+        choice_key, stage_key = jax.random.split(key)
+        image, condition = one(stage_key, clean)
+        if condition is not None:
+            raise ValueError("maybe() cannot leave out a degradation that brings a condition")
+        applied = jax.random.uniform(choice_key, clean.shape[:-3])[..., None, None, None] < probability
+        return Observation(jnp.where(applied, image, clean))
+
+    return degrade
+
+
+def shuffle(*stages: Degradation) -> Degradation:
+    """Apply degradations in a random order, the same for all images of a call; none may bring a condition.
+
+    Args:
+        *stages: pure functions ``(key, clean) -> Observation``.
+
+    Returns:
+        One pure function ``(key, clean) -> Observation``; every stage is compiled once.
+
+    Raises:
+        ValueError: if (when applied) a stage brings a condition.
+
+    Reference:
+        Zhang et al., Designing a practical degradation model for deep blind image super-resolution (BSRGAN), ICCV
+        2021, section 3.3.
+
+    Example:
+        >>> from restorax.degrade import gaussian_noise, jpeg
+        >>> mixed = shuffle(stage(gaussian_noise, sigma=0.1), stage(jpeg, quality=30))
+        >>> mixed(jax.random.key(0), jnp.zeros((4, 8, 8, 1))).image.shape
+        (4, 8, 8, 1)
+    """
+
+    def branch(one):
+        def apply(key, image):
+            observed = one(key, image)
+            if observed.condition is not None:
+                raise ValueError("shuffle() takes no degradations that bring a condition")
+            return observed.image
+
+        return apply
+
+    branches = [branch(one) for one in stages]
+
+    def degrade(key: PRNGKeyArray, clean: Image) -> Observation:
+        order_key, *stage_keys = jax.random.split(key, 1 + len(stages))
+
+        def step(image, turn):
+            return jax.lax.switch(turn[0], branches, turn[1], image), None
+
+        order = jax.random.permutation(order_key, len(stages))
+        return Observation(jax.lax.scan(step, jnp.asarray(clean), (order, jnp.stack(stage_keys)))[0])
 
     return degrade

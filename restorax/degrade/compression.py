@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from ..types import Image, Strength, check_image, per_image
 
@@ -20,6 +21,10 @@ _LUMA_TABLE = np.array(
     ],
     np.int32,
 )
+
+# Table K.2.
+_CHROMA_TABLE = np.full((8, 8), 99, np.int32)
+_CHROMA_TABLE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
 
 def _integer_dct() -> np.ndarray:
@@ -51,47 +56,69 @@ def _integer_dct() -> np.ndarray:
 _DCT = _integer_dct()
 
 
-def jpeg(image: Image, *, quality: Strength) -> Image:
-    """Encode a gray image as JPEG and decode it again, in the integer arithmetic of libjpeg.
+def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Image:
+    """Encode an image as JPEG and decode it again, in the integer arithmetic of libjpeg.
 
-    Pixels are rounded to 8 bit first, coefficients and decoded pixels as in the codec, so the gradient is zero
-    almost everywhere.
+    The result is the one of libjpeg to the last bit. Pixels are rounded to 8 bit first, coefficients and decoded
+    pixels as in the codec, so the gradient is zero almost everywhere.
 
     Args:
-        image: ``[*batch, height, width, 1]`` in [0, 1].
+        image: gray or RGB, ``[*batch, height, width, 1 or 3]`` in [0, 1].
         quality: 1 (worst) to 100 (best), rounded to an integer; a scalar or one per image; may be traced.
+        subsampling: of the chroma of RGB images, ``"4:2:0"`` (half resolution, the usual) or ``"4:4:4"`` (full).
 
     Returns:
         Decoded image of the same shape, multiples of 1/255 in [0, 1].
 
     Raises:
         TypeError: if the image is not floating point.
-        ValueError: if the image is not gray, or the shapes do not fit.
+        ValueError: if the image is neither gray nor RGB, the shapes do not fit, or the subsampling is unknown.
 
     Reference:
-        ITU-T T.81 (1992), annexes A and K; libjpeg's quality scaling (``jpeg_quality_scaling``).
+        ITU-T T.81 (1992), annexes A and K; JFIF 1.02; libjpeg's quality scaling (``jpeg_quality_scaling``), slow
+        integer DCT and "fancy" chroma upsampling.
 
     Example:
-        >>> jpeg(jnp.ones((20, 9, 1)), quality=30).shape
-        (20, 9, 1)
+        >>> jpeg(jnp.ones((20, 9, 3)), quality=30).shape
+        (20, 9, 3)
     """
     image = check_image(image)
-    *batch, height, width, channels = image.shape
-    if channels != 1:
-        raise ValueError(f"the image has {channels} channels; jpeg takes gray images with 1")
-    rows, columns = -(-height // 8), -(-width // 8)
-    pixels = jnp.round(jnp.clip(image[..., 0], 0, 1) * 255).astype(jnp.int32) - 128
-    edge = [(0, 0)] * len(batch) + [(0, rows * 8 - height), (0, columns * 8 - width)]
-    blocks = jnp.pad(pixels, edge, mode="edge").reshape(*batch, rows, 8, columns, 8)
+    if image.shape[-1] not in (1, 3):
+        raise ValueError(f"the image has {image.shape[-1]} channels; jpeg takes gray (1) and RGB (3) images")
+    if subsampling not in ("4:2:0", "4:4:4"):
+        raise ValueError(f"subsampling {subsampling!r} is unknown; accepted are 4:2:0 and 4:4:4")
+    pixels = jnp.round(jnp.clip(image, 0, 1) * 255).astype(jnp.int32)
+    if image.shape[-1] == 1:
+        decoded = _through_codec(pixels[..., 0], _scaled(_LUMA_TABLE, quality, image))[..., None]
+    else:
+        luma, *chroma = _to_ycc(pixels)
+        luma = _through_codec(luma, _scaled(_LUMA_TABLE, quality, image))
+        chroma_table = _scaled(_CHROMA_TABLE, quality, image)
+        if subsampling == "4:2:0":
+            half = (luma.shape[-1] + 1) // 2
+            chroma = [_through_codec(_halve(c), chroma_table)[..., :half] for c in chroma]
+            chroma = [_upsample(c, luma.shape[-2:]) for c in chroma]
+        else:
+            chroma = [_through_codec(c, chroma_table) for c in chroma]
+        decoded = _to_rgb(luma, *chroma)
+    return decoded.astype(image.dtype) / 255
 
-    table = _quantisation_table(quality, image)[..., None, :, None, :]
+
+def _through_codec(plane: jax.Array, table: jax.Array) -> jax.Array:
+    """DCT, quantisation and back for one plane of 8-bit values, int32 ``[*batch, height, width]``."""
+    *batch, height, width = plane.shape
+    rows, columns = -(-height // 8), -(-width // 8)
+    edge = [(0, 0)] * len(batch) + [(0, rows * 8 - height), (0, columns * 8 - width)]
+    blocks = jnp.pad(plane - 128, edge, mode="edge").reshape(*batch, rows, 8, columns, 8)
+
+    table = table[..., None, :, None, :]
     along_rows = _descale(jnp.einsum("...aibj,vj->...aibv", blocks, _DCT), 11)
     coefficients = _descale(jnp.einsum("...aibv,ui->...aubv", along_rows, _DCT), 15)
     levels = jnp.sign(coefficients) * ((jnp.abs(coefficients) + 4 * table) // (8 * table))  # ties go outwards
     along_columns = _descale(jnp.einsum("...aubv,ui->...aibv", levels * table, _DCT), 11)
     decoded = _descale(jnp.einsum("...aibv,vj->...aibj", along_columns, _DCT), 18)
-    decoded = decoded.reshape(*batch, rows * 8, columns * 8)[..., :height, :width, None]
-    return jnp.clip(decoded + 128, 0, 255).astype(image.dtype) / 255
+    decoded = decoded.reshape(*batch, rows * 8, columns * 8)[..., :height, :width]
+    return jnp.clip(decoded + 128, 0, 255)
 
 
 def _descale(x: jax.Array, bits: int) -> jax.Array:
@@ -99,9 +126,66 @@ def _descale(x: jax.Array, bits: int) -> jax.Array:
     return (x + (1 << (bits - 1))) >> bits
 
 
-def _quantisation_table(quality: Strength, image: jax.Array) -> jax.Array:
-    """libjpeg's scaled luma table, int32 ``[*batch or ones, 8, 8]``."""
+def _scaled(table: np.ndarray, quality: Strength, image: jax.Array) -> jax.Array:
+    """A quantisation table at a quality, int32 ``[*batch or ones, 8, 8]``."""
     quality = jnp.clip(jnp.round(per_image(quality, image)[..., 0]), 1, 100).astype(jnp.int32)
     scale = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    base = _LUMA_TABLE.reshape((1,) * (scale.ndim - 2) + (8, 8))
+    base = table.reshape((1,) * (scale.ndim - 2) + (8, 8))
     return jnp.clip((base * scale + 50) // 100, 1, 255)
+
+
+def _fixed(x: float) -> int:
+    """A constant of the colour conversion with 16 fractional bits."""
+    return round(x * 2**16)
+
+
+def _to_ycc(rgb: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """JFIF's colour space in fixed point; chroma centred at 128."""
+    r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    offset = (128 << 16) + (1 << 15) - 1
+    luma = (_fixed(0.299) * r + _fixed(0.587) * g + _fixed(0.114) * b + (1 << 15)) >> 16
+    blue = (-_fixed(0.168735892) * r - _fixed(0.331264108) * g + _fixed(0.5) * b + offset) >> 16
+    red = (_fixed(0.5) * r - _fixed(0.418687589) * g - _fixed(0.081312411) * b + offset) >> 16
+    return luma, blue, red
+
+
+def _to_rgb(luma: jax.Array, blue: jax.Array, red: jax.Array) -> jax.Array:
+    blue, red, half = blue - 128, red - 128, 1 << 15
+    r = luma + ((_fixed(1.402) * red + half) >> 16)
+    g = luma + ((-_fixed(0.344136286) * blue - _fixed(0.714136286) * red + half) >> 16)
+    b = luma + ((_fixed(1.772) * blue + half) >> 16)
+    return jnp.clip(jnp.stack([r, g, b], -1), 0, 255)
+
+
+def _halve(plane: jax.Array) -> jax.Array:
+    """Mean of 2 x 2 pixels, rounded down and up in turns along a row so that no bias builds up.
+
+    As in the codec, columns are filled up to whole blocks before averaging, rows only afterwards.
+    """
+    *batch, height, width = plane.shape
+    whole = [(0, 0)] * len(batch) + [(0, height % 2), (0, -width % 16)]
+    squares = jnp.pad(plane, whole, mode="edge").reshape(*batch, -(-height // 2), 2, 8 * -(-width // 16), 2)
+    bias = 1 + jnp.arange(squares.shape[-2]) % 2
+    return (squares.sum((-3, -1)) + bias.reshape((1,) * (len(batch) + 1) + (-1,))) >> 2
+
+
+def _upsample(plane: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """Twice the size by a triangle filter, as libjpeg does ("fancy"); very narrow planes are repeated."""
+    height, width = size
+    if plane.shape[-1] <= 2:
+        return jnp.repeat(jnp.repeat(plane, 2, -2), 2, -1)[..., :height, :width]
+    above, below = _neighbours(plane, plane.ndim - 2)
+    rows = jnp.stack([3 * plane + above, 3 * plane + below], -2)
+    rows = rows.reshape(*plane.shape[:-2], 2 * plane.shape[-2], plane.shape[-1])
+    before, after = _neighbours(rows, rows.ndim - 1)
+    columns = jnp.stack([(3 * rows + before + 8) >> 4, (3 * rows + after + 7) >> 4], -1)
+    return columns.reshape(*rows.shape[:-1], 2 * rows.shape[-1])[..., :height, :width]
+
+
+def _neighbours(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """The values before and after along an axis; those at the ends are their own neighbours."""
+    size = x.shape[axis]
+    pads = [(0, 0)] * x.ndim
+    pads[axis] = (1, 1)
+    padded = jnp.pad(x, pads, mode="edge")
+    return lax.slice_in_dim(padded, 0, size, axis=axis), lax.slice_in_dim(padded, 2, size + 2, axis=axis)

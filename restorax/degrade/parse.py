@@ -5,7 +5,7 @@ import operator
 
 from ..types import Degradation
 from . import blur, compression, missing, noise, sensor
-from .chain import chain, stage, uniform
+from .chain import chain, log_uniform, maybe, one_of, shuffle, stage, uniform
 
 OPERATORS = {
     op.__name__: op
@@ -29,13 +29,20 @@ OPERATORS = {
         missing.missing_border,
         missing.missing_overlay,
         missing.bayer_mosaic,
+        blur.kernel_blur,
         blur.gaussian_blur,
+        blur.anisotropic_blur,
+        blur.motion_blur,
+        blur.defocus_blur,
+        blur.sinc_filter,
+        blur.shake_blur,
         compression.jpeg,
     )
 }
 """Operators by the name under which :func:`parse` knows them."""
 
-_SAMPLERS = {"uniform": uniform}
+_SAMPLERS = {"uniform": uniform, "log_uniform": log_uniform}
+_COMBINATIONS = {"one_of": one_of, "maybe": maybe, "shuffle": shuffle}
 _ARITHMETIC = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -47,7 +54,9 @@ _ARITHMETIC = {
 def parse(text: str) -> Degradation:
     """Read a degradation such as ``gaussian_noise(sigma=uniform(0, 55/255)) + jpeg(quality=30)``.
 
-    Only names of operators and samplers, numbers, strings and ``+ - * /`` are understood; nothing is executed.
+    Besides operators there are ``one_of(a, b, ...)``, ``maybe(a, probability=0.5)`` and ``shuffle(a, b, ...)``, whose
+    arguments are degradations again. Only these names, samplers, numbers, strings and ``+ - * /`` are understood;
+    nothing is executed.
 
     Args:
         text: operators with their strengths, joined by ``+`` in the order in which they act.
@@ -76,6 +85,12 @@ def _stages(node: ast.expr) -> list[Degradation]:
         return _stages(node.left) + _stages(node.right)
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
         raise ValueError(f"{ast.unparse(node)!r} is not an operator with its strengths, like 'jpeg(quality=30)'")
+    if node.func.id in _COMBINATIONS:
+        options = {k.arg: _value(k.value) for k in node.keywords if k.arg is not None}
+        try:
+            return [_COMBINATIONS[node.func.id](*(chain(*_stages(a)) for a in node.args), **options)]
+        except TypeError as error:
+            raise ValueError(f"{ast.unparse(node)!r}: {error}") from None
     if node.func.id not in OPERATORS:
         raise ValueError(f"unknown operator {node.func.id!r}; there are {', '.join(OPERATORS)}")
     if node.args or any(k.arg is None for k in node.keywords):

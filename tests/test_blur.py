@@ -1,0 +1,156 @@
+"""Kernels and filtering against SciPy and first principles."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.ndimage
+import scipy.special
+
+from restorax import degrade
+from restorax.degrade import blur as filtering
+from restorax.degrade import kernels
+
+BORDERS = [("reflect", "mirror"), ("replicate", "nearest"), ("circular", "wrap")]
+KERNELS = {
+    "gaussian": lambda: kernels.gaussian_kernel(sigma=jnp.array([1.0, 2.0]), ratio=0.4, angle=30.0, radius=8),
+    "motion": lambda: kernels.motion_kernel(length=jnp.array([3.0, 12.0]), angle=jnp.array([0.0, 70.0]), radius=6),
+    "defocus": lambda: kernels.defocus_kernel(blur_radius=jnp.array([0.2, 4.5]), radius=5),
+    "sinc": lambda: kernels.sinc_kernel(cutoff=jnp.array([0.7, 2.5]), radius=7),
+    "shake": lambda: kernels.shake_kernel(jax.random.key(0), length=jnp.array([5.0, 25.0]), radius=9),
+}
+
+
+def _centre_and_spread(kernel):
+    y, x = np.mgrid[: kernel.shape[0], : kernel.shape[1]] - kernel.shape[0] // 2
+    mean = [(kernel * c).sum() for c in (y, x)]
+    return mean, [[(kernel * a * b).sum() for b in (y, x)] for a in (y, x)]
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_have_unit_sum_and_one_per_strength(name):
+    kernel = KERNELS[name]()
+    assert kernel.shape[0] == 2
+    np.testing.assert_allclose(kernel.sum((1, 2)), 1, atol=1e-5)
+    if name != "sinc":
+        assert float(kernel.min()) >= 0
+    if name != "shake":
+        np.testing.assert_allclose(kernel, kernel[:, ::-1, ::-1], atol=1e-6)
+
+
+def test_gaussian_kernel_has_the_covariance_asked_for():
+    kernel = np.asarray(kernels.gaussian_kernel(sigma=3.0, ratio=0.5, angle=30.0, radius=14))
+    _, ((yy, yx), (_, xx)) = _centre_and_spread(kernel)
+    c, s = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    np.testing.assert_allclose([xx, yy, yx], [9 * c**2 + 2.25 * s**2, 9 * s**2 + 2.25 * c**2, -6.75 * c * s], rtol=0.01)
+    line = np.exp(-0.5 * (np.arange(-6, 7) / 1.5) ** 2)
+    round_kernel = np.outer(line, line) / line.sum() ** 2
+    np.testing.assert_allclose(kernels.gaussian_kernel(sigma=1.5, radius=6), round_kernel, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [3.0, 9.0, 15.0])
+@pytest.mark.parametrize("upright", [False, True])
+def test_motion_along_an_axis_is_a_moving_average(length, upright):
+    kernel = np.asarray(kernels.motion_kernel(length=length, angle=90.0 if upright else 0.0, radius=8))
+    line = kernel[:, 8] if upright else kernel[8]
+    expected = (np.abs(np.arange(-8, 9)) <= length // 2) / length
+    np.testing.assert_allclose(line, expected, atol=1e-5)
+    np.testing.assert_allclose(line.sum(), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("angle", [0.0, 25.0, 45.0, 110.0])
+def test_motion_has_the_direction_and_spread_of_a_line(angle):
+    kernel = np.asarray(kernels.motion_kernel(length=13.0, angle=angle, radius=9))
+    _, ((yy, yx), (_, xx)) = _centre_and_spread(kernel)
+    measured = np.rad2deg(0.5 * np.arctan2(-2 * yx, xx - yy)) % 180
+    assert min(abs(measured - angle), 180 - abs(measured - angle)) < 1
+    assert abs(xx + yy - 13**2 / 12) < 1  # variance of a uniform line, and of a pixel across
+
+
+@pytest.mark.parametrize("radius", [0.9, 2.0, 4.3])
+def test_defocus_covers_each_pixel_as_a_disk_does(radius):
+    kernel = np.asarray(kernels.defocus_kernel(blur_radius=radius, radius=5), np.float64)
+    fine = (np.arange(11 * 101) + 0.5) / 101 - 5.5
+    disk = (fine[:, None] ** 2 + fine[None] ** 2 <= radius**2).reshape(11, 101, 11, 101).mean((1, 3))
+    np.testing.assert_allclose(kernel, disk / disk.sum(), atol=2e-3 / radius)
+
+
+@pytest.mark.parametrize("cutoff", [0.5, 1.5, 3.1])
+def test_sinc_is_the_one_of_scipy(cutoff):
+    y, x = np.mgrid[-10:11, -10:11]
+    r = np.hypot(y, x)
+    r[10, 10] = 1
+    expected = cutoff * scipy.special.j1(cutoff * r) / (2 * np.pi * r)
+    expected[10, 10] = cutoff**2 / (4 * np.pi)
+    np.testing.assert_allclose(kernels.sinc_kernel(cutoff=cutoff, radius=10), expected / expected.sum(), atol=1e-5)
+
+
+def test_shake_is_centred_has_its_length_and_differs():
+    made = np.asarray(kernels.shake_kernel(jax.random.key(0), length=jnp.full(200, 12.0), radius=12))
+    centres = np.array([_centre_and_spread(k)[0] for k in made])
+    assert np.abs(centres).max() < 0.5
+    reach = np.array([np.ptp(np.nonzero(k > 1e-4), axis=1).max() for k in made])
+    assert reach.max() <= 14
+    assert 4 < reach.mean() < 13
+    assert np.abs(made[0] - made[1]).max() > 0.01
+
+
+@pytest.mark.parametrize(("border", "scipy_mode"), BORDERS)
+@pytest.mark.parametrize("size", [(3, 5), (11, 7)])
+def test_blur_equals_scipy_on_both_paths(border, scipy_mode, size, key, monkeypatch):
+    image, kernel = jax.random.uniform(key, (23, 30, 2)), jax.random.uniform(jax.random.key(1), size)
+    exact = [np.asarray(image[..., c], np.float64) for c in (0, 1)]
+    expected = np.stack([scipy.ndimage.convolve(c, np.asarray(kernel), mode=scipy_mode) for c in exact], -1)
+    for limit in (0, 1000):  # always through Fourier, never
+        monkeypatch.setattr(filtering, "_DIRECT", limit)
+        np.testing.assert_allclose(
+            degrade.kernel_blur(image, kernel=kernel, border=border), expected, rtol=1e-5, atol=1e-5
+        )
+
+
+def test_kernels_per_image(key, monkeypatch):
+    images, made = jax.random.uniform(key, (2, 20, 24, 3)), KERNELS["motion"]()
+    for limit in (0, 1000):
+        monkeypatch.setattr(filtering, "_DIRECT", limit)
+        both = degrade.kernel_blur(images, kernel=made)
+        for i in range(2):
+            np.testing.assert_allclose(both[i], degrade.kernel_blur(images[i], kernel=made[i]), atol=1e-5)
+
+
+@pytest.mark.parametrize("limit", [0, 1000])
+def test_blur_on_a_circle_has_the_turned_kernel_as_adjoint(limit, key, monkeypatch):
+    monkeypatch.setattr(filtering, "_DIRECT", limit)
+    a, b = jax.random.normal(key, (2, 16, 20, 1))
+    kernel = jax.random.uniform(key, (5, 7))
+    forward = (degrade.kernel_blur(a, kernel=kernel, border="circular") * b).sum()
+    backward = (a * degrade.kernel_blur(b, kernel=kernel[::-1, ::-1], border="circular")).sum()
+    assert abs(float(forward - backward)) < 1e-3
+    adjoint = jax.vjp(lambda x: degrade.kernel_blur(x, kernel=kernel, border="circular"), a)[1](b)[0]
+    np.testing.assert_allclose(adjoint, degrade.kernel_blur(b, kernel=kernel[::-1, ::-1], border="circular"), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("operator", "strengths"),
+    [
+        ("anisotropic_blur", {"sigma": 1.5, "ratio": 0.4, "angle": 20.0}),
+        ("motion_blur", {"length": 7.0, "angle": 30.0}),
+        ("defocus_blur", {"blur_radius": 2.5}),
+    ],
+)
+def test_radius_is_found_when_it_can_be(operator, strengths, key):
+    image, run = jax.random.uniform(key, (24, 24, 1)), degrade.OPERATORS[operator]
+    np.testing.assert_allclose(run(image, **strengths), run(image, **strengths, radius=9), atol=2e-4)
+    first = next(iter(strengths))
+    with pytest.raises(ValueError, match=f"{first} is traced"):
+        jax.jit(lambda s: run(image, **{**strengths, first: s}))(1.0)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_blur_refuses_in_a_sentence():
+    image = jnp.zeros((2, 8, 8, 1))
+    with pytest.raises(ValueError, match="odd sides"):
+        degrade.kernel_blur(image, kernel=jnp.ones((2, 3)))
+    with pytest.raises(ValueError, match="do not fit the batch axes"):
+        degrade.kernel_blur(image, kernel=jnp.ones((3, 3, 3)))
+    with pytest.raises(ValueError, match="border 'zero' is unknown"):
+        degrade.kernel_blur(image, kernel=jnp.ones((3, 3)), border="zero")
