@@ -102,7 +102,9 @@ def list_() -> None:
     """List the published restorers."""
     from . import zoo
 
-    table = Table("name", "undoes", "parameters", "TFLOP/Mpx", "result")
+    table = Table()
+    for heading in ("name", "undoes", "parameters", "TFLOP/Mpx", "result"):
+        table.add_column(heading, overflow="fold")
     for name in zoo.list_models():
         card = zoo.Card.read(zoo.find(name))
         result = card.results[len(card.results) // 2] if card.results else None
@@ -223,7 +225,9 @@ def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
 
 
 def _results_table(results: list, title: str | None = None, by: str = "set") -> Table:
-    table = Table(by, "degradation", "images", "PSNR before", "PSNR after", "SSIM after", title=title)
+    table = Table(title=title)
+    for heading in (by, "degradation", "images", "PSNR before", "PSNR after", "SSIM after"):
+        table.add_column(heading, overflow="fold")
     for r in results:
         table.add_row(r.dataset, r.degradation, str(r.images), f"{r.input_psnr:.2f}", f"{r.psnr:.2f}", f"{r.ssim:.4f}")
     return table

@@ -53,8 +53,14 @@ CASES = {
     "sinc_filter": Case({"cutoff": 1.5, "radius": 6}),
     "shake_blur": Case({"length": 9.0, "radius": 6}),
     "jpeg": Case({"quality": 40.0}, channels=3, differentiable=False),
+    "low_resolution": Case({"factor": 3}),
+    "low_light": Case({"exposure": 0.2, "shot": 0.01, "read": 0.01}),
+    "gamma_change": Case({"gamma": 0.7}),
+    "haze": Case({"transmission": 0.6}),
+    "fade": Case({"contrast": 0.5, "saturation": 0.4}, channels=3),
+    "quantisation": Case({"levels": 6.0}, differentiable=False),
 }
-VARIED = [name for name, case in CASES.items() if case.strengths and name not in ("missing_overlay", "kernel_blur")]
+VARIED = [name for name, case in CASES.items() if isinstance(next(iter(case.strengths.values()), None), float)]
 
 
 def _image(key, name="gaussian_noise", batch=(), size=(17, 12)):
@@ -432,6 +438,58 @@ def test_jpeg_says_what_it_takes():
         degrade.jpeg(jnp.zeros((8, 8, 2)), quality=50)
     with pytest.raises(ValueError, match="subsampling '4:1:1' is unknown"):
         degrade.jpeg(jnp.zeros((8, 8, 3)), quality=50, subsampling="4:1:1")
+
+
+# --- resampling and intensities ---
+
+_FILTERS = [("area", "BOX"), ("bilinear", "BILINEAR"), ("bicubic", "BICUBIC"), ("lanczos", "LANCZOS")]
+
+
+@pytest.mark.parametrize(("method", "pillow"), _FILTERS)
+@pytest.mark.parametrize("size", [(96, 64), (32, 16), (128, 256)])  # no ties for the box, where choices differ
+def test_resize_equals_pillow_inside_and_mirrors_at_the_border(method, pillow, size, photograph):
+    image = photograph[:96, :128]
+    resized = degrade.resize(image, height=size[0], width=size[1], method=method)
+    plane = PillowImage.fromarray(image[..., 0])
+    expected = np.asarray(plane.resize(size[::-1], getattr(PillowImage.Resampling, pillow)))
+    margins = [int(np.ceil(4 * max(new / old, 1))) for new, old in zip(size, (96, 128), strict=True)]
+    inner = tuple(slice(margin, -margin) for margin in margins)
+    np.testing.assert_allclose(resized[..., 0][inner], expected[inner], atol=1e-5)
+    # A mirrored image has nothing to mirror at its seams: its inside shows what the border must be.
+    wide = np.pad(image, ((96, 96), (128, 128), (0, 0)), mode="symmetric")
+    whole = degrade.resize(wide, height=3 * size[0], width=3 * size[1], method=method)
+    np.testing.assert_allclose(resized, whole[size[0] : -size[0], size[1] : -size[1]], atol=1e-5)
+
+
+def test_resize_and_low_resolution_say_what_they_take():
+    image = jnp.ones((8, 8, 1))
+    with pytest.raises(ValueError, match="method 'nearest' is unknown"):
+        degrade.resize(image, height=4, width=4, method="nearest")
+    with pytest.raises(ValueError, match="0 x 4"):
+        degrade.resize(image, height=0, width=4)
+    with pytest.raises(ValueError, match="factor of 0"):
+        degrade.low_resolution(image, factor=0)
+    np.testing.assert_allclose(degrade.low_resolution(image, factor=3), image, atol=1e-6)
+
+
+def test_intensities_are_those_of_the_formulas(key):
+    image = jax.random.uniform(key, (6, 5, 3))
+    np.testing.assert_allclose(degrade.gamma_change(image, gamma=2.2), np.asarray(image) ** 2.2, atol=1e-6)
+    np.testing.assert_allclose(degrade.haze(image, transmission=0.3, airlight=0.9), 0.3 * image + 0.63, atol=1e-6)
+    np.testing.assert_allclose(degrade.fade(image, contrast=1.0), image, atol=1e-6)
+    gray = degrade.fade(image, contrast=0.5, saturation=0.0)
+    np.testing.assert_allclose(
+        gray, 0.5 + 0.5 * (jnp.broadcast_to(image.mean(-1, keepdims=True), image.shape) - 0.5), atol=1e-6
+    )
+    assert set(np.unique(np.round(degrade.quantisation(image, levels=5) * 4))) <= {0, 1, 2, 3, 4}
+    np.testing.assert_allclose(degrade.quantisation(image, levels=256), image, atol=0.51 / 255)
+
+
+def test_low_light_amplifies_the_noise(key):
+    flat = jnp.full((400, 400, 1), 0.5)
+    noisy = degrade.low_light(key, flat, exposure=0.1, shot=0.01, read=0.02)
+    assert abs(float(noisy.mean()) - 0.5) < 0.003
+    assert abs(float(noisy.var()) / ((0.01 * 0.05 + 0.02**2) / 0.01) - 1) < 0.02
 
 
 # --- composition ---

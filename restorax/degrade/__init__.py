@@ -23,6 +23,8 @@ from .noise import (
     uniform_noise,
 )
 from .parse import OPERATORS, parse
+from .photometric import fade, gamma_change, haze, low_light, quantisation
+from .resample import low_resolution, resize
 from .sensor import apd_noise, camera_noise, emccd_noise, shot_noise
 
 __all__ = [
@@ -36,12 +38,17 @@ __all__ = [
     "dead_pixels",
     "defocus_blur",
     "emccd_noise",
+    "fade",
+    "gamma_change",
     "gaussian_blur",
     "gaussian_noise",
+    "haze",
     "impulse_noise",
     "jpeg",
     "kernel_blur",
     "log_uniform",
+    "low_light",
+    "low_resolution",
     "maybe",
     "missing_blocks",
     "missing_border",
@@ -52,6 +59,8 @@ __all__ = [
     "motion_blur",
     "one_of",
     "parse",
+    "quantisation",
+    "resize",
     "salt_and_pepper_noise",
     "shake_blur",
     "shot_noise",

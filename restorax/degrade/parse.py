@@ -4,7 +4,7 @@ import ast
 import operator
 
 from ..types import Degradation
-from . import blur, compression, missing, noise, sensor
+from . import blur, compression, missing, noise, photometric, resample, sensor
 from .chain import chain, log_uniform, maybe, one_of, shuffle, stage, uniform
 
 OPERATORS = {
@@ -37,6 +37,12 @@ OPERATORS = {
         blur.sinc_filter,
         blur.shake_blur,
         compression.jpeg,
+        resample.low_resolution,
+        photometric.low_light,
+        photometric.gamma_change,
+        photometric.haze,
+        photometric.fade,
+        photometric.quantisation,
     )
 }
 """Operators by the name under which :func:`parse` knows them."""

@@ -83,12 +83,12 @@ def train(
             state, metrics = step(state, patches, step_key)
             done += 1
             if done % log_every == 0 or done == recipe.steps:
+                values = {key: float(value) for key, value in metrics.items()}  # waits for the step
                 now = time.monotonic()
-                values = {key: float(value) for key, value in metrics.items()}
                 if not np.isfinite(values["loss"]):
                     raise FloatingPointError(f"the loss is {values['loss']} at step {done}; lower the learning rate")
-                rate = recipe.batch * (done - mark[0]) / (time.monotonic() - mark[1])
-                mark = (done, time.monotonic())
+                rate = recipe.batch * (done - mark[0]) / (now - mark[1])
+                mark = (done, now)
                 log.write(step=done, seconds=log.seconds_before + now - started, images_per_second=rate, **values)
                 bar.update(task, completed=done, loss=f"{values['loss']:.4f}", rate=f"{rate:.0f}")
             if done % validate_every == 0 or done == recipe.steps:
@@ -98,6 +98,7 @@ def train(
                 checkpoints.save(state)
                 seconds = log.seconds_before + time.monotonic() - started
                 publish(name, recipe, state.ema, folder=workdir / name, steps=done, seconds=seconds)
+                mark = (done, time.monotonic())
         checkpoints.save(state)
 
     plot_losses(workdir / "log.jsonl", workdir / "loss.png")

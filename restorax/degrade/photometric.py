@@ -1,0 +1,146 @@
+"""Light and levels: what happens to intensities, pixel by pixel."""
+
+import jax.numpy as jnp
+
+from ..types import Image, PRNGKeyArray, Strength, check_image, per_image
+from .sensor import camera_noise
+
+
+def low_light(key: PRNGKeyArray, image: Image, *, exposure: Strength, shot: Strength, read: Strength) -> Image:
+    """Take the picture with too little light and brighten it again: sensor noise, amplified.
+
+    Args:
+        key: random key.
+        image: linear intensities ``[*batch, height, width, channel]`` in [0, 1].
+        exposure: share of the light that there was, in (0, 1], a scalar or one per image.
+        shot: variance per intensity of the sensor, as in :func:`camera_noise`.
+        read: standard deviation of its read noise in units of [0, 1], as in :func:`camera_noise`.
+
+    Returns:
+        Noisy image of the same shape and mean brightness, not clipped.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        Wei et al., A physics-based noise formation model for extreme low-light raw denoising, CVPR 2020.
+
+    Example:
+        >>> import jax
+        >>> low_light(jax.random.key(0), jnp.full((8, 8, 1), 0.5), exposure=0.1, shot=0.01, read=0.01).shape
+        (8, 8, 1)
+    """
+    image = check_image(image)
+    light = per_image(exposure, image)
+    return camera_noise(key, light * image, shot=shot, read=read) / light
+
+
+def gamma_change(image: Image, *, gamma: Strength) -> Image:
+    """Raise to a power: below 1 brighter, above 1 darker.
+
+    Args:
+        image: ``[*batch, height, width, channel]`` in [0, 1]; values below 0 count as 0.
+        gamma: exponent above 0, a scalar or one per image.
+
+    Returns:
+        Image of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        Gonzalez and Woods, Digital Image Processing, 4th ed., section 3.2.
+
+    Example:
+        >>> float(gamma_change(jnp.full((1, 1, 1), 0.5), gamma=2.0)[0, 0, 0])
+        0.25
+    """
+    image = check_image(image)
+    # The slope of the power at 0 is infinite for exponents below 1.
+    return jnp.where(image > 0, jnp.where(image > 0, image, 1) ** per_image(gamma, image), 0)
+
+
+def haze(image: Image, *, transmission: Strength, airlight: Strength = 1.0) -> Image:
+    """Mix with a veil of even light: ``t * image + (1 - t) * airlight``, one transmission for the whole image.
+
+    Args:
+        image: ``[*batch, height, width, channel]`` in [0, 1].
+        transmission: share t of the light that comes through, in [0, 1], a scalar or one per image.
+        airlight: intensity of the veil, a scalar or one per image.
+
+    Returns:
+        Hazy image of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        Koschmieder, Theorie der horizontalen Sichtweite, 1924; He et al., Single image haze removal using dark channel
+        prior, CVPR 2009, equation 1.
+
+    Example:
+        >>> float(haze(jnp.zeros((1, 1, 1)), transmission=0.75)[0, 0, 0])
+        0.25
+    """
+    image = check_image(image)
+    transmission = per_image(transmission, image)
+    return transmission * image + (1 - transmission) * per_image(airlight, image)
+
+
+def fade(image: Image, *, contrast: Strength, saturation: Strength = 1.0, level: Strength = 0.5) -> Image:
+    """Bleach as old prints do: contrast shrinks around a level, colours towards gray.
+
+    Args:
+        image: ``[*batch, height, width, channel]`` in [0, 1].
+        contrast: factor on the distance to the level, in [0, 1], a scalar or one per image.
+        saturation: factor on the distance to the mean of the channels, in [0, 1], a scalar or one per image.
+        level: intensity that stays, a scalar or one per image.
+
+    Returns:
+        Faded image of the same shape.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        Wan et al., Bringing old photos back to life, CVPR 2020, section 4.1 (colour fading).
+
+    Example:
+        >>> float(fade(jnp.ones((1, 1, 1)), contrast=0.5)[0, 0, 0])
+        0.75
+    """
+    image = check_image(image)
+    level = per_image(level, image)
+    gray = image.mean(-1, keepdims=True)
+    image = gray + per_image(saturation, image) * (image - gray)
+    return level + per_image(contrast, image) * (image - level)
+
+
+def quantisation(image: Image, *, levels: Strength) -> Image:
+    """Round to evenly spaced levels: bit-depth reduction (``2**bits``) and posterising; clips to [0, 1].
+
+    Args:
+        image: ``[*batch, height, width, channel]`` in [0, 1].
+        levels: number of levels, at least 2, a scalar or one per image.
+
+    Returns:
+        Image of the same shape; its gradient is zero almost everywhere.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shapes do not fit.
+
+    Reference:
+        Gonzalez and Woods, Digital Image Processing, 4th ed., section 2.4.
+
+    Example:
+        >>> float(quantisation(jnp.full((1, 1, 1), 0.4), levels=3)[0, 0, 0])
+        0.5
+    """
+    image = check_image(image)
+    steps = jnp.maximum(jnp.round(per_image(levels, image)), 2) - 1
+    return jnp.round(jnp.clip(image, 0, 1) * steps) / steps
