@@ -146,6 +146,8 @@ def train(
     data: Annotated[Path, typer.Option(help="Folder of clean training pictures.")],
     workdir: Annotated[Path | None, typer.Option(help="Training directory; resumed if it exists [runs/NAME].")] = None,
     validate: Annotated[Path | None, typer.Option(help="Folder of validation pictures [scikit-image's].")] = None,
+    data_name: Annotated[str | None, typer.Option(help="What the card calls the training pictures.")] = None,
+    data_licence: Annotated[str, typer.Option(help="Their terms, for the card.")] = "not stated",
     steps: Annotated[int | None, typer.Option(help="In one cycle, instead of the recipe's.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
@@ -166,7 +168,16 @@ def train(
     channels = recipe.config["channels"]
     pictures = sources.test_images(validate, channels) if validate else sources.sample_images(channels)
     workdir = workdir or Path("runs") / name
-    entry = run(name, recipe, folder=data, workdir=workdir, validation=pictures, validate_every=validate_every)
+    entry = run(
+        name,
+        recipe,
+        folder=data,
+        workdir=workdir,
+        validation=pictures,
+        data_name=data_name,
+        data_licence=data_licence,
+        validate_every=validate_every,
+    )
     if entry is None:
         console.print(f"stopped; the same command resumes from {workdir}")
     else:

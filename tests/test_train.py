@@ -92,6 +92,7 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
     restorer = restorax.load(entry)
     assert restorax.load(tmp_path).card == restorer.card  # a training directory is a model too
     assert restorer.card.steps == 60
+    assert restorer.card.data == f"{len(list(pictures.iterdir()))} pictures of the folder {pictures.name}"
     assert restorer.card.seconds >= 0
     assert image.read(entry / "preview.png").pixels.shape == (256, 768, 1)
     # The published parameters are the average, rounded to half precision.

@@ -30,6 +30,8 @@ def train(
     folder: str | os.PathLike,
     workdir: str | os.PathLike,
     validation: Mapping[str, np.ndarray],
+    data_name: str | None = None,
+    data_licence: str = "not stated",
     log_every: int = 100,
     validate_every: int = 2500,
 ) -> Path | None:
@@ -45,6 +47,8 @@ def train(
         folder: clean training pictures.
         workdir: training directory.
         validation: clean pictures, ``[height, width, channels]`` in [0, 1] by name, for PSNR on the way.
+        data_name: how the card calls the training pictures; by default their number and the name of the folder.
+        data_licence: their terms, for the card.
         log_every: steps between log lines.
         validate_every: steps between validations; each is followed by a checkpoint.
 
@@ -97,7 +101,16 @@ def train(
                 bar.update(task, psnr=" ".join(f"{value:.2f}" for value in quality.values()))
                 checkpoints.save(state)
                 seconds = log.seconds_before + time.monotonic() - started
-                publish(name, recipe, state.ema, folder=workdir / name, steps=done, seconds=seconds)
+                publish(
+                    name,
+                    recipe,
+                    state.ema,
+                    folder=workdir / name,
+                    data=data_name or f"{len(source.pictures)} pictures of the folder {Path(folder).resolve().name}",
+                    data_licence=data_licence,
+                    steps=done,
+                    seconds=seconds,
+                )
                 mark = (done, time.monotonic())
         checkpoints.save(state)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from .. import data, image, zoo
+from .. import image, zoo
+from ..data import sample_images
 from ..degrade import parse
 from ..models.count import flops_per_megapixel
 from ..recipes import Recipe
@@ -23,6 +24,8 @@ def publish(
     params: Params,
     *,
     folder: Path,
+    data: str,
+    data_licence: str,
     steps: int,
     seconds: float,
 ) -> Path:
@@ -33,6 +36,8 @@ def publish(
         recipe: how it was trained.
         params: what to publish.
         folder: the entry's folder.
+        data: what it was trained on.
+        data_licence: terms of that data.
         steps: optimiser steps so far.
         seconds: wall-clock time of the training so far.
 
@@ -48,9 +53,9 @@ def publish(
         condition="mask of known pixels, 1 known and 0 missing" if getattr(model, "masked", False) else None,
         degradation=recipe.degradation,
         evaluation=list(recipe.evaluation),
-        data=recipe.data,
-        data_licence=recipe.data_licence,
-        weights_licence=recipe.weights_licence,
+        data=data,
+        data_licence=data_licence,
+        weights_licence="Apache-2.0, as far as the terms of the training data allow",
         steps=steps,
         seconds=round(seconds),
         hardware=_hardware(),
@@ -71,7 +76,7 @@ def publish(
 def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
     """Degraded, restored and clean, side by side, on a photograph that scikit-image ships."""
     channels = build_model(recipe).channels
-    clean = data.sample_images(channels)["chelsea" if channels == 3 else "camera"][64:320, 96:352]
+    clean = sample_images(channels)["chelsea" if channels == 3 else "camera"][64:320, 96:352]
     middle = recipe.evaluation[len(recipe.evaluation) // 2]
     observed = parse(middle)(jax.random.key(0), clean)
     restored = make_restore(recipe)(params, *observed)
