@@ -78,7 +78,9 @@ def restore(
 def degrade(
     source: Source,
     target: Target,
-    operators: Annotated[str, typer.Option("--with", help="e.g. 'gaussian_noise(sigma=25/255) + jpeg(quality=30)'")],
+    operators: Annotated[
+        str, typer.Option("--with", help="e.g. 'gaussian_noise(sigma=25/255) + jpeg(quality=30)', or a preset.")
+    ],
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
     """Degrade a picture, or every picture of a folder; a mask goes beside it as NAME-mask.png."""

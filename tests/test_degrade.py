@@ -583,6 +583,21 @@ def test_parse_equals_the_functions(key):
     assert isinstance(parse("gaussian_blur(sigma=1.0, border='circular')")(key, _image(key)), Observation)
 
 
+@pytest.mark.parametrize("name", degrade.DEGRADATIONS)
+def test_presets_are_understood(name):
+    assert callable(parse(name))
+
+
+def test_severities_grow(key, photograph):
+    flat = jnp.asarray(photograph[:64, :64])
+    for name in ("gaussian_noise", "shot_noise", "impulse_noise", "jpeg"):
+        errors = [
+            float(((parse(f"imagenet_c-{name}-{severity}")(key, flat).image - flat) ** 2).mean())
+            for severity in range(1, 6)
+        ]
+        assert errors == sorted(errors)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

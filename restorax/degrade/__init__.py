@@ -24,10 +24,12 @@ from .noise import (
 )
 from .parse import OPERATORS, parse
 from .photometric import fade, gamma_change, haze, low_light, quantisation
+from .presets import DEGRADATIONS
 from .resample import low_resolution, resize
 from .sensor import apd_noise, camera_noise, emccd_noise, shot_noise
 
 __all__ = [
+    "DEGRADATIONS",
     "OPERATORS",
     "anisotropic_blur",
     "apd_noise",

@@ -6,6 +6,7 @@ import operator
 from ..types import Degradation
 from . import blur, compression, missing, noise, photometric, resample, sensor
 from .chain import chain, log_uniform, maybe, one_of, shuffle, stage, uniform
+from .presets import DEGRADATIONS
 
 OPERATORS = {
     op.__name__: op
@@ -65,7 +66,8 @@ def parse(text: str) -> Degradation:
     nothing is executed.
 
     Args:
-        text: operators with their strengths, joined by ``+`` in the order in which they act.
+        text: a name from ``DEGRADATIONS``, or operators with their strengths, joined by ``+`` in the order in which
+            they act.
 
     Returns:
         A pure function ``(key, clean) -> Observation``.
@@ -79,8 +81,9 @@ def parse(text: str) -> Degradation:
         >>> noisy(jax.random.key(0), jax.numpy.zeros((8, 8, 1))).image.shape
         (8, 8, 1)
     """
+    text = DEGRADATIONS.get(text.strip(), text.strip())
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(text, mode="eval").body
     except SyntaxError:
         raise ValueError(f"degradation {text!r} is not understood; write e.g. 'gaussian_noise(sigma=25/255)'") from None
     return chain(*_stages(tree))
