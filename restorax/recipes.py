@@ -74,6 +74,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper=_RESUNET,
     ),
+    # restorax train scanunet_s-gray-missing --data bsd432: 47 minutes on 4 CPU cores (convolutions through oneDNN);
+    # Set12, 50 / 80 % missing: 33.51 / 27.94 dB.
     "scanunet_s-gray-missing": Recipe(
         architecture="scanunet_s",
         config={"channels": 1, "residual": True, "condition_channels": 1, "masked": True},
