@@ -1,6 +1,7 @@
 """The tuned forms of convolution against plain XLA: ``python -m benchmarks.conv``."""
 
 import os
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from restorax.layers.conv import conv_bias_act
+from restorax.models import MODELS
 
 from .timing import interleaved
 
-SHAPES = ((8, 96, 96, 64), (8, 48, 48, 48), (8, 24, 24, 96), (8, 12, 12, 192))
+SHAPES = ((8, 48, 48, 64), (8, 48, 48, 48), (8, 24, 24, 96), (8, 12, 12, 192))
+
+FORMS = ("plain", "")
 
 
 def main() -> None:
@@ -26,22 +30,35 @@ def main() -> None:
             )
             for i in range(3)
         ]
-        plain, tuned = interleaved([_step("plain"), _step("")], arguments)
+        plain, tuned = interleaved([_traced_as(form, _gradients) for form in FORMS], arguments)
         row = (f"{1e3 * plain.median:.1f} ms", f"{1e3 * tuned.median:.1f} ms", f"{plain.median / tuned.median:.2f}")
         table.add_row(" x ".join(map(str, shape)), *row)
+    model = MODELS["resunet_s"]()
+    patches = [(jax.random.uniform(jax.random.key(i), (8, 96, 96, 1)),) for i in range(3)]
+    params = model.init(jax.random.key(0), *patches[0])
+    whole = [_traced_as(form, lambda x: jax.grad(lambda p: (model.apply(p, x) ** 2).mean())(params)) for form in FORMS]
+    plain, tuned = interleaved(whole, patches)
+    row = (f"{1e3 * plain.median:.0f} ms", f"{1e3 * tuned.median:.0f} ms", f"{plain.median / tuned.median:.2f}")
+    table.add_row("resunet_s, 8 x 96 x 96", *row)
     Console().print(table)
 
 
-def _step(form: str):
-    def loss(x, kernel, bias):
-        before = os.environ.get("RESTORAX_CONV")
+def _traced_as(form: str, function: Callable) -> Callable:
+    """Compile a function with one form of the convolutions."""
+
+    def traced(*arguments):
+        before = os.environ.get("RESTORAX_CONV", "")
         os.environ["RESTORAX_CONV"] = form  # read while tracing
         try:
-            return (conv_bias_act(x, kernel, bias, relu=True) ** 2).sum()
+            return function(*arguments)
         finally:
-            os.environ.pop("RESTORAX_CONV") if before is None else os.environ.update(RESTORAX_CONV=before)
+            os.environ["RESTORAX_CONV"] = before
 
-    return jax.jit(jax.grad(loss, (0, 1, 2)))
+    return jax.jit(traced)
+
+
+def _gradients(x, kernel, bias):
+    return jax.grad(lambda *a: (conv_bias_act(*a, relu=True) ** 2).sum(), (0, 1, 2))(x, kernel, bias)
 
 
 if __name__ == "__main__":

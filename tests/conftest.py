@@ -1,9 +1,15 @@
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+# The tests compile much and compute little: eight pretended devices, and code that is compiled quickly.
+_FLAGS = (
+    "--xla_force_host_platform_device_count=8",
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+)
+os.environ["XLA_FLAGS"] = " ".join((os.environ.get("XLA_FLAGS", ""), *_FLAGS))
 
-import jaxtyping
+import jaxtyping  # noqa: E402
 
 # Shapes in annotations are checked while the tests run, and only then.
 _hook = jaxtyping.install_import_hook("restorax", "beartype.beartype")

@@ -117,10 +117,11 @@ def test_traced_strength_per_image_equals_each_alone(name, key):
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (8, 8), (23, 5)])
+@pytest.mark.parametrize("size", [(1, 1), (23, 5)])
 def test_any_size_and_empty_batch(name, size, key):
-    assert np.isfinite(_run(name, key, _image(key, name, (2,), size)).image).all()
-    assert _run(name, key, _image(key, name, (0,), size)).image.shape[:3] == (0, *size)
+    run = jax.jit(lambda x: _run(name, key, x).image)
+    assert np.isfinite(run(_image(key, name, (2,), size))).all()
+    assert jax.eval_shape(run, _image(key, name, (0,), size)).shape[:3] == (0, *size)
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.differentiable])
