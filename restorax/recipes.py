@@ -90,5 +90,34 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper=_SCANUNET,
     ),
+    "resunet_s-gray-jpeg": Recipe(
+        architecture="resunet_s",
+        config={"channels": 1, "residual": True},
+        degradation="jpeg(quality=uniform(5, 95))",
+        evaluation=tuple(f"jpeg(quality={q})" for q in (10, 20, 30, 40)),
+        cycles=(20_000,),
+        dtype="bfloat16",
+        limits=(
+            "Knows one pass of baseline JPEG at quality 5 to 95 on gray pictures with the standard quantisation tables: "
+            "pictures compressed twice, shifted against the 8 x 8 grid, resized afterwards or written by a codec with "
+            "other tables are restored in part. Texture that the quantisation removed is not brought back. Not for "
+            "measurements or evidence."
+        ),
+        paper=_RESUNET,
+    ),
+    "resunet_s-color-noise": Recipe(
+        architecture="resunet_s",
+        config={"channels": 3, "residual": True},
+        degradation="gaussian_noise(sigma=uniform(0, 55/255))",
+        evaluation=tuple(f"gaussian_noise(sigma={s}/255)" for s in (15, 25, 50)),
+        cycles=(20_000,),
+        dtype="bfloat16",
+        limits=(
+            "Knows white Gaussian noise up to sigma 55/255, independent between pixels and channels: noise that is "
+            "stronger, correlated as after demosaicking, impulsive or signal-dependent is left in part. Fine texture "
+            "below the noise is smoothed away. Not for measurements or evidence."
+        ),
+        paper=_RESUNET,
+    ),
 }
 """Recipes by zoo name. ``restorax train NAME --data DIR`` runs one."""
