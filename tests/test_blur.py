@@ -154,3 +154,49 @@ def test_blur_refuses_in_a_sentence():
         degrade.kernel_blur(image, kernel=jnp.ones((3, 3, 3)))
     with pytest.raises(ValueError, match="border 'zero' is unknown"):
         degrade.kernel_blur(image, kernel=jnp.ones((3, 3)), border="zero")
+
+
+def _image(key):
+    return jax.random.uniform(key, (17, 12, 1))
+
+
+@pytest.mark.parametrize(("border", "scipy_mode"), BORDERS)
+@pytest.mark.parametrize("sigma", [0.5, 1.6, 3.0])
+def test_gaussian_blur_equals_scipy(border, scipy_mode, sigma, photograph):
+    image = photograph[:60, :50]
+    radius = int(np.ceil(4 * sigma))
+    expected = scipy.ndimage.gaussian_filter(image[..., 0].astype(np.float64), sigma, mode=scipy_mode, radius=radius)
+    np.testing.assert_allclose(degrade.gaussian_blur(image, sigma=sigma, border=border)[..., 0], expected, atol=2e-6)
+
+
+def test_gaussian_blur_finds_its_radius_under_jit_when_sigma_is_known(key):
+    image = _image(key)
+    expected = degrade.gaussian_blur(image, sigma=1.3)
+    np.testing.assert_allclose(jax.jit(lambda x: degrade.gaussian_blur(x, sigma=1.3))(image), expected, atol=1e-6)
+
+
+def test_gaussian_blur_without_width_is_the_identity(key):
+    image = _image(key)
+    np.testing.assert_array_equal(degrade.gaussian_blur(image, sigma=0.0), image)
+
+
+def test_gaussian_blur_is_its_own_adjoint_on_a_circle(key):
+    a, b = _image(key), _image(jax.random.key(1))
+    blur = lambda x: degrade.gaussian_blur(x, sigma=1.3, border="circular")  # noqa: E731
+    assert abs(float((blur(a) * b).sum() - (a * blur(b)).sum())) < 1e-4
+
+
+@pytest.mark.parametrize("border", ["reflect", "replicate"])
+def test_gaussian_blur_gradient_is_the_adjoint(border, key):
+    a, b = _image(key), _image(jax.random.key(1))
+    blur = lambda x: degrade.gaussian_blur(x, sigma=1.3, border=border)  # noqa: E731
+    columns = jax.vmap(lambda e: blur(e.reshape(a.shape)).ravel())(jnp.eye(a.size))  # the operator as a matrix
+    adjoint = jax.vjp(blur, a)[1](b)[0]
+    np.testing.assert_allclose(adjoint.ravel(), columns @ b.ravel(), atol=1e-5)
+
+
+def test_gaussian_blur_says_what_it_needs(key):
+    with pytest.raises(ValueError, match="border 'zero' is unknown"):
+        degrade.gaussian_blur(_image(key), sigma=1.0, border="zero")
+    with pytest.raises(ValueError, match="give radius"):
+        jax.jit(lambda s: degrade.gaussian_blur(_image(key), sigma=s))(1.0)

@@ -2,7 +2,7 @@
 
 from .blur import anisotropic_blur, defocus_blur, gaussian_blur, kernel_blur, motion_blur, shake_blur, sinc_filter
 from .chain import chain, log_uniform, maybe, one_of, shuffle, stage, uniform
-from .compression import jpeg
+from .compression import chroma_subsampling, double_jpeg, jpeg, jpeg_straight_through
 from .missing import (
     bayer_mosaic,
     missing_blocks,
@@ -23,10 +23,11 @@ from .noise import (
     uniform_noise,
 )
 from .parse import OPERATORS, parse
-from .photometric import fade, gamma_change, haze, low_light, quantisation
+from .photometric import fade, gamma_change, haze, low_light, palette, quantisation
 from .presets import DEGRADATIONS
-from .resample import low_resolution, resize
+from .resample import low_resolution, rescale, resize
 from .sensor import apd_noise, camera_noise, emccd_noise, shot_noise
+from .video import burst, moving_window
 
 __all__ = [
     "DEGRADATIONS",
@@ -34,11 +35,14 @@ __all__ = [
     "anisotropic_blur",
     "apd_noise",
     "bayer_mosaic",
+    "burst",
     "camera_noise",
     "chain",
+    "chroma_subsampling",
     "correlated_noise",
     "dead_pixels",
     "defocus_blur",
+    "double_jpeg",
     "emccd_noise",
     "fade",
     "gamma_change",
@@ -47,6 +51,7 @@ __all__ = [
     "haze",
     "impulse_noise",
     "jpeg",
+    "jpeg_straight_through",
     "kernel_blur",
     "log_uniform",
     "low_light",
@@ -59,9 +64,12 @@ __all__ = [
     "missing_pixels",
     "missing_strokes",
     "motion_blur",
+    "moving_window",
     "one_of",
+    "palette",
     "parse",
     "quantisation",
+    "rescale",
     "resize",
     "salt_and_pepper_noise",
     "shake_blur",

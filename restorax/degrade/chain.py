@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..types import Degradation, Image, Observation, PRNGKeyArray
 
@@ -128,19 +129,21 @@ def chain(*stages: Degradation) -> Degradation:
     return degrade
 
 
-def one_of(*stages: Degradation) -> Degradation:
-    """Apply one degradation, drawn anew for every image with equal chances.
+def one_of(*stages: Degradation, weights: tuple[float | int, ...] | None = None) -> Degradation:
+    """Apply one degradation, drawn anew for every image.
 
     All of them are computed and one is kept, so the cost is their sum.
 
     Args:
         *stages: pure functions ``(key, clean) -> Observation``, all with a condition of one shape or all without.
+        weights: chances in proportion to these, one for each degradation; equal ones by default.
 
     Returns:
         One pure function ``(key, clean) -> Observation``.
 
     Raises:
-        ValueError: if there are no stages, or (when applied) some have a condition and others not.
+        ValueError: if there are no stages, the weights do not fit them, or (when applied) some have a condition and
+            others not.
 
     Example:
         >>> from restorax.degrade import gaussian_noise, jpeg
@@ -150,13 +153,19 @@ def one_of(*stages: Degradation) -> Degradation:
     """
     if not stages:
         raise ValueError("one_of() needs at least one degradation")
+    chances = np.ones(len(stages)) if weights is None else np.asarray(weights, float)
+    if chances.shape != (len(stages),) or (chances < 0).any() or not chances.sum() > 0:
+        raise ValueError(f"one_of() has {len(stages)} degradations; weights {weights} are not as many chances")
+    edges = np.cumsum(chances / chances.sum())[:-1]
 
     def degrade(key: PRNGKeyArray, clean: Image) -> Observation:
         choice_key, *stage_keys = jax.random.split(key, 1 + len(stages))
         observed = [one(stage_key, clean) for stage_key, one in zip(stage_keys, stages, strict=True)]
         if len({None if o.condition is None else o.condition.shape for o in observed}) > 1:
             raise ValueError("one_of() mixes degradations with and without a condition, or with different ones")
-        choice = jax.random.randint(choice_key, clean.shape[:-3], 0, len(stages))[..., None, None, None]
+        choice = jnp.searchsorted(edges, jax.random.uniform(choice_key, clean.shape[:-3]), "right")[
+            ..., None, None, None
+        ]
         pick = lambda *parts: jnp.select([choice == i for i in range(len(parts))], parts)  # noqa: E731
         return jax.tree.map(pick, *observed)
 

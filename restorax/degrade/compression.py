@@ -1,59 +1,22 @@
-"""Compression."""
+"""Compression: JPEG in the integer arithmetic of libjpeg, its differentiable twin, and parts of it alone."""
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import lax
 
 from ..types import Image, Strength, check_image, per_image
-
-# ITU-T T.81, annex K, table K.1.
-_LUMA_TABLE = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ],
-    np.int32,
+from .codec import (
+    CHROMA_TABLE,
+    LUMA_TABLE,
+    RGB,
+    YCC,
+    halve,
+    smooth_codec,
+    table_at,
+    through_codec,
+    to_rgb,
+    to_ycc,
+    upsample,
 )
-
-# Table K.2.
-_CHROMA_TABLE = np.full((8, 8), 99, np.int32)
-_CHROMA_TABLE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
-
-
-def _integer_dct() -> np.ndarray:
-    """The 13-bit fixed-point DCT of libjpeg as one matrix ``[frequency, position]``, sqrt(8) * 2**13 times the DCT.
-
-    It is the flow graph of Loeffler, Ligtenberg and Moschytz (ICASSP 1989) written out; rounding every constant
-    alone, as the codec does, decides on which side of a tie a coefficient falls.
-    """
-    ahead, behind = np.eye(8, dtype=np.int64)[:4], np.eye(8, dtype=np.int64)[:3:-1]
-    (s0, s1, s2, s3), (d7, d6, d5, d4) = ahead + behind, ahead - behind
-    fix = lambda x: round(x * 2**13)  # noqa: E731
-    rotated = fix(0.541196100) * (s0 - s3 + s1 - s2)
-    shared = fix(1.175875602) * (d4 + d5 + d6 + d7)
-    z1, z2 = -fix(0.899976223) * (d4 + d7), -fix(2.562915447) * (d5 + d6)
-    z3, z4 = shared - fix(1.961570560) * (d4 + d6), shared - fix(0.390180644) * (d5 + d7)
-    rows = (
-        2**13 * (s0 + s1 + s2 + s3),
-        fix(1.501321110) * d7 + z1 + z4,
-        rotated + fix(0.765366865) * (s0 - s3),
-        fix(3.072711026) * d6 + z2 + z3,
-        2**13 * (s0 - s1 - s2 + s3),
-        fix(2.053119869) * d5 + z2 + z4,
-        rotated - fix(1.847759065) * (s1 - s2),
-        fix(0.298631336) * d4 + z1 + z3,
-    )
-    return np.stack(rows).astype(np.int32)
-
-
-_DCT = _integer_dct()
 
 
 def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Image:
@@ -82,110 +45,157 @@ def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Imag
         >>> jpeg(jnp.ones((20, 9, 3)), quality=30).shape
         (20, 9, 3)
     """
-    image = check_image(image)
-    if image.shape[-1] not in (1, 3):
-        raise ValueError(f"the image has {image.shape[-1]} channels; jpeg takes gray (1) and RGB (3) images")
-    if subsampling not in ("4:2:0", "4:4:4"):
-        raise ValueError(f"subsampling {subsampling!r} is unknown; accepted are 4:2:0 and 4:4:4")
+    image = _checked(image, subsampling)
     pixels = jnp.round(jnp.clip(image, 0, 1) * 255).astype(jnp.int32)
     if image.shape[-1] == 1:
-        decoded = _through_codec(pixels[..., 0], _scaled(_LUMA_TABLE, quality, image))[..., None]
+        decoded = through_codec(pixels[..., 0], table_at(LUMA_TABLE, quality, image))[..., None]
     else:
-        luma, *chroma = _to_ycc(pixels)
-        luma = _through_codec(luma, _scaled(_LUMA_TABLE, quality, image))
-        chroma_table = _scaled(_CHROMA_TABLE, quality, image)
+        luma, *chroma = to_ycc(pixels)
+        luma = through_codec(luma, table_at(LUMA_TABLE, quality, image))
+        chroma_table = table_at(CHROMA_TABLE, quality, image)
         if subsampling == "4:2:0":
             half = (luma.shape[-1] + 1) // 2
-            chroma = [_through_codec(_halve(c), chroma_table)[..., :half] for c in chroma]
-            chroma = [_upsample(c, luma.shape[-2:]) for c in chroma]
+            small = [through_codec(halve(c), chroma_table)[..., :half] for c in chroma]
+            chroma = [upsample(c, luma.shape[-2:]) for c in small]
         else:
-            chroma = [_through_codec(c, chroma_table) for c in chroma]
-        decoded = _to_rgb(luma, *chroma)
+            chroma = [through_codec(c, chroma_table) for c in chroma]
+        decoded = to_rgb(luma, *chroma)
     return decoded.astype(image.dtype) / 255
 
 
-def _through_codec(plane: jax.Array, table: jax.Array) -> jax.Array:
-    """DCT, quantisation and back for one plane of 8-bit values, int32 ``[*batch, height, width]``."""
-    *batch, height, width = plane.shape
-    rows, columns = -(-height // 8), -(-width // 8)
-    edge = [(0, 0)] * len(batch) + [(0, rows * 8 - height), (0, columns * 8 - width)]
-    blocks = jnp.pad(plane - 128, edge, mode="edge").reshape(*batch, rows, 8, columns, 8)
+def jpeg_straight_through(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Image:
+    """JPEG with a gradient: the values of :func:`jpeg`, the slope of the codec in real numbers without rounding.
 
-    table = table[..., None, :, None, :]
-    along_rows = _descale(jnp.einsum("...aibj,vj->...aibv", blocks, _DCT), 11)
-    coefficients = _descale(jnp.einsum("...aibv,ui->...aubv", along_rows, _DCT), 15)
-    levels = jnp.sign(coefficients) * ((jnp.abs(coefficients) + 4 * table) // (8 * table))  # ties go outwards
-    along_columns = _descale(jnp.einsum("...aubv,ui->...aibv", levels * table, _DCT), 11)
-    decoded = _descale(jnp.einsum("...aibv,vj->...aibj", along_columns, _DCT), 18)
-    decoded = decoded.reshape(*batch, rows * 8, columns * 8)[..., :height, :width]
-    return jnp.clip(decoded + 128, 0, 255)
+    Rounding counts as the identity when differentiating, for the pixels and for the quantisation tables, so that the
+    gradient reaches the image (through the transform and the chroma filters) and the quality.
 
+    Args:
+        image: gray or RGB, ``[*batch, height, width, 1 or 3]`` in [0, 1]; no gradient where it lies outside.
+        quality: 1 (worst) to 100 (best), a scalar or one per image; may be traced.
+        subsampling: as in :func:`jpeg`.
 
-def _descale(x: jax.Array, bits: int) -> jax.Array:
-    """Divide by ``2**bits`` and round, halves upwards."""
-    return (x + (1 << (bits - 1))) >> bits
+    Returns:
+        Decoded image, equal to that of :func:`jpeg`.
 
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the image is neither gray nor RGB, the shapes do not fit, or the subsampling is unknown.
 
-def _scaled(table: np.ndarray, quality: Strength, image: jax.Array) -> jax.Array:
-    """A quantisation table at a quality, int32 ``[*batch or ones, 8, 8]``."""
-    quality = jnp.clip(jnp.round(per_image(quality, image)[..., 0]), 1, 100).astype(jnp.int32)
-    scale = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    base = table.reshape((1,) * (scale.ndim - 2) + (8, 8))
-    return jnp.clip((base * scale + 50) // 100, 1, 255)
+    Reference:
+        Bengio et al., Estimating or propagating gradients through stochastic neurons, 2013, section 4
+        (straight-through); Reich et al., Differentiable JPEG: the devil is in the details, WACV 2024.
 
-
-def _fixed(x: float) -> int:
-    """A constant of the colour conversion with 16 fractional bits."""
-    return round(x * 2**16)
-
-
-def _to_ycc(rgb: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """JFIF's colour space in fixed point; chroma centred at 128."""
-    r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]
-    offset = (128 << 16) + (1 << 15) - 1
-    luma = (_fixed(0.299) * r + _fixed(0.587) * g + _fixed(0.114) * b + (1 << 15)) >> 16
-    blue = (-_fixed(0.168735892) * r - _fixed(0.331264108) * g + _fixed(0.5) * b + offset) >> 16
-    red = (_fixed(0.5) * r - _fixed(0.418687589) * g - _fixed(0.081312411) * b + offset) >> 16
-    return luma, blue, red
-
-
-def _to_rgb(luma: jax.Array, blue: jax.Array, red: jax.Array) -> jax.Array:
-    blue, red, half = blue - 128, red - 128, 1 << 15
-    r = luma + ((_fixed(1.402) * red + half) >> 16)
-    g = luma + ((-_fixed(0.344136286) * blue - _fixed(0.714136286) * red + half) >> 16)
-    b = luma + ((_fixed(1.772) * blue + half) >> 16)
-    return jnp.clip(jnp.stack([r, g, b], -1), 0, 255)
-
-
-def _halve(plane: jax.Array) -> jax.Array:
-    """Mean of 2 x 2 pixels, rounded down and up in turns along a row so that no bias builds up.
-
-    As in the codec, columns are filled up to whole blocks before averaging, rows only afterwards.
+    Example:
+        >>> jax.grad(lambda x: jpeg_straight_through(x, quality=30).sum())(jnp.ones((8, 8, 1))).shape
+        (8, 8, 1)
     """
-    *batch, height, width = plane.shape
-    whole = [(0, 0)] * len(batch) + [(0, height % 2), (0, -width % 16)]
-    squares = jnp.pad(plane, whole, mode="edge").reshape(*batch, -(-height // 2), 2, 8 * -(-width // 16), 2)
-    bias = 1 + jnp.arange(squares.shape[-2]) % 2
-    return (squares.sum((-3, -1)) + bias.reshape((1,) * (len(batch) + 1) + (-1,))) >> 2
+    image = _checked(image, subsampling)
+    level = per_image(quality, image)[..., 0]
+    pixels = 255 * jnp.clip(image, 0, 1)
+    if image.shape[-1] == 1:
+        decoded = smooth_codec(pixels[..., 0] - 128, LUMA_TABLE, level)[..., None] + 128
+    else:
+        luma, *chroma = jnp.moveaxis(pixels @ YCC.T, -1, 0)
+        if subsampling == "4:2:0":
+            small = [smooth_codec(_half_resolution(c), CHROMA_TABLE, level) for c in chroma]
+            chroma = [upsample(c, luma.shape[-2:]) for c in small]
+        else:
+            chroma = [smooth_codec(c, CHROMA_TABLE, level) for c in chroma]
+        luma = smooth_codec(luma - 128, LUMA_TABLE, level) + 128
+        decoded = jnp.stack([luma, *chroma], -1) @ RGB.T
+    smooth = jnp.clip(decoded / 255, 0, 1)
+    exact = jpeg(image, quality=quality, subsampling=subsampling)
+    return smooth + jax.lax.stop_gradient(exact - smooth)
 
 
-def _upsample(plane: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Twice the size by a triangle filter, as libjpeg does ("fancy"); very narrow planes are repeated."""
-    height, width = size
-    if plane.shape[-1] <= 2:
-        return jnp.repeat(jnp.repeat(plane, 2, -2), 2, -1)[..., :height, :width]
-    above, below = _neighbours(plane, plane.ndim - 2)
-    rows = jnp.stack([3 * plane + above, 3 * plane + below], -2)
-    rows = rows.reshape(*plane.shape[:-2], 2 * plane.shape[-2], plane.shape[-1])
-    before, after = _neighbours(rows, rows.ndim - 1)
-    columns = jnp.stack([(3 * rows + before + 8) >> 4, (3 * rows + after + 7) >> 4], -1)
-    return columns.reshape(*rows.shape[:-1], 2 * rows.shape[-1])[..., :height, :width]
+def double_jpeg(
+    image: Image,
+    *,
+    first: Strength,
+    second: Strength,
+    down: Strength = 4,
+    right: Strength = 4,
+    subsampling: str = "4:2:0",
+) -> Image:
+    """Compress twice, with a crop in between that moves the grid of 8 x 8 blocks.
+
+    Args:
+        image: gray or RGB, ``[*batch, height, width, 1 or 3]`` in [0, 1].
+        first: quality of the first compression, 1 to 100, a scalar or one per image; may be traced.
+        second: quality of the second.
+        down: rows that were cropped after the first compression, 0 to 7, a scalar or one per image; 0 and 0 leave the
+            grids aligned.
+        right: columns that were cropped.
+        subsampling: as in :func:`jpeg`.
+
+    Returns:
+        Decoded image of the same shape, multiples of 1/255 in [0, 1].
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the image is neither gray nor RGB, the shapes do not fit, or the subsampling is unknown.
+
+    Reference:
+        Jiang et al., Towards flexible blind JPEG artifacts removal (FBCNN), ICCV 2021, section 3.4.
+
+    Example:
+        >>> double_jpeg(jnp.ones((20, 9, 3)), first=30, second=60).shape
+        (20, 9, 3)
+    """
+    image = _checked(image, subsampling)
+    down, right = (jnp.clip(jnp.round(per_image(s, image)), 0, 7).astype(jnp.int32) for s in (down, right))
+    height, width = image.shape[-3:-1]
+    larger = _window(image, -down, -right, height + 7, width + 7)
+    larger = jpeg(larger, quality=first, subsampling=subsampling)
+    return jpeg(_window(larger, down, right, height, width), quality=second, subsampling=subsampling)
 
 
-def _neighbours(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
-    """The values before and after along an axis; those at the ends are their own neighbours."""
-    size = x.shape[axis]
-    pads = [(0, 0)] * x.ndim
-    pads[axis] = (1, 1)
-    padded = jnp.pad(x, pads, mode="edge")
-    return lax.slice_in_dim(padded, 0, size, axis=axis), lax.slice_in_dim(padded, 2, size + 2, axis=axis)
+def chroma_subsampling(image: Image) -> Image:
+    """Halve the resolution of colour and enlarge it again (4:2:0), as JPEG and video do, and nothing else.
+
+    Args:
+        image: RGB, ``[*batch, height, width, 3]``.
+
+    Returns:
+        Image of the same shape with the same luma, not clipped; linear in ``image``.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the image is not RGB.
+
+    Reference:
+        JFIF 1.02 (the colour space, samples centred between pixels); libjpeg ("fancy" upsampling).
+
+    Example:
+        >>> chroma_subsampling(jnp.ones((5, 4, 3))).shape
+        (5, 4, 3)
+    """
+    image = check_image(image)
+    if image.shape[-1] != 3:
+        raise ValueError(f"the image has {image.shape[-1]} channels; chroma_subsampling needs 3 (RGB)")
+    luma, *chroma = jnp.moveaxis(image @ YCC.T, -1, 0)
+    chroma = [upsample(_half_resolution(c), luma.shape[-2:]) for c in chroma]
+    return jnp.stack([luma, *chroma], -1) @ RGB.T
+
+
+def _checked(image: Image, subsampling: str) -> jax.Array:
+    image = check_image(image)
+    if image.shape[-1] not in (1, 3):
+        raise ValueError(f"the image has {image.shape[-1]} channels; JPEG takes gray (1) and RGB (3) images")
+    if subsampling not in ("4:2:0", "4:4:4"):
+        raise ValueError(f"subsampling {subsampling!r} is unknown; accepted are 4:2:0 and 4:4:4")
+    return image
+
+
+def _half_resolution(plane: jax.Array) -> jax.Array:
+    return halve(plane)[..., : (plane.shape[-1] + 1) // 2]
+
+
+def _window(image: jax.Array, top: jax.Array, left: jax.Array, height: int, width: int) -> jax.Array:
+    """Part of an image from a whole-pixel corner on, ``[*batch or ones, 1, 1, 1]``; beyond the edge it is repeated."""
+    for axis, start, size in ((image.ndim - 3, top, height), (image.ndim - 2, left, width)):
+        shape = [1] * image.ndim
+        shape[axis] = size
+        index = jnp.clip(start + jnp.arange(size).reshape(shape), 0, image.shape[axis] - 1)
+        image = jnp.take_along_axis(image, index, axis)
+    return image

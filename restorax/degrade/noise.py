@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, per_image
 
 
-def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image:
+def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, per_pixel: bool = False) -> Image:
     """Add white Gaussian noise; nothing is clipped.
 
     Args:
@@ -14,6 +14,7 @@ def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image
         image: ``[*batch, height, width, channel]`` in [0, 1].
         sigma: standard deviation in units of [0, 1] (the field's "25" is ``25 / 255``): a scalar, one per image, or
             a map with the axes of the image, ``[*batch, height, width, 1 or channel]``.
+        per_pixel: one draw for all channels of a pixel (gray noise), instead of one for each.
 
     Returns:
         Noisy image of the same shape.
@@ -30,7 +31,7 @@ def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image
         (8, 8, 1)
     """
     image = check_image(image)
-    return image + _level(sigma, image) * jax.random.normal(key, image.shape, image.dtype)
+    return image + _level(sigma, image) * jax.random.normal(key, _draws(image, per_pixel), image.dtype)
 
 
 def correlated_noise(

@@ -4,7 +4,7 @@ import ast
 import operator
 
 from ..types import Degradation
-from . import blur, compression, missing, noise, photometric, resample, sensor
+from . import blur, compression, missing, noise, photometric, resample, sensor, video
 from .chain import chain, log_uniform, maybe, one_of, shuffle, stage, uniform
 from .presets import DEGRADATIONS
 
@@ -38,12 +38,18 @@ OPERATORS = {
         blur.sinc_filter,
         blur.shake_blur,
         compression.jpeg,
+        compression.jpeg_straight_through,
+        compression.double_jpeg,
+        compression.chroma_subsampling,
         resample.low_resolution,
+        resample.rescale,
         photometric.low_light,
         photometric.gamma_change,
         photometric.haze,
         photometric.fade,
         photometric.quantisation,
+        photometric.palette,
+        video.burst,
     )
 }
 """Operators by the name under which :func:`parse` knows them."""
@@ -114,6 +120,8 @@ def _value(node: ast.expr):
     match node:
         case ast.Constant(value=int() | float() | str()):
             return node.value
+        case ast.Tuple(elts=elements):
+            return tuple(_value(e) for e in elements)
         case ast.UnaryOp(op=ast.USub()):
             return -_value(node.operand)
         case ast.BinOp() if type(node.op) in _ARITHMETIC:

@@ -1,5 +1,6 @@
 """Light and levels: what happens to intensities, pixel by pixel."""
 
+import jax
 import jax.numpy as jnp
 
 from ..types import Image, PRNGKeyArray, Strength, check_image, per_image
@@ -144,3 +145,52 @@ def quantisation(image: Image, *, levels: Strength) -> Image:
     image = check_image(image)
     steps = jnp.maximum(jnp.round(per_image(levels, image)), 2) - 1
     return jnp.round(jnp.clip(image, 0, 1) * steps) / steps
+
+
+def palette(image: Image, *, colours: int = 16, iterations: int = 10) -> Image:
+    """Reduce to few colours, chosen for each image, as GIF and indexed PNG files do; without dithering.
+
+    The palette is that of k-means, begun at pixels evenly spaced in the order of brightness.
+
+    Args:
+        image: ``[*batch, height, width, channel]``.
+        colours: size of the palette, at least 1.
+        iterations: of Lloyd's algorithm.
+
+    Returns:
+        Image of the same shape with at most ``colours`` different pixels.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if the shape does not fit or there is no colour.
+
+    Reference:
+        Heckbert, Color image quantization for frame buffer display, SIGGRAPH 1982; Lloyd, Least squares quantization
+        in PCM, IEEE Trans. Information Theory 28, 1982.
+
+    Example:
+        >>> len(jnp.unique(palette(jnp.linspace(0, 1, 64).reshape(8, 8, 1), colours=4)))
+        4
+    """
+    image = check_image(image)
+    if colours < 1:
+        raise ValueError(f"a palette of {colours} colours is not possible; there must be at least 1")
+    *batch, height, width, channels = image.shape
+    pixels = image.reshape(*batch, height * width, channels)
+    order = jnp.argsort(pixels.sum(-1), axis=-1)
+    middles = ((jnp.arange(colours) + 0.5) * (height * width / colours)).astype(int)
+    centres = jnp.take_along_axis(pixels, order[..., middles, None], -2)
+
+    def lloyd(_, centres):
+        chosen = jax.nn.one_hot(_nearest(pixels, centres), colours, dtype=image.dtype)
+        count = chosen.sum(-2)[..., None]
+        means = jnp.einsum("...pk,...pc->...kc", chosen, pixels, precision="highest") / jnp.maximum(count, 1)
+        return jnp.where(count > 0, means, centres)
+
+    centres = jax.lax.stop_gradient(jax.lax.fori_loop(0, iterations, lloyd, centres))
+    return jnp.take_along_axis(centres, _nearest(pixels, centres)[..., None], -2).reshape(image.shape)
+
+
+def _nearest(pixels: jax.Array, centres: jax.Array) -> jax.Array:
+    """Index of the closest of ``[*batch, k, channel]`` for each of ``[*batch, pixel, channel]``."""
+    return ((pixels[..., :, None, :] - centres[..., None, :, :]) ** 2).sum(-1).argmin(-1)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ..types import Image, PRNGKeyArray, Strength, check_image, per_image
+from .samplers import gamma, poisson
 
 
 def shot_noise(key: PRNGKeyArray, image: Image, *, peak: Strength) -> Image:
@@ -99,7 +100,7 @@ def emccd_noise(
     count_key, register_key, read_key = jax.random.split(key, 3)
     peak, gain = per_image(peak, image), per_image(gain, image)
     electrons = _electrons(count_key, image, peak)
-    drawn = jax.random.gamma(register_key, jnp.maximum(electrons, 1), dtype=image.dtype)
+    drawn = gamma(register_key, jnp.maximum(electrons, 1))
     multiplied = jnp.where(electrons > 0, drawn, 0)
     noise = per_image(read, image) / gain * jax.random.normal(read_key, image.shape, image.dtype)
     return (multiplied + noise) / peak
@@ -151,11 +152,11 @@ def apd_noise(
     electrons = _electrons(count_key, image, peak)
     # Given n electrons the sum has mean n and variance n (F - 1), in units of the gain: Gamma(n / (F - 1), F - 1).
     spread = jnp.maximum(excess - 1, 1e-3)
-    drawn = spread * jax.random.gamma(register_key, jnp.maximum(electrons, 1) / spread, dtype=image.dtype)
+    drawn = spread * gamma(register_key, jnp.maximum(electrons, 1) / spread)
     multiplied = jnp.where(electrons > 0, drawn, 0)
     noise = per_image(read, image) / gain * jax.random.normal(read_key, image.shape, image.dtype)
     return (multiplied + noise) / peak
 
 
 def _electrons(key: PRNGKeyArray, image: jax.Array, peak: jax.Array) -> jax.Array:
-    return jax.random.poisson(key, jnp.maximum(peak * image, 0)).astype(image.dtype)
+    return poisson(key, jnp.maximum(peak * image, 0))

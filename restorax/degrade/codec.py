@@ -1,0 +1,187 @@
+"""The arithmetic of a JPEG codec: planes of 8-bit values through transform, tables and chroma filters."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..types import Strength, per_image
+
+# ITU-T T.81, annex K, table K.1.
+LUMA_TABLE = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
+    np.int32,
+)
+
+# Table K.2.
+CHROMA_TABLE = np.full((8, 8), 99, np.int32)
+CHROMA_TABLE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
+
+
+def _integer_dct() -> np.ndarray:
+    """The 13-bit fixed-point DCT of libjpeg as one matrix ``[frequency, position]``, sqrt(8) * 2**13 times the DCT.
+
+    It is the flow graph of Loeffler, Ligtenberg and Moschytz (ICASSP 1989) written out; rounding every constant
+    alone, as the codec does, decides on which side of a tie a coefficient falls.
+    """
+    ahead, behind = np.eye(8, dtype=np.int64)[:4], np.eye(8, dtype=np.int64)[:3:-1]
+    (s0, s1, s2, s3), (d7, d6, d5, d4) = ahead + behind, ahead - behind
+    fix = lambda x: round(x * 2**13)  # noqa: E731
+    rotated = fix(0.541196100) * (s0 - s3 + s1 - s2)
+    shared = fix(1.175875602) * (d4 + d5 + d6 + d7)
+    z1, z2 = -fix(0.899976223) * (d4 + d7), -fix(2.562915447) * (d5 + d6)
+    z3, z4 = shared - fix(1.961570560) * (d4 + d6), shared - fix(0.390180644) * (d5 + d7)
+    rows = (
+        2**13 * (s0 + s1 + s2 + s3),
+        fix(1.501321110) * d7 + z1 + z4,
+        rotated + fix(0.765366865) * (s0 - s3),
+        fix(3.072711026) * d6 + z2 + z3,
+        2**13 * (s0 - s1 - s2 + s3),
+        fix(2.053119869) * d5 + z2 + z4,
+        rotated - fix(1.847759065) * (s1 - s2),
+        fix(0.298631336) * d4 + z1 + z3,
+    )
+    return np.stack(rows).astype(np.int32)
+
+
+_DCT = _integer_dct()
+
+
+# JFIF 1.02: luma, blue and red difference from RGB, and back.
+YCC = np.array(
+    [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]], np.float32
+)
+RGB = np.array([[1, 0, 1.402], [1, -0.344136286, -0.714136286], [1, 1.772, 0]], np.float32)
+
+
+def through_codec(plane: jax.Array, table: jax.Array) -> jax.Array:
+    """DCT, quantisation and back for one plane of 8-bit values, int32 ``[*batch, height, width]``."""
+    blocks = _blocks(plane - 128)
+    table = table[..., None, :, None, :]
+    along_rows = _descale(jnp.einsum("...aibj,vj->...aibv", blocks, _DCT), 11)
+    coefficients = _descale(jnp.einsum("...aibv,ui->...aubv", along_rows, _DCT), 15)
+    levels = jnp.sign(coefficients) * ((jnp.abs(coefficients) + 4 * table) // (8 * table))  # ties go outwards
+    along_columns = _descale(jnp.einsum("...aubv,ui->...aibv", levels * table, _DCT), 11)
+    decoded = _descale(jnp.einsum("...aibv,vj->...aibj", along_columns, _DCT), 18)
+    return jnp.clip(_whole(decoded, plane) + 128, 0, 255)
+
+
+def smooth_codec(plane: jax.Array, table: np.ndarray, quality: jax.Array) -> jax.Array:
+    """The codec in real numbers, for gradients: a plane centred at 0, rounding with the slope of the identity.
+
+    Args:
+        plane: ``[*batch, height, width]`` around 0, in units of 1/255.
+        table: quantisation table at quality 50, ``[8, 8]``.
+        quality: ``[*batch or ones, 1, 1]``.
+
+    Returns:
+        Decoded plane, not clipped.
+    """
+    blocks = _blocks(plane)
+    quality = jnp.clip(quality, 1, 100)
+    scale = jnp.where(quality < 50, 50 / quality, 2 - quality / 50)[..., None, None]
+    base = table.astype(plane.dtype).reshape((1,) * (plane.ndim - 1) + (8, 1, 8))
+    table = jnp.clip(base * scale, 1, 255)
+    transform = (_DCT / (2**13 * 8**0.5)).astype(plane.dtype)
+    wanted = jnp.einsum("ui,...aibj,vj->...aubv", transform, blocks, transform) / table
+    levels = wanted + lax.stop_gradient(jnp.round(wanted) - wanted)
+    return _whole(jnp.einsum("...aubv,ui,vj->...aibj", levels * table, transform, transform), plane)
+
+
+def _blocks(plane: jax.Array) -> jax.Array:
+    """Whole blocks ``[*batch, rows, 8, columns, 8]``; beyond the edge it is repeated."""
+    *batch, height, width = plane.shape
+    edge = [(0, 0)] * len(batch) + [(0, -height % 8), (0, -width % 8)]
+    return jnp.pad(plane, edge, mode="edge").reshape(*batch, -(-height // 8), 8, -(-width // 8), 8)
+
+
+def _whole(blocks: jax.Array, plane: jax.Array) -> jax.Array:
+    """The inverse of :func:`_blocks`, in the shape of ``plane``."""
+    *batch, height, width = plane.shape
+    return blocks.reshape(*batch, -(-height // 8) * 8, -(-width // 8) * 8)[..., :height, :width]
+
+
+def _descale(x: jax.Array, bits: int) -> jax.Array:
+    """Divide by ``2**bits`` and round, halves upwards."""
+    return (x + (1 << (bits - 1))) >> bits
+
+
+def table_at(table: np.ndarray, quality: Strength, image: jax.Array) -> jax.Array:
+    """A quantisation table at a quality, int32 ``[*batch or ones, 8, 8]``."""
+    quality = jnp.clip(jnp.round(per_image(quality, image)[..., 0]), 1, 100).astype(jnp.int32)
+    scale = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    base = table.reshape((1,) * (scale.ndim - 2) + (8, 8))
+    return jnp.clip((base * scale + 50) // 100, 1, 255)
+
+
+def _fixed(x: float) -> int:
+    """A constant of the colour conversion with 16 fractional bits."""
+    return round(x * 2**16)
+
+
+def to_ycc(rgb: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """JFIF's colour space in fixed point; chroma centred at 128."""
+    r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    offset = (128 << 16) + (1 << 15) - 1
+    luma = (_fixed(0.299) * r + _fixed(0.587) * g + _fixed(0.114) * b + (1 << 15)) >> 16
+    blue = (-_fixed(0.168735892) * r - _fixed(0.331264108) * g + _fixed(0.5) * b + offset) >> 16
+    red = (_fixed(0.5) * r - _fixed(0.418687589) * g - _fixed(0.081312411) * b + offset) >> 16
+    return luma, blue, red
+
+
+def to_rgb(luma: jax.Array, blue: jax.Array, red: jax.Array) -> jax.Array:
+    """The inverse of :func:`to_ycc`, clipped to 8 bit, channels last."""
+    blue, red, half = blue - 128, red - 128, 1 << 15
+    r = luma + ((_fixed(1.402) * red + half) >> 16)
+    g = luma + ((-_fixed(0.344136286) * blue - _fixed(0.714136286) * red + half) >> 16)
+    b = luma + ((_fixed(1.772) * blue + half) >> 16)
+    return jnp.clip(jnp.stack([r, g, b], -1), 0, 255)
+
+
+def halve(plane: jax.Array) -> jax.Array:
+    """Mean of 2 x 2 pixels of ``[*batch, height, width]``; whole numbers are rounded as the codec does.
+
+    That is down and up in turns along a row, so that no bias builds up. Columns are filled up to whole blocks before
+    averaging, rows only afterwards; the caller cuts off what it does not need.
+    """
+    *batch, height, width = plane.shape
+    whole = [(0, 0)] * len(batch) + [(0, height % 2), (0, -width % 16)]
+    squares = jnp.pad(plane, whole, mode="edge").reshape(*batch, -(-height // 2), 2, 8 * -(-width // 16), 2)
+    total = squares.sum((-3, -1))
+    if not jnp.issubdtype(plane.dtype, jnp.integer):
+        return total / 4
+    bias = 1 + jnp.arange(total.shape[-1]) % 2
+    return (total + bias.reshape((1,) * (total.ndim - 1) + (-1,))) >> 2
+
+
+def upsample(plane: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """Twice the size by a triangle filter, as libjpeg does ("fancy"); very narrow planes are repeated."""
+    height, width = size
+    if plane.shape[-1] <= 2:
+        return jnp.repeat(jnp.repeat(plane, 2, -2), 2, -1)[..., :height, :width]
+    above, below = _neighbours(plane, plane.ndim - 2)
+    rows = jnp.stack([3 * plane + above, 3 * plane + below], -2)
+    rows = rows.reshape(*plane.shape[:-2], 2 * plane.shape[-2], plane.shape[-1])
+    before, after = _neighbours(rows, rows.ndim - 1)
+    left, right = 3 * rows + before, 3 * rows + after
+    whole_numbers = jnp.issubdtype(plane.dtype, jnp.integer)
+    left, right = ((left + 8) >> 4, (right + 7) >> 4) if whole_numbers else (left / 16, right / 16)
+    return jnp.stack([left, right], -1).reshape(*rows.shape[:-1], 2 * rows.shape[-1])[..., :height, :width]
+
+
+def _neighbours(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """The values before and after along an axis; those at the ends are their own neighbours."""
+    size = x.shape[axis]
+    pads = [(0, 0)] * x.ndim
+    pads[axis] = (1, 1)
+    padded = jnp.pad(x, pads, mode="edge")
+    return lax.slice_in_dim(padded, 0, size, axis=axis), lax.slice_in_dim(padded, 2, size + 2, axis=axis)
