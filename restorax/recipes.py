@@ -99,7 +99,7 @@ RECIPES: dict[str, Recipe] = {
         dtype="bfloat16",
         limits=(
             "Knows one pass of baseline JPEG at quality 5 to 95 on gray pictures with the standard tables: pictures "
-            " compressed twice, shifted against the 8 x 8 grid, resized afterwards or written by a codec with "
+            "compressed twice, shifted against the 8 x 8 grid, resized afterwards or written by a codec with "
             "other tables are restored in part. Texture that the quantisation removed is not brought back. Not for "
             "measurements or evidence."
         ),

@@ -10,7 +10,8 @@ _LADDERS = {
 # Blur by a random kernel, noise of one kind, compression: what both pipelines below are made of.
 _NOISE = (
     "one_of(gaussian_noise(sigma=uniform(1/255, {0}/255)), "
-    "gaussian_noise(sigma=uniform(1/255, {0}/255), per_pixel=True), shot_noise(peak=log_uniform({1}, 10000)), weights=(0.3, 0.2, 0.5))"
+    "gaussian_noise(sigma=uniform(1/255, {0}/255), per_pixel=True), "
+    "shot_noise(peak=log_uniform({1}, 10000)), weights=(0.3, 0.2, 0.5))"
 )
 _BLUR = (
     "one_of(anisotropic_blur(sigma=uniform(0.2, {0}), ratio=1, angle=0, shape=uniform(0.5, 2), radius=10), "
