@@ -119,5 +119,66 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper=_RESUNET,
     ),
+    "resunet_s-gray-impulse": Recipe(
+        architecture="resunet_s",
+        config={"channels": 1, "residual": True},
+        degradation=(
+            "one_of(salt_and_pepper_noise(amount=uniform(0.05, 0.7)), impulse_noise(amount=uniform(0.05, 0.5)))"
+        ),
+        evaluation=(
+            "salt_and_pepper_noise(amount=0.3)",
+            "salt_and_pepper_noise(amount=0.7)",
+            "impulse_noise(amount=0.2)",
+            "impulse_noise(amount=0.4)",
+        ),
+        cycles=(12_000,),
+        dtype="bfloat16",
+        limits=(
+            "Knows salt and pepper on 5 to 70 % of the pixels and random values on 5 to 50 %, on otherwise clean "
+            "pictures: other noise is taken for detail and kept, and real black or white points are removed as salt "
+            "and pepper. Not for measurements or evidence."
+        ),
+        paper=_RESUNET,
+    ),
+    "resunet_s-gray-avalanche": Recipe(
+        architecture="resunet_s",
+        config={"channels": 1, "residual": True},
+        degradation=(
+            "one_of(shot_noise(peak=log_uniform(2, 200)), emccd_noise(peak=log_uniform(2, 200)), "
+            "apd_noise(peak=log_uniform(4, 400)))"
+        ),
+        evaluation=("shot_noise(peak=10)", "emccd_noise(peak=10)", "apd_noise(peak=20)"),
+        cycles=(12_000,),
+        dtype="bfloat16",
+        limits=(
+            "Knows the noise of counted photons with 2 to 400 of them at white, through no register, that of an EMCCD "
+            "(gain 300, 40 electrons of read noise) or an avalanche photodiode (gain 100, ionisation ratio 0.02), on "
+            "linear intensities scaled to [0, 1]: gamma-corrected pictures and clock-induced charge are not covered. "
+            "Counting photons in its output is not valid."
+        ),
+        paper=_RESUNET,
+    ),
+    "scanunet_s-gray-blur": Recipe(
+        architecture="scanunet_s",
+        config={"channels": 1, "residual": True},
+        degradation=(
+            "one_of(gaussian_blur(sigma=uniform(0.4, 2.5), radius=8), "
+            "motion_blur(length=uniform(1, 15), angle=uniform(0, 180), radius=8), "
+            "defocus_blur(blur_radius=uniform(0.5, 5), radius=5)) + gaussian_noise(sigma=uniform(0, 5/255))"
+        ),
+        evaluation=(
+            "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=2.55/255)",
+            "motion_blur(length=15) + gaussian_noise(sigma=2.55/255)",
+            "defocus_blur(blur_radius=3) + gaussian_noise(sigma=2.55/255)",
+        ),
+        cycles=(20_000,),
+        dtype="bfloat16",
+        limits=(
+            "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion to 15 pixels or defocus to "
+            "5 pixels, with noise to 5/255: camera shake along a curve, blur that varies over the picture, and moving "
+            "objects are restored in part or not at all. Not for measurements or evidence."
+        ),
+        paper=_SCANUNET,
+    ),
 }
 """Recipes by zoo name. ``restorax train NAME --data DIR`` runs one."""
