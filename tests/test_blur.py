@@ -8,8 +8,7 @@ import scipy.ndimage
 import scipy.special
 
 from restorax import degrade
-from restorax.degrade import blur as filtering
-from restorax.degrade import kernels
+from restorax.degrade import filtering, kernels
 
 BORDERS = [("reflect", "mirror"), ("replicate", "nearest"), ("circular", "wrap")]
 KERNELS = {

@@ -8,9 +8,7 @@ import numpy as np
 
 from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, per_image
 from . import kernels
-
-_PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-_DIRECT = 7 * 7  # taps up to which shifting and adding beats two Fourier transforms on CPU
+from .filtering import filtered, filtered_separably
 
 
 def kernel_blur(
@@ -50,10 +48,7 @@ def kernel_blur(
     ):
         raise ValueError(f"kernels of shape {kernel.shape} do not fit the batch axes {batch}")
     kernel = kernel.reshape((1,) * (len(batch) - kernel.ndim + 2) + kernel.shape).astype(image.dtype)
-    rows, columns = kernel.shape[-2:]
-    padded = _padded(_padded(image, image.ndim - 3, rows // 2, border), image.ndim - 2, columns // 2, border)
-    filtered = _filter_direct if rows * columns <= _DIRECT else _filter_fourier
-    return filtered(padded, kernel, image.shape[-3:-1])
+    return filtered(image, kernel, border)
 
 
 def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, border: str = "reflect") -> Image:
@@ -82,16 +77,10 @@ def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, b
     """
     image = check_image(image)
     radius = _radius(radius, "sigma", sigma, lambda largest: 4 * largest)
-    taps = jnp.arange(-radius, radius + 1, dtype=image.dtype)
-    distance = taps.reshape((1,) * (image.ndim - 1) + (-1,))
-    width = jnp.maximum(per_image(sigma, image), 1e-3)  # below this the kernel is a single pixel
-    kernel = jnp.exp(-0.5 * (distance / width) ** 2)
-    kernel = kernel / kernel.sum(-1, keepdims=True)
-    for axis in (image.ndim - 3, image.ndim - 2):
-        padded, size = _padded(image, axis, radius, border), image.shape[axis]
-        shifted = (jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(2 * radius + 1))
-        image = sum(kernel[..., i : i + 1] * part for i, part in enumerate(shifted))
-    return image
+    taps = jnp.arange(-radius, radius + 1, dtype=image.dtype).reshape((1,) * (image.ndim - 3) + (-1, 1))
+    width = jnp.maximum(per_image(sigma, image)[..., 0], 1e-3)  # below this the kernel is a single pixel
+    kernel = jnp.exp(-0.5 * (taps / width) ** 2)
+    return filtered_separably(image, kernel / kernel.sum(-2, keepdims=True), border)
 
 
 def anisotropic_blur(
@@ -254,45 +243,6 @@ def shake_blur(
     (length,) = _per_kernel(image, length=length).values()
     length = jnp.broadcast_to(length, image.shape[:-3])
     return kernel_blur(image, kernel=kernels.shake_kernel(key, length=length, radius=radius), border=border)
-
-
-def _filter_direct(padded: jax.Array, kernel: jax.Array, size: tuple[int, int]) -> jax.Array:
-    rows, columns = kernel.shape[-2:]
-    flipped = kernel[..., ::-1, ::-1]
-    return sum(
-        flipped[..., i, j][..., None, None, None] * padded[..., i : i + size[0], j : j + size[1], :]
-        for i in range(rows)
-        for j in range(columns)
-    )
-
-
-def _filter_fourier(padded: jax.Array, kernel: jax.Array, size: tuple[int, int]) -> jax.Array:
-    rows, columns = kernel.shape[-2:]
-    lengths = [_fast_length(side) for side in padded.shape[-3:-1]]
-    spectrum = jnp.fft.rfft2(padded, lengths, axes=(-3, -2)) * jnp.fft.rfft2(kernel[..., None], lengths, axes=(-3, -2))
-    whole = jnp.fft.irfft2(spectrum, lengths, axes=(-3, -2))
-    # The first rows and columns are wrapped around; what is needed begins where the kernel lies inside.
-    return whole[..., rows - 1 : rows - 1 + size[0], columns - 1 : columns - 1 + size[1], :].astype(padded.dtype)
-
-
-def _fast_length(side: int) -> int:
-    """The next length with only the factors 2, 3 and 5."""
-    while True:
-        rest = side
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return side
-        side += 1
-
-
-def _padded(image: jax.Array, axis: int, by: int, border: str) -> jax.Array:
-    if border not in _PAD_MODES:
-        raise ValueError(f"border {border!r} is unknown; accepted are {', '.join(_PAD_MODES)}")
-    pads = [(0, 0)] * image.ndim
-    pads[axis] = (by, by)
-    return jnp.pad(image, pads, mode=_PAD_MODES[border])
 
 
 def _radius(radius: int | None, name: str, strength: Strength, needed) -> int:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, per_image
+from .filtering import shifted_sum
 
 
 def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, per_pixel: bool = False) -> Image:
@@ -68,7 +69,7 @@ def correlated_noise(
     *batch, height, width, channels = image.shape
     rows, columns = taps.shape
     white = jax.random.normal(key, (*batch, height + rows - 1, width + columns - 1, channels), image.dtype)
-    noise = sum(taps[i, j] * white[..., i : i + height, j : j + width, :] for i in range(rows) for j in range(columns))
+    noise = shifted_sum(white, taps.reshape((1,) * len(batch) + taps.shape), (height, width))
     return image + per_image(sigma, image) * noise
 
 
