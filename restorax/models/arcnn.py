@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from ..layers.conv import Conv
+from ..layers.conv import Conv, small_normal
 from ..layers.field import receptive_field
 from ..layers.frame import framed
 from ..types import Condition, DTypeLike, Image
@@ -46,7 +46,7 @@ class ARCNN(nn.Module):
             *inner, last = self.sizes
             for i, (features, size) in enumerate(zip(self.widths, inner, strict=True)):
                 x = Conv(features, size=size, relu=True, name=f"conv{i}")(x)
-            return Conv(self.channels, size=last, name=f"conv{len(inner)}")(x)
+            return Conv(self.channels, size=last, init=small_normal, name=f"conv{len(inner)}")(x)
 
         return framed(
             network,

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from ..layers.conv import Conv, TransposedConv
+from ..layers.conv import Conv, TransposedConv, small_normal
 from ..layers.frame import framed
 from ..layers.resample import max_pool
 from ..types import Array, Condition, DTypeLike, Image
@@ -60,7 +60,7 @@ class ConvAutoencoder(nn.Module):
             x = nn.relu(dense(shape[1] * shape[2] * shape[3], "expand")(x)).reshape(shape)
             for i in reversed(range(len(self.widths))):
                 x = TransposedConv(self.widths[max(i - 1, 0)], relu=True, name=f"decoder{i}")(x)
-            return Conv(self.channels, name="tail")(x)
+            return Conv(self.channels, init=small_normal, name="tail")(x)
 
         def network(x):
             patches, batch = _cut(x, self.patch // 2)

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from ..layers.conv import Conv, TransposedConv
+from ..layers.conv import Conv, TransposedConv, small_normal
 from ..layers.field import receptive_field
 from ..layers.frame import framed
 from ..layers.resample import pixel_unshuffle
@@ -68,7 +68,7 @@ class DRUNet(nn.Module):
             for i in reversed(range(coarsest)):
                 x = TransposedConv(self.widths[i], bias=False, name=f"grow{i}")(x + skips.pop())
                 x = chain(x, f"up{i}")
-            return Conv(self.channels, bias=False, name="tail")(x + skips.pop())
+            return Conv(self.channels, bias=False, init=small_normal, name="tail")(x + skips.pop())
 
         return framed(
             network,

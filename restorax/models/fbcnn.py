@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from ..layers.conv import Conv, TransposedConv
+from ..layers.conv import Conv, TransposedConv, small_normal
 from ..layers.frame import framed
 from ..layers.resample import pixel_unshuffle
 from ..layers.unet import ResidualBlock
@@ -102,7 +102,7 @@ class FBCNN(nn.Module):
                 beta = jnp.tanh(dense(self.widths[i], f"beta{i}")(loss))[:, None, None]
                 for j in range(self.blocks):
                     x = QualityBlock(self.widths[i], name=f"up{i}_block{j}")(x, gamma, beta)
-            return Conv(self.channels, name="tail")(x + skips.pop())
+            return Conv(self.channels, init=small_normal, name="tail")(x + skips.pop())
 
         return framed(
             network,
