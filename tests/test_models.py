@@ -1,5 +1,6 @@
 """Networks: the tests that no entry of MODELS skips."""
 
+import math
 import time
 from functools import partial
 
@@ -40,7 +41,7 @@ def _small(name, **config):
     """The architecture at a size that a test can train."""
     fields = MODELS[name]().__dataclass_fields__
     smaller = {"widths": (8, 12), "blocks": 1, "scan_levels": (1,), "width": 16, "depth": 5}
-    smaller |= {"sizes": (5, 1, 3), "dilations": (1, 3, 2, 1), "encoder": (1, 1), "middle": 1, "decoder": (1, 1)}
+    smaller |= {"sizes": (5, 1, 3), "dilations": (1, 3, 2, 1), "encoder": (1,), "middle": 1, "decoder": (1,)}
     smaller |= {"patch": 8, "code": 64, "embedding": 16, "channels": 1}
     return MODELS[name](**{k: v for k, v in smaller.items() if k in fields} | config)
 
@@ -53,6 +54,18 @@ def _condition(model, image):
 
 def _init(model, image, condition=None):
     return jax.jit(model.init)(jax.random.key(0), image, condition)
+
+
+def _draw(model, image, condition=None):
+    """Random parameters without compiling what initialises them."""
+    random = np.random.default_rng(0)
+
+    def draw(path, p):
+        scale = math.prod(p.shape[:-1]) ** -0.5 if p.ndim > 1 else 0.1
+        return jnp.asarray(random.normal(float("scale" in path[-1].key), scale, p.shape), jnp.float32)
+
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image, condition)
+    return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
 def _apply(model, variables, *observed):
@@ -74,11 +87,11 @@ def test_parameters(name):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("shape", [(1, 1, 1), (17, 5, 1), (2, 9, 16, 1), (2, 1, 8, 3, 1)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (17, 5, 1), (2, 1, 8, 3, 1)])
 def test_any_size_and_batch(name, shape):
     model, image = _small(name), jax.random.uniform(jax.random.key(1), shape)
     condition = _condition(model, image)
-    out = _apply(model, _init(model, image, condition), image, condition)
+    out = _apply(model, _draw(model, image, condition), image, condition)
     assert out.shape == shape
     assert np.isfinite(out).all()
 
@@ -88,7 +101,7 @@ def test_residual_differs_from_direct_by_the_input(name):
     image, k = jax.random.uniform(jax.random.key(1), (8, 8, 3)), 1 if name == "fbcnn" else 2
     condition = jnp.ones((8, 8, k))
     direct, residual = (_small(name, channels=3, condition_channels=k, residual=r) for r in (False, True))
-    variables = _init(direct, image, condition)
+    variables = _draw(direct, image, condition)
     difference = _apply(residual, variables, image, condition) - _apply(direct, variables, image, condition)
     np.testing.assert_allclose(difference, image, atol=1e-5)
 
@@ -98,7 +111,7 @@ def test_masked_networks_copy_known_pixels_and_ignore_what_stands_in_holes(name,
     image = jnp.asarray(photograph[:32, :40])
     mask = (jax.random.uniform(jax.random.key(0), image.shape) > 0.5).astype(jnp.float32)
     model = _small(name, condition_channels=1, masked=True)
-    variables = _init(model, image, mask)
+    variables = _draw(model, image, mask)
     out = _apply(model, variables, image * mask, mask)
     np.testing.assert_array_equal(out * mask, image * mask)
     np.testing.assert_allclose(_apply(model, variables, image * mask + 0.9 * (1 - mask), mask), out, atol=1e-6)
@@ -109,9 +122,7 @@ def test_gradient_is_finite_and_reaches_every_parameter(name):
     image = jax.random.uniform(jax.random.key(1), (2, 16, 16, 1))
     model = _small(name)
     condition = _condition(model, image)
-    params = _init(model, image, condition)["params"]
-    # Zero-initialised projections hide what lies before them at the very first step.
-    params = jax.tree.map(lambda p: p + 0.01 * jax.random.normal(jax.random.key(2), p.shape), params)
+    params = _draw(model, image, condition)["params"]
     gradients = jax.jit(jax.grad(lambda p: (model.apply({"params": p}, image, condition) ** 2).mean()))(params)
     for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
         assert np.isfinite(gradient).all(), path
@@ -177,7 +188,7 @@ def test_restores_a_photograph_at_its_published_size(name, photograph):
     model = MODELS[name]()
     image = jnp.asarray(np.tile(photograph, (1, 2, model.channels))[:321, :481])
     condition = _condition(model, image)
-    out = _apply(model, _init(model, image, condition), image, condition)
+    out = _apply(model, _draw(model, image, condition), image, condition)
     assert out.shape == image.shape
     assert np.isfinite(out).all()
 
@@ -187,8 +198,7 @@ def test_bfloat16_is_close_to_float32(name):
     image = jax.random.uniform(jax.random.key(1), (1, 24, 24, 1))
     model = _small(name)
     condition = _condition(model, image)
-    variables = _init(model, image, condition)
-    params = jax.tree.map(lambda p: p + 0.01 * jax.random.normal(jax.random.key(2), p.shape), variables)
+    params = _draw(model, image, condition)
     half = model.clone(dtype=jnp.bfloat16)
     out, exact = _apply(half, params, image, condition), _apply(model, params, image, condition)
     assert out.dtype == jnp.float32
@@ -200,7 +210,7 @@ def test_receptive_field_is_what_the_gradient_says(name):
     model = _small(name)
     side = (model.receptive_field or 0) + 32
     image = jax.random.uniform(jax.random.key(1), (side, side, 1))  # so that pooling looks everywhere
-    params = _init(model, image, _condition(model, image))
+    params = _draw(model, image, _condition(model, image))
 
     def positive(path, p):
         """Nothing cancels, no ReLU is shut, no branch is off; with unit sums nothing overflows."""
@@ -231,7 +241,7 @@ def test_receptive_field_is_what_the_gradient_says(name):
 def test_bad_input_is_refused_in_a_sentence(name):
     model = _small(name, condition_channels=1)
     image, condition = jnp.zeros((8, 8, 1)), jnp.zeros((8, 8, 1))
-    variables = _init(model, image, condition)
+    variables = _draw(model, image, condition)
     with pytest.raises(ValueError, match="built for 1"):
         model.apply(variables, jnp.zeros((8, 8, 3)), condition)
     if name != "fbcnn":  # it estimates what it is not told

@@ -27,16 +27,36 @@ def depthwise_conv(x: Array, kernel: Array, bias: Array) -> Array:
         >>> depthwise_conv(jnp.ones((1, 3, 3, 2)), jnp.ones((3, 3, 1, 2)), jnp.zeros(2))[0, :, :, 0].tolist()
         [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
-    y = lax.platform_dependent(x, kernel.astype(x.dtype), cpu=_shifted, default=_grouped)
-    return y + bias.astype(x.dtype).reshape(1, 1, 1, -1)
-
-
-def _grouped(x: Array, kernel: Array) -> Array:
-    return conv.xla_conv_bias_act(x, kernel, groups=x.shape[-1])
+    return _depthwise(x, kernel.astype(x.dtype)) + bias.astype(x.dtype).reshape(1, 1, 1, -1)
 
 
 @jax.custom_vjp
-def _shifted(x: Array, kernel: Array) -> Array:
+def _depthwise(x: Array, kernel: Array) -> Array:
+    return lax.platform_dependent(x, kernel, cpu=_shifted, default=_grouped)
+
+
+def _depthwise_fwd(x, kernel):
+    return _depthwise(x, kernel), (x, kernel)
+
+
+def _depthwise_bwd(saved, g):
+    x, kernel = saved
+    grad_x = _depthwise(g, kernel[::-1, ::-1])
+    return grad_x, lax.platform_dependent(x, kernel, g, cpu=_shifted_kernel_gradient, default=_grouped_kernel_gradient)
+
+
+_depthwise.defvjp(_depthwise_fwd, _depthwise_bwd)
+
+
+def _grouped(x, kernel):
+    return conv.xla_conv_bias_act(x, kernel, groups=x.shape[-1])
+
+
+def _grouped_kernel_gradient(x, kernel, g):
+    return jax.vjp(lambda kernel: _grouped(x, kernel), kernel)[1](g)[0]
+
+
+def _shifted(x, kernel):
     size, height, lanes = kernel.shape[0], x.shape[1], x.shape[2] * x.shape[3]
     rows = _long_rows(x, size)
     taps = jnp.tile(kernel[:, :, 0], (1, 1, x.shape[2]))
@@ -47,20 +67,7 @@ def _shifted(x: Array, kernel: Array) -> Array:
     ).reshape(x.shape)
 
 
-def _long_rows(x: Array, size: int) -> Array:
-    """Padded by zeros, width and channels as one axis: long loops however few the channels."""
-    margin = size // 2
-    padded = jnp.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-    # Without the barrier, XLA would pad anew for every shift.
-    return lax.optimization_barrier(padded.reshape(*padded.shape[:2], -1))
-
-
-def _shifted_fwd(x, kernel):
-    return _shifted(x, kernel), (x, kernel)
-
-
-def _shifted_bwd(saved, g):
-    x, kernel = saved
+def _shifted_kernel_gradient(x, kernel, g):
     n, height, width, channels = x.shape
     size, lanes = kernel.shape[0], width * channels
     rows, flat = _long_rows(x, size), g.reshape(n, height, lanes)
@@ -74,7 +81,12 @@ def _shifted_bwd(saved, g):
 
     sums = lax.fori_loop(0, height, add_row, (jnp.zeros((n, 1, lanes), jnp.float32),) * size**2)
     taps = jnp.stack([total.reshape(n * width, channels).sum(0) for total in sums])
-    return _shifted(g, kernel[::-1, ::-1]), taps.reshape(kernel.shape).astype(kernel.dtype)
+    return taps.reshape(kernel.shape).astype(kernel.dtype)
 
 
-_shifted.defvjp(_shifted_fwd, _shifted_bwd)
+def _long_rows(x: Array, size: int) -> Array:
+    """Padded by zeros, width and channels as one axis: long loops however few the channels."""
+    margin = size // 2
+    padded = jnp.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+    # Without the barrier, XLA would pad anew for every shift.
+    return lax.optimization_barrier(padded.reshape(*padded.shape[:2], -1))

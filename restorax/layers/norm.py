@@ -30,36 +30,39 @@ def layer_norm(x: Array, scale: Array, bias: Array) -> Array:
         >>> layer_norm(jnp.array([1.0, 3.0]), jnp.ones(2), jnp.zeros(2)).round(3).tolist()
         [-1.0, 1.0]
     """
-    flat = x.reshape(-1, x.shape[-1]).astype(jnp.float32)
-    normal = lax.platform_dependent(flat, cpu=_by_products, default=_plain)
-    return (normal * scale.reshape(1, -1) + bias.reshape(1, -1)).reshape(x.shape).astype(x.dtype)
-
-
-def _plain(x: Array) -> Array:
-    centred = x - x.mean(-1, keepdims=True)
-    return centred * lax.rsqrt((centred**2).mean(-1, keepdims=True) + _EPSILON)
-
-
-@jax.custom_vjp
-def _by_products(x: Array) -> Array:
-    return _by_products_fwd(x)[0]
+    flat = x.reshape(-1, x.shape[-1])
+    return _normalised(flat, scale.reshape(1, -1), bias.reshape(1, -1)).reshape(x.shape)
 
 
 def _mean(x: Array) -> Array:
-    """Mean of every row, as a matrix product: a CPU is faster at those than at reductions."""
-    return x @ jnp.full((x.shape[1], 1), 1 / x.shape[1], x.dtype)
+    """Mean of every row; as a matrix product where that is faster than a reduction."""
+
+    def product(x):
+        return x @ jnp.full((x.shape[1], 1), 1 / x.shape[1], x.dtype)
+
+    return lax.platform_dependent(x, cpu=product, default=lambda x: x.mean(1, keepdims=True))
 
 
-def _by_products_fwd(x):
-    centred = x - _mean(x)
-    rate = lax.rsqrt(_mean(centred**2) + _EPSILON)
-    return centred * rate, (centred, rate)
+# Autodiff would keep three arrays of the size of x; its mean and variance are enough.
+@jax.custom_vjp
+def _normalised(x: Array, scale: Array, bias: Array) -> Array:
+    return _normalised_fwd(x, scale, bias)[0]
 
 
-def _by_products_bwd(saved, g):
-    centred, rate = saved
-    normal = centred * rate
-    return (rate * (g - _mean(g) - normal * _mean(g * normal)),)
+def _normalised_fwd(x, scale, bias):
+    wide = x.astype(jnp.float32)
+    mean = _mean(wide)
+    rate = lax.rsqrt(_mean((wide - mean) ** 2) + _EPSILON)
+    return ((wide - mean) * rate * scale + bias).astype(x.dtype), (x, mean, rate, scale)
 
 
-_by_products.defvjp(_by_products_fwd, _by_products_bwd)
+def _normalised_bwd(saved, g):
+    x, mean, rate, scale = saved
+    g = g.astype(jnp.float32)
+    normal = (x.astype(jnp.float32) - mean) * rate
+    scaled = g * scale
+    grad_x = rate * (scaled - _mean(scaled) - normal * _mean(scaled * normal))
+    return grad_x.astype(x.dtype), (g * normal).sum(0, keepdims=True), g.sum(0, keepdims=True)
+
+
+_normalised.defvjp(_normalised_fwd, _normalised_bwd)
