@@ -49,6 +49,42 @@ def pixel_shuffle(x: Array, factor: int = 2) -> Array:
     return x.reshape(n, h * factor, w * factor, c // factor**2)
 
 
+def max_pool(x: Array) -> Array:
+    """The largest value of every 2 x 2 square of pixels.
+
+    Args:
+        x: ``[batch, height, width, channel]``, both sides even.
+
+    Returns:
+        ``[batch, height / 2, width / 2, channel]``.
+
+    Example:
+        >>> max_pool(jnp.arange(8.0).reshape(1, 2, 4, 1))[0, :, :, 0].tolist()
+        [[5.0, 7.0]]
+    """
+    # Selections: the gradient of a maximum compares with a stored result, which a fused recomputation may miss.
+    x = jnp.where(x[:, ::2] > x[:, 1::2], x[:, ::2], x[:, 1::2])
+    return jnp.where(x[:, :, ::2] > x[:, :, 1::2], x[:, :, ::2], x[:, :, 1::2])
+
+
+def repeat_pixels(x: Array, factor: int = 2) -> Array:
+    """Every pixel becomes ``factor`` x ``factor`` equal ones.
+
+    Args:
+        x: ``[batch, height, width, channel]``.
+        factor: side of the square that one pixel becomes.
+
+    Returns:
+        ``[batch, factor * height, factor * width, channel]``.
+
+    Example:
+        >>> repeat_pixels(jnp.arange(2.0).reshape(1, 1, 2, 1))[0, :, :, 0].tolist()
+        [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]
+    """
+    n, h, w, c = x.shape
+    return jnp.broadcast_to(x[:, :, None, :, None], (n, h, factor, w, factor, c)).reshape(n, h * factor, w * factor, c)
+
+
 def pull_push(image: Array, mask: Array) -> Array:
     """Fill holes smoothly: where nothing is known, the nearest coarser scale that knows something decides.
 

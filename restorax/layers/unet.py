@@ -5,7 +5,7 @@ from collections.abc import Callable
 import flax.linen as nn
 
 from ..types import Array
-from .conv import Conv
+from .conv import Conv, small_normal
 from .resample import pixel_shuffle, pixel_unshuffle
 
 
@@ -14,15 +14,17 @@ class ResidualBlock(nn.Module):
 
     Attributes:
         features: channels in and out.
+        bias: whether the convolutions have biases.
     """
 
     features: int
+    bias: bool = True
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map ``[batch, height, width, features]`` to the same shape."""
-        y = Conv(self.features, relu=True, name="conv1")(x)
-        return x + Conv(self.features, init=nn.initializers.zeros, name="conv2")(y)
+        y = Conv(self.features, relu=True, bias=self.bias, name="conv1")(x)
+        return x + Conv(self.features, bias=self.bias, init=nn.initializers.zeros, name="conv2")(y)
 
 
 class UNet(nn.Module):
@@ -63,8 +65,7 @@ class UNet(nn.Module):
         for i in reversed(range(bottom)):
             x = pixel_shuffle(Conv(4 * self.widths[i], size=1, name=f"grow{i}")(x)) + skips[i]
             x = level(x, i, "up")
-        tail = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
-        return pixel_shuffle(Conv(4 * self.out_channels, init=tail, name="tail")(x))
+        return pixel_shuffle(Conv(4 * self.out_channels, init=small_normal, name="tail")(x))
 
 
 def unet_receptive_field(levels: int, blocks: int) -> int:
