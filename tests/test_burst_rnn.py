@@ -36,12 +36,12 @@ def test_any_number_of_frames_size_and_batch(shape, bidirectional):
     assert np.isfinite(out).all()
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_reference_is_one_of_the_frames(bidirectional):
-    model, burst = _model(bidirectional=bidirectional), _burst(5, 6, 7, 1)
+@pytest.mark.parametrize(("bidirectional", "reference"), [(False, -1), (True, 2)])
+def test_the_reference_is_one_of_the_frames(bidirectional, reference):
+    model, burst = _model(bidirectional=bidirectional, reference=reference), _burst(5, 6, 7, 1)
     variables = _init(model, burst)
     every = _apply(model, variables, burst, method="frames")
-    np.testing.assert_allclose(_apply(model, variables, burst), every[2 if bidirectional else 4], atol=1e-5)
+    np.testing.assert_allclose(_apply(model, variables, burst), every[reference], atol=1e-5)
 
 
 @pytest.mark.parametrize("conditioned", [False, True])
@@ -59,7 +59,7 @@ def test_stream_equals_the_whole_sequence(conditioned):
 
 
 def test_gradient_reaches_every_parameter_and_every_frame():
-    model, burst = _model(bidirectional=True), _burst(3, 6, 6, 1)
+    model, burst = _model(bidirectional=True, reference=1), _burst(3, 6, 6, 1)
     variables = _init(model, burst)
     by_parameter, by_frame = jax.jit(jax.grad(lambda v, x: (model.apply(v, x) ** 2).sum(), (0, 1)))(variables, burst)
     for path, gradient in jax.tree_util.tree_leaves_with_path(by_parameter):
@@ -117,6 +117,8 @@ def test_bad_input_is_refused_in_a_sentence():
     variables = _init(model, burst)
     with pytest.raises(ValueError, match="a burst"):
         model.apply(variables, burst[0])
+    with pytest.raises(ValueError, match="no frame 3"):
+        _model(reference=3).apply(variables, burst)
     carry = model.apply(variables, burst[0], method="start")
     with pytest.raises(ValueError, match="this frame needs"):
         model.apply(variables, carry, burst[0, :3], method="step")

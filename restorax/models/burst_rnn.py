@@ -19,8 +19,7 @@ class BurstRNN(nn.Module):
     """A convolutional GRU over frames, between a frame's encoder and decoder at half the resolution.
 
     Takes any number of frames, ``[*batch, frames, height, width, channels]``, and restores one of them, the reference:
-    the last one, to which the state has brought everything before; with ``bidirectional`` the middle one,
-    ``frames // 2``, to which a second state brings everything after. :meth:`frames` restores all of them, and
+    by default the last one, to which the state has brought everything before. :meth:`frames` restores all of them, and
     :meth:`step` one after the other as they come. Frames are not registered: the hidden state can follow what moves by
     about two pixels from one frame to the next.
 
@@ -29,6 +28,8 @@ class BurstRNN(nn.Module):
         width: channels of features and hidden state.
         blocks: residual blocks of the encoder, and of the decoder.
         bidirectional: whether a second state runs from the last frame to the first.
+        reference: which frame is restored, counted from the end if negative; without ``bidirectional`` it hears from
+            the frames before it alone.
         residual: predict the difference to the input instead of the image.
         condition_channels: channels of the condition map of every frame, 0 for a blind network.
         masked: the condition is a mask of known pixels: holes are filled first, known pixels copied through.
@@ -44,6 +45,7 @@ class BurstRNN(nn.Module):
     width: int = 64
     blocks: int = 4
     bidirectional: bool = False
+    reference: int = -1
     residual: bool = True
     condition_channels: int = 0
     masked: bool = False
@@ -66,12 +68,9 @@ class BurstRNN(nn.Module):
         """Restore the reference frame of ``[*batch, frames, height, width, channels]``: one axis less."""
         if jnp.ndim(image) < 4:
             raise ValueError(f"a burst [*batch, frames, height, width, channels] is needed, not {jnp.shape(image)}")
-        reference = self.reference(image.shape[-4])
-        return self._restore(image, condition, reference)[..., reference, :, :, :]
-
-    def reference(self, frames: int) -> int:
-        """The frame that is restored out of so many."""
-        return frames // 2 if self.bidirectional else frames - 1
+        if not -image.shape[-4] <= self.reference < image.shape[-4]:
+            raise ValueError(f"a burst of {image.shape[-4]} frames has no frame {self.reference} to restore")
+        return self._restore(image, condition, self.reference)[..., self.reference, :, :, :]
 
     def frames(self, image: Burst, condition: BurstCondition | None = None) -> Burst:
         """Restore every frame of ``[*batch, frames, height, width, channels]``."""
