@@ -49,12 +49,21 @@ def restore(
     tile: Annotated[int | None, typer.Option(help="Side of tiles in pixels; chosen from memory by default.")] = None,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average over eight turns: better, 8 x slower.")] = False,
 ) -> None:
-    """Restore a picture, or every picture of a folder."""
-    from . import zoo
+    """Restore a picture, or every picture of a folder; with a network of frames, a folder of frames or an animation."""
+    from . import video, zoo
     from .image import read
     from .restore import restore_file
 
     restorer = zoo.load(model)
+    if video.takes_frames(restorer):
+        if tile or ensemble:
+            raise ValueError(f"{restorer.card.name} restores whole frames, each once: no --tile, no --ensemble")
+        with Progress(console=console) as bar:
+            task = bar.add_task("restoring frames", total=1.0)
+            video.restore_video(
+                restorer, source, target, mask=mask, progress=lambda share: bar.update(task, completed=share)
+            )
+        return
     pairs = _pairs(source, target)
     if restorer.card.channels == 1 and read(pairs[0][0]).pixels.shape[2] == 3:
         console.print(f"{restorer.card.name} is a gray restorer: it is applied to each colour channel by itself.")

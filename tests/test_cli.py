@@ -113,3 +113,23 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
         assert len(err.strip().splitlines()) == 1
         assert "Traceback" not in err
     assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_restore_runs_a_network_of_frames_over_folders_and_animations(run, tmp_path):
+    from tests.test_video import _frames, _save
+
+    _save(tmp_path / "entry")
+    (tmp_path / "in").mkdir()
+    for i, frame in enumerate(_frames()):
+        image.write(tmp_path / "in" / f"{i}.png", image.Picture(frame))
+    model = ("--model", tmp_path / "entry")
+    assert run("restore", tmp_path / "in", tmp_path / "out", *model)[0] == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png", "1.png", "2.png"]
+    from restorax.video import Animation, read_animation, write_animation
+
+    write_animation(tmp_path / "in.gif", Animation([image.Picture(f) for f in _frames(height=16)], [40.0] * 3))
+    assert run("restore", tmp_path / "in.gif", tmp_path / "out.webp", *model)[0] == 0
+    assert len(read_animation(tmp_path / "out.webp").frames) == 3
+    code, _, err = run("restore", tmp_path / "in", tmp_path / "out", *model, "--ensemble")
+    assert code == 2
+    assert "no --ensemble" in err

@@ -20,6 +20,7 @@ ALLOWED = {
     "data": {"image"},
     "zoo": {"types", "models"},
     "restore": {"types", "zoo", "image"},
+    "video": {"types", "zoo", "image"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
     "demo": {"data", "degrade", "evaluate", "image", "restore", "zoo"},
     "train": {"types", "data", "degrade", "evaluate", "image", "models", "recipes", "zoo"},

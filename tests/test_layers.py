@@ -1,5 +1,6 @@
 """Every tuned form equals the plain one, in values and gradients."""
 
+import re
 from functools import partial
 
 import jax
@@ -12,7 +13,6 @@ from restorax.layers.depthwise import depthwise_conv
 from restorax.layers.gate import simple_gate
 from restorax.layers.holes import GatedConv, PartialConv
 from restorax.layers.norm import layer_norm
-from restorax.layers.recurrence import linear_recurrence
 from restorax.layers.resample import max_pool, pixel_shuffle, pixel_unshuffle, pull_push, repeat_pixels
 
 
@@ -62,51 +62,31 @@ def test_strides_and_groups_reach_the_convolution():
     np.testing.assert_allclose(depthwise[..., 2:3], alone, atol=1e-5)
 
 
-# --- recurrence ---
+@pytest.mark.parametrize("width", [8, 64])
+def test_convolutions_in_loops_stand_in_the_order_that_is_fast_there(width):
+    x, kernel = _normal(0, 1, 8, 8, width), _normal(1, 3, 3, width, width)
+
+    def loop(kernel):
+        return (jax.lax.scan(lambda x, _: (conv.conv_bias_act(x, kernel), None), x, length=3)[0] ** 2).sum()
+
+    program = jax.jit(jax.grad(loop)).lower(kernel).as_text(dialect="hlo")
+    orders = set(re.findall(r"dim_labels=(\S+)", program))
+    assert orders == {"b01f_01io->b01f"}
 
 
-def _loop(a, b, reverse):
-    order = range(a.shape[0])[::-1] if reverse else range(a.shape[0])
-    h, states = jnp.zeros(a.shape[1:]), [None] * a.shape[0]
-    for t in order:
-        h = a[t].astype(jnp.float32) * h + b[t].astype(jnp.float32)
-        states[t] = h
-    return jnp.stack(states)
+def test_kernel_that_is_common_to_all_devices_gets_one_gradient():
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    x, kernel, weight = _normal(0, 8, 5, 4, 2), _normal(1, 3, 3, 2, 3), _normal(2, 8, 5, 4, 3)
 
+    def loss(kernel, x, weight):
+        return (conv.conv_bias_act(x, kernel) * weight).sum()
 
-@pytest.mark.parametrize("length", [1, 2, 7])
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_recurrence_equals_a_loop_in_values_and_gradients(length, reverse, dtype):
-    a = jax.nn.sigmoid(_normal(0, length, 3, 2)).astype(dtype)
-    b, weight = _normal(1, length, 3, 2, dtype=dtype), _normal(2, length, 3, 2)
+    def shared(kernel, x, weight):
+        return jax.grad(lambda kernel: jax.lax.psum(loss(kernel, x, weight), "data"))(kernel)
 
-    def total(run):
-        return jax.value_and_grad(lambda a, b: (run(a, b) * weight).sum(), (0, 1))(a, b)
-
-    scanned = total(lambda a, b: linear_recurrence(a, b, axis=0, reverse=reverse))
-    looped = total(lambda a, b: _loop(a, b, reverse))
-    jax.tree.map(
-        lambda x, y: (
-            np.testing.assert_allclose(x.astype(jnp.float32), y.astype(jnp.float32), rtol=2e-2, atol=1e-5)
-            if dtype == jnp.bfloat16
-            else np.testing.assert_allclose(x, y, atol=1e-5)
-        ),
-        scanned,
-        looped,
-    )
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2, -1])
-def test_recurrence_runs_along_any_axis(axis):
-    a, b = jax.nn.sigmoid(_normal(0, 4, 5, 6)), _normal(1, 4, 5, 6)
-    expected = jnp.moveaxis(_loop(jnp.moveaxis(a, axis, 0), jnp.moveaxis(b, axis, 0), False), 0, axis)
-    np.testing.assert_allclose(linear_recurrence(a, b, axis=axis), expected, atol=1e-5)
-
-
-def test_recurrence_refuses_two_shapes():
-    with pytest.raises(ValueError, match="one shape"):
-        linear_recurrence(jnp.ones(3), jnp.ones(4), axis=0)
+    sharded, common = jax.P("data"), jax.P()
+    parallel = jax.shard_map(shared, mesh=mesh, in_specs=(common, sharded, sharded), out_specs=common, check_vma=True)
+    np.testing.assert_allclose(jax.jit(parallel)(kernel, x, weight), jax.grad(loss)(kernel, x, weight), atol=1e-4)
 
 
 # --- resolution ---

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..types import Array
+from .vary import vary_together
 
 small_normal = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
 """For the last layer of a deep network: it starts near what it is added to."""
@@ -51,7 +52,7 @@ def conv_bias_act(
         >>> conv_bias_act(jnp.ones((1, 5, 5, 2)), jnp.ones((3, 3, 2, 4))).shape
         (1, 5, 5, 4)
     """
-    kernel = kernel.astype(x.dtype)
+    x, kernel = vary_together(x, kernel.astype(x.dtype))
     same_size = (
         strides == (1, 1) and dilation == 1 and padding == "SAME" and kernel.shape[0] % 2 == kernel.shape[1] % 2 == 1
     )
@@ -97,17 +98,40 @@ def _same_conv_fwd(x, kernel):
 
 def _same_conv_bwd(saved, g):
     x, kernel = saved
-    grad_x = jax.vjp(lambda x: _plain_conv(x, kernel), x)[1](g)[0]
-    forms = {"default": _plain_kernel_gradient}
+    input_gradient = {"cpu": _input_gradient_in_order, "default": _plain_input_gradient}
     # On CPU, products take 0.8 of the time of XLA's weight gradient at 96 channels and about as long at other odd
     # widths; at multiples of 64 they would take longer (python -m benchmarks.conv).
-    if kernel.shape[2] % 64 or kernel.shape[3] % 64:
-        forms["cpu"] = _kernel_gradient_by_products
-    return grad_x, lax.platform_dependent(x, kernel, g, **forms)
+    by_products = kernel.shape[2] % 64 or kernel.shape[3] % 64
+    kernel_gradient = {
+        "cpu": _kernel_gradient_by_products if by_products else _kernel_gradient_in_order,
+        "default": _plain_kernel_gradient,
+    }
+    return (
+        lax.platform_dependent(x, kernel, g, **input_gradient),
+        lax.platform_dependent(x, kernel, g, **kernel_gradient),
+    )
+
+
+def _plain_input_gradient(x, kernel, g):
+    return jax.vjp(lambda x: _plain_conv(x, kernel), x)[1](g)[0]
 
 
 def _plain_kernel_gradient(x, kernel, g):
     return jax.vjp(lambda kernel: _plain_conv(x, kernel), kernel)[1](g)[0]
+
+
+# On CPU, convolutions whose axes stand in another order than NHWC, HWIO are 10 to 100 times slower in the body of a
+# loop, where the compiler does not reorder them; so the two gradients are written as convolutions in that order.
+
+
+def _input_gradient_in_order(x, kernel, g):
+    return _plain_conv(g, kernel[::-1, ::-1].transpose(0, 1, 3, 2))
+
+
+def _kernel_gradient_in_order(x, kernel, g):
+    pads = [(side // 2, side // 2) for side in kernel.shape[:2]]
+    images, filters = x.transpose(3, 1, 2, 0), g.transpose(1, 2, 0, 3)
+    return lax.conv_general_dilated(images, filters, (1, 1), pads, dimension_numbers=_NHWC).transpose(1, 2, 0, 3)
 
 
 def _kernel_gradient_by_products(x, kernel, g):

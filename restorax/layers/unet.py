@@ -78,9 +78,51 @@ def unet_receptive_field(levels: int, blocks: int) -> int:
     Returns:
         Pixels; exact for the worst alignment of the pixel to the coarser grids.
     """
-    cells = 3  # of the finest level, seen by the tail
-    for _ in range(levels - 1):
-        cells = (cells + 4 * blocks) // 2 + 1
-    for _ in range(levels - 1):
-        cells = 2 * (cells + 4 * blocks)
-    return 2 * (cells + 4 * blocks + 2)
+    return widest(lambda span: unet_span(span, (2 * blocks,) * levels), 2**levels)
+
+
+def unet_span(span: tuple[int, int], radii: tuple[int, ...]) -> tuple[int, int]:
+    """First and last pixel that an interval of output pixels of :class:`UNet` sees, along one axis.
+
+    Args:
+        span: first and last output pixel.
+        radii: by how many cells the blocks of a level look to each side, on each way; finest level first.
+
+    Returns:
+        First and last input pixel.
+
+    Example:
+        >>> unet_span((0, 0), (2,))
+        (-8, 9)
+    """
+
+    def coarser(first, last):
+        return first // 2, last // 2
+
+    def finer(first, last):
+        return 2 * first, 2 * last + 1
+
+    def wider(first, last, cells):
+        return first - cells, last + cells
+
+    span = wider(*coarser(*span), 1)  # the tail
+    for radius in radii[:-1]:
+        span = coarser(*wider(*span, radius))
+    span = wider(*span, radii[-1])
+    for radius in reversed(radii[:-1]):
+        span = wider(*finer(*span), radius)
+    return finer(*wider(*span, 1))  # the head
+
+
+def widest(span_of: Callable[[tuple[int, int]], tuple[int, int]], period: int) -> int:
+    """Pixels that one output pixel sees at most, over its alignments to a grid.
+
+    Args:
+        span_of: maps first and last output pixel to first and last input pixel.
+        period: side of the grid in pixels.
+
+    Returns:
+        The largest number of input pixels along one axis.
+    """
+    spans = (span_of((pixel, pixel)) for pixel in range(period))
+    return max(last - first + 1 for first, last in spans)

@@ -3,6 +3,7 @@
 from functools import partial
 
 from .arcnn import ARCNN
+from .burst_rnn import BurstRNN
 from .conv_autoencoder import ConvAutoencoder
 from .dncnn import DnCNN
 from .drunet import DRUNet
@@ -11,8 +12,14 @@ from .ffdnet import FFDNet
 from .ircnn import IRCNN
 from .mimo_unet import MIMOUNet
 from .nafnet import NAFNet
+from .prenet import PReNet
+from .renet import ReNet
 from .resunet import ResUNet
+from .row_lstm import RowLSTM
 from .scanunet import ScanUNet
+from .spatial_rnn import SpatialRNN
+from .srn import SRN
+from .stageunet import StageUNet
 from .unet import UNet
 
 MODELS = {
@@ -33,16 +40,31 @@ MODELS = {
     "resunet_s": ResUNet,
     "resunet_m": partial(ResUNet, widths=(64, 128, 256)),
     "resunet_l": partial(ResUNet, widths=(96, 192, 384)),
-    "scanunet_s": ScanUNet,
     "unet": UNet,
     "unet_gated": partial(UNet, kind="gated", condition_channels=1, masked=True),
     "unet_partial": partial(UNet, kind="partial", condition_channels=1, masked=True),
+    # scanned over pixels
+    "row_lstm": RowLSTM,
+    "renet": ReNet,
+    "spatial_rnn": SpatialRNN,
+    "scanunet_s": ScanUNet,
+    "scanunet_m": partial(ScanUNet, widths=(64, 128, 256)),
+    "scanunet_l": partial(ScanUNet, widths=(96, 192, 384)),
+    # scanned over stages and scales
+    "prenet": PReNet,
+    "stageunet": StageUNet,
+    "srn": SRN,
+    "srn_s": partial(SRN, widths=(16, 32, 64)),
+    # scanned over frames
+    "burst_rnn": BurstRNN,
 }
 """Architectures by name; calling one with fields gives the module."""
 
 __all__ = [
     "ARCNN",
     "MODELS",
+    "SRN",
+    "BurstRNN",
     "ConvAutoencoder",
     "DRUNet",
     "DnCNN",
@@ -51,7 +73,12 @@ __all__ = [
     "IRCNN",
     "MIMOUNet",
     "NAFNet",
+    "PReNet",
+    "ReNet",
     "ResUNet",
+    "RowLSTM",
     "ScanUNet",
+    "SpatialRNN",
+    "StageUNet",
     "UNet",
 ]
