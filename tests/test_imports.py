@@ -17,7 +17,7 @@ ALLOWED = {
     "degrade": {"types"},
     "models": {"types", "layers"},
     "recipes": set(),
-    "data": {"image"},
+    "data": {"types", "image"},
     "zoo": {"types", "models"},
     "restore": {"types", "zoo", "image"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
