@@ -22,7 +22,7 @@ ALLOWED = {
     "restore": {"types", "zoo", "image"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
     "demo": {"data", "degrade", "evaluate", "image", "restore", "zoo"},
-    "train": {"types", "data", "degrade", "evaluate", "image", "models", "recipes", "zoo"},
+    "train": {"types", "metrics", "data", "degrade", "evaluate", "image", "models", "recipes", "zoo"},
 }
 HEAVY = ("orbax", "grain", "tensorflow_datasets", "typer", "PIL", "optax", "matplotlib", "skimage", "cv2")
 

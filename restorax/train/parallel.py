@@ -46,6 +46,19 @@ def initialize(coordinator: str | None = None, num_processes: int | None = None,
         jax.distributed.initialize()
 
 
+def is_first() -> bool:
+    """Whether this process is the one that writes logs and cards."""
+    return jax.process_index() == 0
+
+
+def devices_for(recipe: Recipe, shards: int = 1) -> list[Any]:
+    """The most devices among which a batch divides; those of several hosts must all be used."""
+    devices = jax.devices()
+    counts = range(len(devices), 0, -1) if jax.process_count() == 1 else ()
+    fitting = (n for n in counts if n % shards == 0 and recipe.batch % (n * recipe.accumulate) == 0)
+    return devices[: next(fitting, len(devices))]
+
+
 def make_mesh(shards: int = 1, devices: Any = None) -> Mesh:
     """Arrange the devices.
 
@@ -83,8 +96,15 @@ def state_sharding(state: Any, mesh: Mesh) -> Any:
     return jax.tree.map(place, state)
 
 
+def abstract_state(init: Callable[[], Any], mesh: Mesh) -> Any:
+    """Shapes, types and places of what ``init()`` returns."""
+    place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)  # noqa: E731
+    shapes = jax.eval_shape(init)
+    return jax.tree.map(place, shapes, state_sharding(shapes, mesh))
+
+
 def make_state(init: Callable[[], Any], mesh: Mesh) -> Any:
-    """Compute a training state in its place on the mesh; the result does not depend on the mesh."""
+    """Compute ``init()`` in its place on the mesh; the values do not depend on the mesh."""
     return jax.jit(init, out_shardings=state_sharding(jax.eval_shape(init), mesh))()
 
 

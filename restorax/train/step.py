@@ -65,7 +65,7 @@ def optimizer(recipe: Recipe) -> optax.GradientTransformation:
     muon = optax.contrib.muon(
         schedule,
         weight_decay=recipe.weight_decay,
-        weight_decay_mask=partial(_decayed, recipe.decayed),
+        weight_decay_mask=partial(_decayed, recipe.decayed) if recipe.decayed else None,
         muon_weight_dimension_numbers=_kernel_axes,
         consistent_rms=0.2,
     )
@@ -80,6 +80,12 @@ def _kernel_axes(params: Params) -> Params:
 def _decayed(pattern: str, params: Params) -> Params:
     name = lambda path: "/".join(entry.key for entry in path)  # noqa: E731
     return jax.tree_util.tree_map_with_path(lambda path, _: bool(re.search(pattern, name(path))), params)
+
+
+def training_keys(recipe: Recipe) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """The keys of the initialisation and of the steps."""
+    init_key, step_key = jax.random.split(jax.random.key(recipe.seed))
+    return init_key, step_key
 
 
 def init_state(recipe: Recipe, key: PRNGKeyArray) -> TrainState:
@@ -118,7 +124,7 @@ def make_step(
     if recipe.batch % recipe.accumulate:
         raise ValueError(f"a batch of {recipe.batch} cannot be split into {recipe.accumulate} equal parts")
     optimise = optimizer(recipe)
-    draw, gradients_of = _make_draw(recipe), _make_gradients(recipe)
+    draw, gradients_of = make_draw(recipe), _make_gradients(recipe)
 
     def step(state, patches, key, rows=None):
         rows = jnp.arange(recipe.batch) if rows is None else rows
@@ -138,7 +144,7 @@ def make_step(
     return step
 
 
-def _make_draw(recipe: Recipe) -> Callable[..., tuple[Observation, Array]]:
+def make_draw(recipe: Recipe) -> Callable[..., tuple[Observation, Array]]:
     """``(keys, patches) -> (degraded, clean)``: what is random in a step, from one key per patch."""
     degrade = parse(recipe.degradation)
 
