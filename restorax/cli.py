@@ -24,6 +24,7 @@ errors = Console(stderr=True)
 Name = Annotated[str, typer.Argument(help="A zoo name (see 'restorax list') or a folder with a card.")]
 Model = Annotated[str, typer.Option("--model", help="A zoo name (see 'restorax list') or a folder with a card.")]
 Source = Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a folder of pictures.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where TFDS datasets lie [TFDS's own place].")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="Picture to write; a folder if IN is one.")]
 
 
@@ -152,7 +153,7 @@ def train(
     validate: Annotated[Path | None, typer.Option(help="Folder of validation pictures [scikit-image's].")] = None,
     data_name: Annotated[str | None, typer.Option(help="What the card calls the training pictures.")] = None,
     data_licence: Annotated[str, typer.Option(help="Their terms, for the card.")] = "not stated",
-    data_dir: Annotated[Path | None, typer.Option(help="Where TFDS datasets lie [TFDS's own place].")] = None,
+    data_dir: DataDir = None,
     in_memory: Annotated[bool, typer.Option("--in-memory", help="Keep all pictures in device memory.")] = False,
     hardware: Annotated[str, typer.Option(help="What the card adds to the hardware that was found.")] = "",
     steps: Annotated[int | None, typer.Option(help="In one cycle, instead of the recipe's.", min=1)] = None,
@@ -252,6 +253,32 @@ def evaluate(
         console.print(_results_table(results, title=restorer.card.name))
         if write:
             dataclasses.replace(restorer.card, results=results).write(zoo.find(name))
+
+
+@data_app.command("prepare")
+def prepare_data(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of clean pictures.")],
+    name: Annotated[str, typer.Option(help="Of the dataset.")],
+    data_dir: DataDir = None,
+    validation: Annotated[float, typer.Option(help="Share of pictures for the split 'validation'.")] = 0.0,
+    licence: Annotated[str, typer.Option(help="Terms of the pictures, for the card.")] = "not stated",
+) -> None:
+    """Turn a folder into a TFDS dataset, which 'restorax train --data tfds:NAME' reads."""
+    from .prepare import prepare
+
+    card = prepare(folder, name, data_dir=data_dir, validation=validation, licence=licence)
+    for line in card["skipped"]:
+        console.print(f"skipped: {line}", highlight=False, markup=False)
+    splits = ", ".join(f"{count} in {split}" for split, count in card["splits"].items())
+    console.print(f"{name}: {splits}, {len(card['skipped'])} skipped; restorax train ... --data tfds:{name} reads it")
+
+
+@data_app.command("check")
+def check_data(name: Annotated[str, typer.Argument(help="Of the dataset.")], data_dir: DataDir = None) -> None:
+    """Compare the files of a prepared dataset with the sums in its card."""
+    from .prepare import check
+
+    console.print(f"{name}: {len(check(name, data_dir=data_dir)['sha256'])} files are what was written")
 
 
 def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import flax.struct
 import jax
@@ -55,7 +56,7 @@ class Patches:
         turns = (self.picture(int(order[(position + i) % self.count])) for i in range(self.count))
         picture = next((p for p in turns if p is not None), None)
         if picture is None:
-            raise ValueError(f"no picture of {self.title} can be used: {self.skipped[0]}")
+            raise ValueError(f"none of the {self.title} can be used: {self.skipped[0]}")
         top, left = (draw.integers(side - self.size + 1) for side in picture.shape[:2])
         patch = picture[top : top + self.size, left : left + self.size]
         patch = np.rot90(patch, draw.integers(4))
@@ -221,15 +222,15 @@ class DevicePictures(flax.struct.PyTreeNode):
         sizes: height and width of each, ``[count, 2]``.
     """
 
-    pixels: Array
-    sizes: Array
+    pixels: Any
+    sizes: Any
 
     @classmethod
     def of(cls, patches: Patches) -> "DevicePictures":
-        """All pictures of a source that can be used."""
+        """All pictures of a source that can be used, in the memory of the host; a compiled step moves them."""
         pictures = [p for p in map(patches.picture, range(patches.count)) if p is not None]
         if not pictures:
-            raise ValueError(f"no picture of {patches.title} can be used: {patches.skipped[0]}")
+            raise ValueError(f"none of the {patches.title} can be used: {patches.skipped[0]}")
         sizes = np.array([p.shape[:2] for p in pictures], np.int32)
         pixels = np.zeros((len(pictures), *sizes.max(0), patches.channels), np.uint8)
         for row, picture in zip(pixels, pictures, strict=True):

@@ -18,6 +18,7 @@ ALLOWED = {
     "models": {"types", "layers"},
     "recipes": set(),
     "data": {"types", "image"},
+    "prepare": {"image"},
     "zoo": {"types", "models"},
     "restore": {"types", "zoo", "image"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},

@@ -18,7 +18,7 @@ from restorax import data, image, zoo
 from restorax.recipes import RECIPES, Recipe
 from restorax.train.checkpoint import Checkpoints
 from restorax.train.loop import train
-from restorax.train.losses import LOSSES, parse_loss
+from restorax.train.losses import LOSSES
 from restorax.train.step import init_state, make_step
 
 TINY = Recipe(
@@ -157,49 +157,6 @@ def test_another_recipe_does_not_continue(pictures, validation, tmp_path):
 def test_checkpoints_say_when_there_are_none(tmp_path, key):
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(FileNotFoundError, match="no checkpoint"):
         checkpoints.restore(init_state(TINY, key))
-
-
-# --- data ---
-
-
-def test_patches_depend_on_seed_and_index_alone(pictures):
-    first, second = (data.FolderPatches(pictures, size=32, channels=3, seed=5) for _ in range(2))
-    np.testing.assert_array_equal(first[1234], second[1234])
-    assert first[0].shape == (32, 32, 3)
-    assert first[0].dtype == np.uint8
-    other = data.FolderPatches(pictures, size=32, channels=3, seed=6)
-    assert any((first[i] != other[i]).any() for i in range(3))
-
-
-def test_every_picture_is_drawn_once_per_epoch(tmp_path):
-    for level in range(5):
-        pixels = np.full((40, 40, 1), level * 40 / 255, np.float32)
-        image.write(tmp_path / f"{level}.png", image.Picture(pixels))
-    source = data.FolderPatches(tmp_path, size=16, channels=1, seed=0)
-    epochs = [[int(source[5 * e + i].mean()) // 40 for i in range(5)] for e in range(6)]
-    assert all(sorted(epoch) == [0, 1, 2, 3, 4] for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) > 1
-
-
-def test_batches_do_not_depend_on_where_they_start(pictures):
-    source = data.FolderPatches(pictures, size=16, channels=1)
-    whole = [patches for _, patches in zip(range(5), data.batches(source, batch=3, start=0), strict=False)]
-    late = next(iter(data.batches(source, batch=3, start=4)))
-    np.testing.assert_array_equal(whole[4], late)
-    np.testing.assert_array_equal(whole[0][1], source[1])
-
-
-def test_damaged_and_small_pictures_are_named_and_skipped(pictures, tmp_path):
-    image.write(tmp_path / "good.png", image.Picture(np.zeros((64, 64, 3), np.float32)))
-    image.write(tmp_path / "small.png", image.Picture(np.zeros((8, 64, 3), np.float32)))
-    (tmp_path / "broken.png").write_text("no")
-    source = data.FolderPatches(tmp_path, size=32, channels=3)
-    assert len(source.pictures) == 1
-    assert any("broken.png" in line for line in source.skipped)
-    assert any("small.png" in line for line in source.skipped)
-    (tmp_path / "good.png").unlink()
-    with pytest.raises(ValueError, match=r"no picture in .* can be used"):
-        data.FolderPatches(tmp_path, size=32, channels=3)
 
 
 @pytest.mark.slow
