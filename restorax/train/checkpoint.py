@@ -119,15 +119,22 @@ class Checkpoints:
         return self._read(self._intact(step), {"ema": like})["ema"]
 
     def _read(self, step: int, like: Any) -> Any:
+        folder = self._folder / str(step)
+        if (folder / "default").exists():  # of versions before 0.1
+            folder /= "default"
+        # Orbax would cast types silently, and leaves reads behind if a shape is wrong.
+        stored, wanted = _shapes(self._orbax.metadata(folder).item_metadata.tree), _shapes(like)
+        for name in sorted(wanted.keys() | (stored.keys() if isinstance(like, TrainState) else set())):
+            if stored.get(name) != wanted.get(name):
+                there, here = (tree.get(name, "nothing") for tree in (stored, wanted))
+                raise ValueError(f"checkpoint {step} is of another training: {name} is {there}; {here} is expected")
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         arguments = ocp.args.PyTreeRestore(
             abstract,
             restore_args=ocp.checkpoint_utils.construct_restore_args(abstract),
             partial_restore=not isinstance(like, TrainState),
         )
-        folder = self._folder / str(step)
-        inner = folder / "default"  # of versions before 0.1
-        return self._orbax.restore(inner if inner.exists() else folder, args=arguments)
+        return self._orbax.restore(folder, args=arguments)
 
     def _intact(self, wanted: int | None = None) -> int:
         """The newest intact step, or the one wanted; process 0 decides for all."""
@@ -199,6 +206,13 @@ class Checkpoints:
     def _delete(self, folder: epath.Path) -> None:
         (folder / _MANIFEST).unlink(missing_ok=True)
         folder.rmtree()
+
+
+def _shapes(tree: Any) -> dict[str, str]:
+    """Types and shapes by name, the same for a state and for what Orbax says of a stored one."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    name = lambda path: jax.tree_util.keystr(path, simple=True, separator="/")  # noqa: E731
+    return {name(path): f"{jnp.dtype(leaf.dtype)} {tuple(leaf.shape)}" for path, leaf in leaves}
 
 
 def _manifest(folder: epath.Path) -> bytes:
