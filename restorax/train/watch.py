@@ -147,7 +147,8 @@ class Watch:
             with self._path.open("a") as file:
                 file.write(json.dumps(values) + "\n")
         if self._board is not None:
-            for key, value in (*values.items(), *values.get("validation_psnr", {}).items()):
+            quality = {f"validation_psnr/{d}": value for d, value in values.get("validation_psnr", {}).items()}
+            for key, value in (values | quality).items():
                 if isinstance(value, (int, float)) and key != "step":
                     self._board.add_scalar(key, value, values["step"])
 
