@@ -1,6 +1,7 @@
 """Arithmetic of a network, counted from the shapes of its program."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -32,11 +33,30 @@ def flops_per_megapixel(model: nn.Module) -> float:
     condition = None
     if model.condition_channels:
         condition = jax.ShapeDtypeStruct((1, side, side, model.condition_channels), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), image, condition)
+    return flops(model.apply, variables, image, condition)
+
+
+def flops(function: Callable[..., Any], *arguments: Any) -> float:
+    """Floating-point operations of a function of arrays, counted as in :func:`flops_per_megapixel`.
+
+    Where the platform decides between forms of a computation, the largest counts.
+
+    Args:
+        function: is traced, not run.
+        *arguments: arrays, or their shapes.
+
+    Returns:
+        Operations.
+
+    Example:
+        >>> flops(jnp.dot, jnp.ones((2, 3)), jnp.ones((3, 4)))
+        48.0
+    """
     # Another backend's convolutions would be opaque calls.
     backend, conv.conv_bias_act = conv.conv_bias_act, conv.xla_conv_bias_act
     try:
-        variables = jax.eval_shape(model.init, jax.random.key(0), image, condition)
-        program = jax.make_jaxpr(model.apply)(variables, image, condition)
+        program = jax.make_jaxpr(function)(*arguments)
     finally:
         conv.conv_bias_act = backend
     return 2.0 * _multiply_adds(program.jaxpr)
@@ -55,6 +75,8 @@ def _multiply_adds(jaxpr: Any) -> float:
             contracted = parameters["dimension_numbers"][0][0]
             inner = math.prod(equation.invars[0].aval.shape[i] for i in contracted)
             total += math.prod(equation.outvars[0].aval.shape) * inner
+        elif name == "cond":
+            total += max(_multiply_adds(branch.jaxpr) for branch in parameters["branches"])
         else:
             times = parameters["length"] if name == "scan" else 1
             for inner_jaxpr in _inner(parameters):

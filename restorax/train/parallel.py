@@ -123,7 +123,11 @@ def jit_step(recipe: Recipe, mesh: Mesh, *, pictures: bool = False) -> Callable[
         ValueError: if the batch does not divide among the devices.
     """
     _share(recipe, mesh.size)
-    step = make_step(recipe, whole=partial(jax.lax.with_sharding_constraint, shardings=replicated(mesh)))
+    # Every device differentiates alone, on whole parameters, and sums are exchanged in float32.
+    spread = partial(
+        jax.shard_map, mesh=mesh, in_specs=(P(), _BATCH, P() if pictures else _BATCH), out_specs=P(), check_vma=False
+    )
+    step = make_step(recipe, spread=spread, mean=partial(jax.lax.pmean, axis_name=mesh.axis_names))
     template = jax.eval_shape(partial(init_state, recipe), jax.random.key(0))
     state, batch, whole = state_sharding(template, mesh), NamedSharding(mesh, _BATCH), replicated(mesh)
     places = (state, whole if pictures else batch, whole, batch)

@@ -101,15 +101,15 @@ def init_state(recipe: Recipe, key: PRNGKeyArray) -> TrainState:
 def make_step(
     recipe: Recipe,
     *,
+    spread: Callable[[Callable], Callable] = lambda function: function,
     mean: Callable[[Any], Any] = lambda tree: tree,
-    whole: Callable[[Params], Params] = lambda params: params,
 ) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
     """Build the step of a recipe.
 
     Args:
         recipe: what to train and how.
-        mean: how loss and gradients become those of the whole batch, where every device computes its own.
-        whole: how the parameters become whole before they are used, where devices share them.
+        spread: how ``(params, keys, patches) -> (loss, gradients)`` is run on several devices.
+        mean: how a device's loss and gradients become those of the whole batch.
 
     Returns:
         ``(state, patches, key, rows=None) -> (state, metrics)`` for ``patches`` ``[batch, patch, patch, channels]``
@@ -125,11 +125,12 @@ def make_step(
         raise ValueError(f"a batch of {recipe.batch} cannot be split into {recipe.accumulate} equal parts")
     optimise = optimizer(recipe)
     draw, gradients_of = make_draw(recipe), _make_gradients(recipe)
+    differentiate = spread(lambda params, keys, patches: mean(gradients_of(params, *draw(keys, patches))))
 
     def step(state, patches, key, rows=None):
         rows = jnp.arange(recipe.batch) if rows is None else rows
         keys = jax.vmap(partial(jax.random.fold_in, jax.random.fold_in(key, state.step)))(rows)
-        loss, gradients = mean(gradients_of(whole(state.params), *draw(keys, patches)))
+        loss, gradients = differentiate(state.params, keys, patches)
         norm = optax.tree.norm(gradients)
         updates, opt_state = optimise.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
