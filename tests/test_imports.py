@@ -17,13 +17,14 @@ ALLOWED = {
     "degrade": {"types"},
     "models": {"types", "layers"},
     "recipes": set(),
-    "data": {"image"},
+    "data": {"types", "image"},
+    "prepare": {"image"},
     "zoo": {"types", "models"},
     "restore": {"types", "zoo", "image"},
     "video": {"types", "zoo", "image"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
     "demo": {"data", "degrade", "evaluate", "image", "restore", "zoo"},
-    "train": {"types", "data", "degrade", "evaluate", "image", "models", "recipes", "zoo"},
+    "train": {"types", "metrics", "data", "degrade", "evaluate", "image", "models", "recipes", "zoo"},
 }
 HEAVY = ("orbax", "grain", "tensorflow_datasets", "typer", "PIL", "optax", "matplotlib", "skimage", "cv2")
 

@@ -104,7 +104,26 @@ def flops_per_megapixel(model: nn.Module) -> float:
     """
     observed = example(model, 1024, 1024)
     variables = _with_xla(lambda: jax.eval_shape(model.init, jax.random.key(0), *observed))
-    return 2.0 * _multiply_adds(_program(model.apply, variables, *observed))
+    return flops(model.apply, variables, *observed)
+
+
+def flops(function: Callable[..., Any], *arguments: Any) -> float:
+    """Floating-point operations of a function of arrays, counted as in :func:`flops_per_megapixel`.
+
+    Where the platform decides between forms of a computation, the largest counts.
+
+    Args:
+        function: is traced, not run.
+        *arguments: arrays, or their shapes.
+
+    Returns:
+        Operations.
+
+    Example:
+        >>> flops(jnp.dot, jnp.ones((2, 3)), jnp.ones((3, 4)))
+        48.0
+    """
+    return 2.0 * _multiply_adds(_program(function, *arguments))
 
 
 def example(model: nn.Module, height: int, width: int) -> tuple[jax.ShapeDtypeStruct, ...]:
