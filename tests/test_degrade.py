@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorax.degrade import DEGRADATIONS, OPERATORS, parse, stage
+from restorax.degrade import OPERATORS, parse, stage
 
 
 class Case(NamedTuple):
@@ -135,9 +135,9 @@ def test_any_input_within_the_limits_gives_finite_output(name):
     case = CASES[name]
     sizes = st.integers(1, 70)
     channels = st.just(3) if case.channels == 3 else st.sampled_from([1, 3, 4])
-    strengths = st.sampled_from(case.limits) | st.floats(*case.limits, width=32) if case.limits else st.none()
+    strengths = st.sampled_from(case.limits) | st.floats(*case.limits) if case.limits else st.none()
 
-    @settings(max_examples=25, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=12, deadline=None, derandomize=True, database=None)
     @given(sizes, sizes, channels, st.integers(0, 3), strengths, st.integers(0, 2**31 - 1))
     def check(height, width, channels, batch, strength, seed):
         image = jax.random.uniform(jax.random.key(seed), (batch, height, width, channels))
@@ -158,7 +158,8 @@ def test_strengths_at_their_limits(name, key):
     assert np.isfinite(out).all()
 
 
-@pytest.mark.parametrize("name", [n for n in DEGRADATIONS if not n.startswith("imagenet_c")])
+@pytest.mark.slow  # minutes to compile
+@pytest.mark.parametrize("name", ["real_esrgan", "bsrgan"])
 def test_presets_run_for_gray_and_colour(name, key):
     for channels in (1, 3):
         image = jax.random.uniform(key, (2, 24, 17, channels))

@@ -28,8 +28,9 @@ def poisson(key: PRNGKeyArray, mean: Float[Array, "..."]) -> Float[Array, "..."]
         >>> poisson(jax.random.key(0), jnp.zeros(3)).tolist()
         [0.0, 0.0, 0.0]
     """
-    level = jax.random.uniform(key, mean.shape, mean.dtype, minval=2.0**-25)
-    return poisson_quantile(level, jax.lax.stop_gradient(mean))
+    level = jax.random.uniform(key, mean.shape, mean.dtype)
+    # Neither 0 nor 1 has a quantile.
+    return poisson_quantile(jnp.clip(level, 2.0**-25, 1 - 2.0**-24), jax.lax.stop_gradient(mean))
 
 
 def poisson_quantile(level: Float[Array, "..."], mean: Float[Array, "..."]) -> Float[Array, "..."]:
