@@ -19,6 +19,7 @@ ALLOWED = {
     "recipes": set(),
     "data": {"image"},
     "zoo": {"types", "models"},
+    "convert": {"types", "models", "zoo"},
     "restore": {"types", "zoo", "image"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
     "demo": {"data", "degrade", "evaluate", "image", "restore", "zoo"},
