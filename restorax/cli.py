@@ -1,4 +1,4 @@
-"""The command line: restorax restore | degrade | list | info | demo | train | eval | data."""
+"""The command line: restorax restore | degrade | convert | list | info | demo | train | eval | data."""
 
 import dataclasses
 import sys
@@ -49,6 +49,9 @@ def restore(
     target: Target,
     model: Model,
     mask: Annotated[Path | None, typer.Option(help="Picture that is white where pixels are known.")] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that take one.")
+    ] = None,
     tile: Annotated[int | None, typer.Option(help="Side of tiles in pixels; chosen from memory by default.")] = None,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average over eight turns: better, 8 x slower.")] = False,
 ) -> None:
@@ -79,6 +82,7 @@ def restore(
                 one,
                 out,
                 mask=mask,
+                strength=strength,
                 tile=tile,
                 ensemble=ensemble,
                 progress=lambda share, done=done: bar.update(task, completed=done + share),
@@ -109,6 +113,29 @@ def degrade(
         image.write(out, picture.with_pixels(np.asarray(observed.image)))
         if observed.condition is not None:
             image.write(out.with_name(f"{out.stem}-mask.png"), image.Picture(np.asarray(observed.condition[..., :1])))
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Weights: .safetensors, .pth or .mat.")],
+    architecture: Annotated[str, typer.Option("--as", help="Architecture, e.g. dncnn, drunet, nafnet.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new entry.")],
+    licence: Annotated[str, typer.Option(help="Of the weights, for the card.")] = "not stated",
+    degradation: Annotated[
+        str, typer.Option(help="What they undo, e.g. 'gaussian_noise(sigma=25/255)'.")
+    ] = "not stated",
+    member: Annotated[str | None, typer.Option(help="Which network, if SOURCE holds several.")] = None,
+) -> None:
+    """Turn published weights of PyTorch or MatConvNet into an entry for --model."""
+    from .convert import convert as run
+    from .degrade import parse
+
+    if degradation != "not stated":
+        parse(degradation)
+    card = run(source, architecture, out, licence=licence, degradation=degradation, member=member)
+    console.print(
+        f"{card.architecture} with {card.parameters:,} parameters: {out} (restorax info {out} shows its card)"
+    )
 
 
 @app.command("list")

@@ -178,6 +178,7 @@ def restore_file(
     target: str | os.PathLike,
     *,
     mask: str | os.PathLike | None = None,
+    strength: float | None = None,
     **options: Any,
 ) -> None:
     """Restore a picture file; alpha, bit depth and gray stay as they are.
@@ -187,25 +188,34 @@ def restore_file(
         source: picture to restore.
         target: picture to write.
         mask: picture that is white where pixels are known, for restorers of missing pixels.
+        strength: one value for the whole condition map of a restorer that takes another one, e.g. the noise level.
         **options: ``tile``, ``ensemble`` and ``progress`` of :func:`restore`.
 
     Raises:
         FileNotFoundError: if a file does not exist.
-        ValueError: if a file is not a picture, or the mask is missing, unwanted or of another size.
+        ValueError: if a file is not a picture, or mask or strength are missing, unwanted or of another size.
     """
     from . import image
 
-    wanted = restorer.card.condition
-    if wanted and mask is None:
-        raise ValueError(f"{restorer.card.name} needs to know more: give a mask ({wanted})")
-    if mask is not None and not wanted:
+    wanted, masked = restorer.card.condition, getattr(restorer.model, "masked", False)
+    if wanted and mask is None and strength is None:
+        raise ValueError(
+            f"{restorer.card.name} needs to know more: give a {'mask' if masked else 'strength'} ({wanted})"
+        )
+    if mask is not None and not masked:
         raise ValueError(f"{restorer.card.name} takes no mask")
+    if strength is not None and (masked or not restorer.model.condition_channels):
+        raise ValueError(f"{restorer.card.name} takes no strength")
+    if strength is not None and not 0 <= strength <= 1:
+        raise ValueError(f"strength is {strength}; values from 0 to 1 are accepted (25 / 255 for sigma 25)")
     picture = image.read(source)
     known = None
     if mask is not None:
         known = (image.to_channels(image.read(mask).pixels, 1) > 0.5).astype(np.float32)
         if known.shape[:2] != picture.pixels.shape[:2]:
             raise ValueError(f"{mask} is {known.shape[:2]} pixels and {source} is {picture.pixels.shape[:2]}")
+    if strength is not None:
+        known = np.full((*picture.pixels.shape[:2], restorer.model.condition_channels), strength, np.float32)
     gray = picture.pixels.shape[2] == 1
     pixels = picture.pixels
     if gray and restorer.card.channels == 3:

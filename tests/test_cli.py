@@ -58,6 +58,41 @@ def test_a_folder_and_a_mask(run, tmp_path, photograph):
     assert run("restore", holes, tmp_path / "o.png", *model, "--mask", tmp_path / "holes-mask.png")[0] == 0
 
 
+def test_converted_weights_restore_at_a_given_strength(run, picture, tmp_path, photograph):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    sides = (5, 8, 8, 4)
+    tensors = {f"model.{2 * i}.weight": 0.1 * torch.randn(sides[i + 1], sides[i], 3, 3) for i in range(3)}
+    tensors |= {f"model.{2 * i}.bias": torch.zeros(sides[i + 1]) for i in range(3)}
+    torch.save(tensors, tmp_path / "ffdnet.pth")
+    entry, out = tmp_path / "ffdnet-gray", tmp_path / "out.png"
+    code, said, _ = run("convert", tmp_path / "ffdnet.pth", "--as", "ffdnet", "--out", entry, "--licence", "MIT")
+    assert code == 0
+    assert "ffdnet with 1,244 parameters" in said
+    assert "MIT" in run("info", entry)[1]
+    restored = []
+    for strength in (0.0, 0.9):
+        assert run("restore", picture, out, "--model", entry, "--strength", strength)[0] == 0
+        restored.append(image.read(out).pixels)
+    assert np.abs(restored[0] - restored[1]).max() > 0.01
+    for arguments, message in (
+        (("restore", picture, out, "--model", entry), "give a strength (standard deviation"),
+        (("restore", picture, out, "--model", entry, "--strength", 25), "strength is 25.0; values from 0 to 1"),
+        (("restore", picture, out, "--model", entry, "--mask", picture), "takes no mask"),
+        (("restore", picture, out, "--model", BLIND, "--strength", 0.1), "takes no strength"),
+        (("convert", picture, "--as", "ffdnet", "--out", entry), "unknown suffix '.png'"),
+        (("convert", tmp_path / "ffdnet.pth", "--as", "dncnn", "--out", entry), "this dncnn expects"),
+        (
+            ("convert", picture, "--as", "dncnn", "--out", entry, "--degradation", "noise(1)"),
+            "unknown operator 'noise'",
+        ),
+    ):
+        code, _, err = run(*arguments)
+        assert code == 2, arguments
+        assert message in err
+        assert len(err.strip().splitlines()) == 1
+
+
 def test_list_and_info(run):
     code, out, _ = run("list")
     assert code == 0

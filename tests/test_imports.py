@@ -20,6 +20,7 @@ ALLOWED = {
     "data": {"types", "image"},
     "prepare": {"image"},
     "zoo": {"types", "models"},
+    "convert": {"types", "models", "zoo"},
     "restore": {"types", "zoo", "image"},
     "video": {"types", "zoo", "image"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
