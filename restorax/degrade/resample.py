@@ -118,18 +118,16 @@ def rescale(image: Image, *, factor: Strength, method: str = "bicubic", back: st
         small = jnp.clip(jnp.round(side * factor), 1, side)
         shrink = _traced_weights(side, side, small, method)
         enlarge = _traced_weights(side, small, side, back)
-        image = jnp.einsum(
-            product, jnp.einsum("...ys,...si->...yi", enlarge, shrink, precision=exact), image, precision=exact
-        )
+        matrix = jnp.einsum("...ys,...si->...yi", enlarge, shrink, precision=exact)
+        image = jnp.einsum(product, matrix, image, precision=exact)
     return image
 
 
 def _traced_weights(capacity: int, old: Strength, new: Strength, method: str) -> jax.Array:
     """:func:`_weights` for sizes up to a capacity, ``[*batch, capacity, capacity]``; zero beyond them."""
     support, kernel = _KERNELS[method]
-    old, new = (
-        jnp.broadcast_to(size, jnp.shape(old + new)).astype(jnp.float32)[..., None, None] for size in (old, new)
-    )
+    sizes = jnp.broadcast_arrays(jnp.asarray(old, jnp.float32), jnp.asarray(new, jnp.float32))
+    old, new = (size[..., None, None] for size in sizes)
     ones = (1,) * (old.ndim - 2)
     row, column = jnp.arange(capacity).reshape(*ones, -1, 1), jnp.arange(capacity).reshape(*ones, 1, -1)
     # Mirrored borders: a pixel stands at all its mirror images, as far as the widest kernel reaches.
