@@ -52,7 +52,7 @@ def train(
     max_skipped: int = 10,
     tensorboard: bool = False,
     profile: bool = False,
-) -> Path | None:
+) -> epath.Path | None:
     """Train a recipe, resuming from the newest intact checkpoint in ``workdir``.
 
     Writes ``checkpoints/``, ``log.jsonl`` (a line per log step), ``recipe.json``, and after every validation that is
@@ -161,7 +161,7 @@ def train(
         if first:
             pictures = strips(restore, average, validation, recipe)
             _deliver(workdir, lambda folder: page(folder, pictures=pictures))
-        return Path(workdir / name)
+        return workdir / name
 
 
 def _in_batches(source: data.Patches, recipe: Recipe, mesh: Mesh, start: int) -> Iterator[Array]:
