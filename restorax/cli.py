@@ -32,7 +32,7 @@ def main() -> None:
     """Run the command line; a mistake of the user's ends in one line and exit code 2."""
     try:
         app()
-    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+    except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:
         errors.print(
             f"restorax: {' '.join(str(error).split())}",
             style="red",

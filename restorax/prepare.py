@@ -82,7 +82,7 @@ def prepare(
         "megapixels": round(sum(f.height * f.width for f in files) / 1e6, 3),
         "skipped": skipped,
         "created": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "versions": {package: version(package) for package in ("restorax", "tensorflow-datasets")},
+        "versions": {package: version(package) for package in ("tensorflow-datasets", "numpy", "Pillow")},
         "sha256": _sums(Path(builder.data_dir)),
     }
     (Path(builder.data_dir) / _CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")

@@ -181,6 +181,8 @@ def find(name: str | os.PathLike) -> Path:
     for folder in (ZOO / name, given, *(card.parent for card in in_training)):
         if (folder / "card.json").is_file():
             return folder
+    if (given / "recipe.json").is_file():
+        raise FileNotFoundError(f"{given} is a training directory without an entry; the first validation writes one")
     raise FileNotFoundError(unknown_name("model", str(name), list_models()))
 
 

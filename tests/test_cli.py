@@ -119,6 +119,19 @@ def test_eval_prints_and_stores(run, tmp_path, photograph):
     assert all(r.psnr > r.input_psnr and r.images == 1 for r in results)
 
 
+def test_data_prepare_and_check(run, tmp_path, photograph):
+    (tmp_path / "in").mkdir()
+    image.write(tmp_path / "in" / "a.png", image.Picture(photograph[:48, :64]))
+    (tmp_path / "in" / "broken.png").write_text("no")
+    code, out, _ = run("data", "prepare", tmp_path / "in", "--name", "one", "--data-dir", tmp_path)
+    assert code == 0
+    assert "skipped: broken.png" in out
+    assert "1 in train, 1 skipped" in out
+    code, out, _ = run("data", "check", "one", "--data-dir", tmp_path)
+    assert code == 0
+    assert "are what was written" in out
+
+
 def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "empty").mkdir()
@@ -141,6 +154,12 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
         (("train", "resunet_s-gray-nose", "--data", tmp_path), "did you mean resunet_s-gray-noise"),
         (("train", BLIND, "--data", tmp_path / "absent", "--workdir", tmp_path / "w"), "no such folder"),
         (("train", BLIND, "--data", tmp_path, "--dtype", "int8"), "dtype 'int8' is unknown"),
+        (("train", BLIND, "--data", tmp_path, "--resume", "maybe"), "resume 'maybe' is unknown"),
+        (("train", BLIND, "--data", tmp_path, "--num-processes", "2"), "give all or none"),
+        (("train", BLIND, "--data", "tfds:none", "--data-dir", tmp_path), "no dataset 'none'"),
+        (("train", BLIND, "--data", tmp_path, "--shards", "3"), "do not split into groups of 3"),
+        (("data", "prepare", tmp_path / "empty", "--name", "x", "--data-dir", tmp_path), "holds no pictures"),
+        (("data", "check", "x", "--data-dir", tmp_path), "has no data_card.json"),
     ):
         code, _, err = run(*arguments)
         assert code == 2, arguments

@@ -292,7 +292,7 @@ def test_a_training_that_is_not_finite_ends_with_a_sentence(pictures, validation
     assert counts == [0, 0, 1, 2, 2, 3, 4]
 
 
-def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, validation, tmp_path):
+def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, validation, tmp_path, monkeypatch):
     from restorax.prepare import prepare
 
     prepare(pictures, "some", data_dir=tmp_path)
@@ -303,12 +303,34 @@ def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, v
         ("dataset", {"folder": "tfds:some", "data_dir": tmp_path}),
         ("memory", {"folder": pictures, "in_memory": True}),
     ):
+        if name == "memory":
+            monkeypatch.setitem(sys.modules, "grain", None)  # it is not needed then
         entry = train(name, recipe, workdir=tmp_path / name, validation=validation, log_every=1, **options)
         assert ("TFDS dataset some/1.0.0" in restorax.load(entry).card.data) == (name == "dataset")
         with Checkpoints(tmp_path / name) as checkpoints:
             states.append(checkpoints.restore(init_state(recipe, jax.random.key(0))))
     _equal(states[0], states[1])
     assert np.isfinite(jax.tree.leaves(states[2].params)[0]).all()
+
+
+def test_a_bucket_gets_the_same_files(pictures, validation, tmp_path, monkeypatch):
+    """A file system in memory stands for the bucket; checkpoints, which need a real one, stay on disk."""
+    fsspec = pytest.importorskip("fsspec")
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    for protocol in ("gs", "gcs"):
+        fsspec.register_implementation(protocol, MemoryFileSystem, clobber=True)
+    monkeypatch.setattr(loop, "Checkpoints", lambda _, **options: Checkpoints(tmp_path, **options))
+    recipe = dataclasses.replace(SMALL, cycles=(2,))
+    for name, workdir in (("bucket", "gs://bucket/run"), ("bucket", "gs://bucket/run"), ("disk", tmp_path / "disk")):
+        if name == "disk":
+            monkeypatch.setattr(loop, "Checkpoints", Checkpoints)
+        entry = train("a", recipe, folder=pictures, workdir=workdir, validation=validation, log_every=1)
+        assert str(entry) == f"{workdir}/a"
+    stored = {name.partition("bucket/run/")[2]: file.getvalue() for name, file in MemoryFileSystem.store.items()}
+    disk = {str(p.relative_to(tmp_path / "disk")) for p in (tmp_path / "disk").rglob("*") if p.is_file()}
+    assert set(stored) == {name for name in disk if not name.startswith("checkpoints")}
+    assert [json.loads(line)["step"] for line in stored["log.jsonl"].splitlines()] == [1, 2, 2]
 
 
 def test_tensorboard_and_profile(pictures, validation, tmp_path):

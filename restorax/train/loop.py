@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def train(
     max_skipped: int = 10,
     tensorboard: bool = False,
     profile: bool = False,
-) -> Path | None:
+) -> epath.Path | None:
     """Train a recipe, resuming from the newest intact checkpoint in ``workdir``.
 
     Writes ``checkpoints/``, ``log.jsonl`` (a line per log step), ``recipe.json``, and after every validation that is
@@ -122,8 +122,11 @@ def train(
                 _deliver(workdir / name, lambda folder: entry(folder=folder))
 
         # --- steps ---
-        trace = _Trace(workdir / "profile", done, recipe.steps) if profile and first else None
-        with Watch(name, recipe, workdir, done, console, max_skipped=max_skipped, tensorboard=tensorboard) as watch:
+        trace = _trace(workdir / "profile", done + 3, done + 13) if profile and first else nullcontext()
+        with (
+            trace as traced,
+            Watch(name, recipe, workdir, done, console, max_skipped=max_skipped, tensorboard=tensorboard) as watch,
+        ):
             for patches in feed(source, recipe, mesh, done):
                 watch.name_skipped(source.skipped)
                 if done == recipe.steps or stop.requested(done):
@@ -132,8 +135,8 @@ def train(
                 done += 1
                 log, validate = (done % n == 0 or done == recipe.steps for n in (log_every, validate_every))
                 watch.count(done, metrics, lag=0 if log or validate else 2)
-                if trace:
-                    trace.after(done, metrics)
+                if traced:
+                    traced(done, metrics)
                 if log:
                     watch.log(done, metrics)
                 if validate:
@@ -161,7 +164,7 @@ def train(
         if first:
             pictures = strips(restore, average, validation, recipe)
             _deliver(workdir, lambda folder: page(folder, pictures=pictures))
-        return Path(workdir / name)
+        return workdir / name
 
 
 def _in_batches(source: data.Patches, recipe: Recipe, mesh: Mesh, start: int) -> Iterator[Array]:
@@ -217,18 +220,22 @@ def _deliver(target: epath.Path, write: Callable[[Path], Any]) -> None:
                 replace(there, path.read_bytes())
 
 
-class _Trace:
-    """A profile of ten steps, from the third of this run on: compiling is over by then."""
+@contextmanager
+def _trace(folder: epath.Path, start: int, end: int) -> Iterator[Callable[[int, Any], None]]:
+    """Profile the steps between two, of which the first finds everything compiled; yields what to call after each."""
+    running = False
 
-    def __init__(self, folder: epath.Path, done: int, steps: int):
-        self._folder, self._first, self._last = folder, done + 3, min(done + 13, steps)
-
-    def after(self, done: int, metrics: Mapping[str, Array]) -> None:
-        if done in (self._first, self._last):
+    def after(done, metrics):
+        nonlocal running
+        if done in (start, end):
             jax.block_until_ready(metrics)
-        if done == self._first:
-            jax.profiler.start_trace(str(self._folder))
-        elif done == self._last:
+            jax.profiler.start_trace(str(folder)) if done == start else jax.profiler.stop_trace()
+            running = done == start
+
+    try:
+        yield after
+    finally:
+        if running:
             jax.profiler.stop_trace()
 
 

@@ -61,7 +61,7 @@ def publish(
         steps=steps,
         seconds=round(seconds),
         hardware=hardware_said(hardware),
-        versions={package: version(package) for package in ("restorax", "jax", "flax", "optax")},
+        versions={"restorax": _own_version()} | {package: version(package) for package in ("jax", "flax", "optax")},
         commit=_commit(),
         parameters=0,
         parameter_dtype="float16",
@@ -100,6 +100,12 @@ def _processor() -> str:
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def _own_version() -> str:
+    import restorax  # a checkout need not be installed to train
+
+    return restorax.__version__
 
 
 def _commit() -> str:
