@@ -6,6 +6,8 @@ clean = restorax.restore(restorer, noisy)  # [height, width, channel] in [0, 1]
 
 from . import degrade, metrics, models
 from .evaluate import evaluate
+from .models.count import summary
+from .models.create import create
 from .restore import restore
 from .types import Degradation, Observation
 from .zoo import Card, Restorer, list_models, load, save, verify
@@ -24,9 +26,12 @@ __all__ = [
     "evaluate",
     "metrics",
     "restore",
+    # networks
+    "create",
+    "models",
+    "summary",
     # building blocks
     "Degradation",
     "Observation",
     "degrade",
-    "models",
 ]

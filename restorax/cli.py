@@ -1,4 +1,4 @@
-"""The command line: restorax restore | degrade | list | info | demo | train | eval."""
+"""The command line: restorax restore | degrade | convert | list | info | demo | train | eval | data."""
 
 import dataclasses
 import sys
@@ -16,12 +16,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Image restoration in JAX.",
 )
+data_app = typer.Typer(no_args_is_help=True, help="Training data.")
+app.add_typer(data_app, name="data")
 console = Console()
 errors = Console(stderr=True)
 
 Name = Annotated[str, typer.Argument(help="A zoo name (see 'restorax list') or a folder with a card.")]
 Model = Annotated[str, typer.Option("--model", help="A zoo name (see 'restorax list') or a folder with a card.")]
 Source = Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a folder of pictures.")]
+DataDir = Annotated[Path | None, typer.Option(help="Where TFDS datasets lie [TFDS's own place].")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="Picture to write; a folder if IN is one.")]
 
 
@@ -29,7 +32,7 @@ def main() -> None:
     """Run the command line; a mistake of the user's ends in one line and exit code 2."""
     try:
         app()
-    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+    except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:
         errors.print(
             f"restorax: {' '.join(str(error).split())}",
             style="red",
@@ -46,15 +49,27 @@ def restore(
     target: Target,
     model: Model,
     mask: Annotated[Path | None, typer.Option(help="Picture that is white where pixels are known.")] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that take one.")
+    ] = None,
     tile: Annotated[int | None, typer.Option(help="Side of tiles in pixels; chosen from memory by default.")] = None,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average over eight turns: better, 8 x slower.")] = False,
 ) -> None:
-    """Restore a picture, or every picture of a folder."""
-    from . import zoo
+    """Restore a picture, or every picture of a folder; with a network of frames, a folder of frames or an animation."""
+    from . import video, zoo
     from .image import read
     from .restore import restore_file
 
     restorer = zoo.load(model)
+    if video.takes_frames(restorer):
+        if tile or ensemble:
+            raise ValueError(f"{restorer.card.name} restores whole frames, each once: no --tile, no --ensemble")
+        with Progress(console=console) as bar:
+            task = bar.add_task("restoring frames", total=1.0)
+            video.restore_video(
+                restorer, source, target, mask=mask, progress=lambda share: bar.update(task, completed=share)
+            )
+        return
     pairs = _pairs(source, target)
     if restorer.card.channels == 1 and read(pairs[0][0]).pixels.shape[2] == 3:
         console.print(f"{restorer.card.name} is a gray restorer: it is applied to each colour channel by itself.")
@@ -67,6 +82,7 @@ def restore(
                 one,
                 out,
                 mask=mask,
+                strength=strength,
                 tile=tile,
                 ensemble=ensemble,
                 progress=lambda share, done=done: bar.update(task, completed=done + share),
@@ -97,6 +113,29 @@ def degrade(
         image.write(out, picture.with_pixels(np.asarray(observed.image)))
         if observed.condition is not None:
             image.write(out.with_name(f"{out.stem}-mask.png"), image.Picture(np.asarray(observed.condition[..., :1])))
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Weights: .safetensors, .pth or .mat.")],
+    architecture: Annotated[str, typer.Option("--as", help="Architecture, e.g. dncnn, drunet, nafnet.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new entry.")],
+    licence: Annotated[str, typer.Option(help="Of the weights, for the card.")] = "not stated",
+    degradation: Annotated[
+        str, typer.Option(help="What they undo, e.g. 'gaussian_noise(sigma=25/255)'.")
+    ] = "not stated",
+    member: Annotated[str | None, typer.Option(help="Which network, if SOURCE holds several.")] = None,
+) -> None:
+    """Turn published weights of PyTorch or MatConvNet into an entry for --model."""
+    from .convert import convert as run
+    from .degrade import parse
+
+    if degradation != "not stated":
+        parse(degradation)
+    card = run(source, architecture, out, licence=licence, degradation=degradation, member=member)
+    console.print(
+        f"{card.architecture} with {card.parameters:,} parameters: {out} (restorax info {out} shows its card)"
+    )
 
 
 @app.command("list")
@@ -145,31 +184,54 @@ def demo(
 @app.command()
 def train(
     name: Annotated[str, typer.Argument(help="A zoo name that has a recipe.")],
-    data: Annotated[Path, typer.Option(help="Folder of clean training pictures.")],
-    workdir: Annotated[Path | None, typer.Option(help="Training directory; resumed if it exists [runs/NAME].")] = None,
+    data: Annotated[str, typer.Option(help="Clean pictures: a folder, or tfds:NAME[@SPLIT].")],
+    workdir: Annotated[str | None, typer.Option(help="Training directory, also gs://... [runs/NAME].")] = None,
     validate: Annotated[Path | None, typer.Option(help="Folder of validation pictures [scikit-image's].")] = None,
     data_name: Annotated[str | None, typer.Option(help="What the card calls the training pictures.")] = None,
     data_licence: Annotated[str, typer.Option(help="Their terms, for the card.")] = "not stated",
+    data_dir: DataDir = None,
+    in_memory: Annotated[bool, typer.Option("--in-memory", help="Keep all pictures in device memory.")] = False,
+    hardware: Annotated[str, typer.Option(help="What the card adds to the hardware that was found.")] = "",
     steps: Annotated[int | None, typer.Option(help="In one cycle, instead of the recipe's.", min=1)] = None,
-    batch: Annotated[int | None, typer.Option(help="Instead of the recipe's.", min=1)] = None,
+    batch: Annotated[int | None, typer.Option(help="Over all devices, instead of the recipe's.", min=1)] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Parts of a batch, one after the other.", min=1)] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
+    shards: Annotated[int, typer.Option(help="Devices that share one copy of the parameters.", min=1)] = 1,
+    resume: Annotated[str, typer.Option(help="auto, or never: refuse a directory with checkpoints.")] = "auto",
     validate_every: Annotated[int, typer.Option(help="Steps between validations and checkpoints.", min=1)] = 2500,
+    save_every: Annotated[int | None, typer.Option(help="Steps between further checkpoints.", min=1)] = None,
+    keep: Annotated[int, typer.Option(help="Newest checkpoints that stay, besides the best.", min=1)] = 2,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard files too.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Write a profile of ten steps.")] = False,
+    coordinator: Annotated[str | None, typer.Option(help="ADDRESS:PORT of process 0 of several.")] = None,
+    num_processes: Annotated[int | None, typer.Option(help="How many processes there are.", min=1)] = None,
+    process_id: Annotated[int | None, typer.Option(help="Which one this is, from 0.", min=0)] = None,
 ) -> None:
-    """Train a recipe and write its zoo entry; an interrupted training resumes."""
+    """Train a recipe and write its zoo entry; an interrupted training resumes.
+
+    On several hosts, run the same command on each; TPU pods and SLURM jobs find each other, elsewhere give
+    --coordinator, --num-processes and --process-id.
+    """
     from . import data as sources
     from .recipes import RECIPES
+    from .train import parallel
     from .train.loop import train as run
     from .zoo import unknown_name
 
     if name not in RECIPES:
         raise ValueError(unknown_name("recipe", name, list(RECIPES)))
-    if dtype not in (None, "float32", "bfloat16"):
-        raise ValueError(f"dtype {dtype!r} is unknown; accepted are float32 and bfloat16")
-    changes = {"cycles": (steps,) if steps else None, "batch": batch, "dtype": dtype}
+    for option, value, accepted in (
+        ("dtype", dtype, (None, "float32", "bfloat16")),
+        ("resume", resume, ("auto", "never")),
+    ):
+        if value not in accepted:
+            raise ValueError(f"{option} {value!r} is unknown; accepted are {' and '.join(filter(None, accepted))}")
+    parallel.initialize(coordinator, num_processes, process_id)
+    changes = {"cycles": (steps,) if steps else None, "batch": batch, "accumulate": accumulate, "dtype": dtype}
     recipe = dataclasses.replace(RECIPES[name], **{key: value for key, value in changes.items() if value})
     channels = recipe.config["channels"]
     pictures = sources.test_images(validate, channels) if validate else sources.sample_images(channels)
-    workdir = workdir or Path("runs") / name
+    workdir = workdir or str(Path("runs") / name)
     entry = run(
         name,
         recipe,
@@ -178,8 +240,19 @@ def train(
         validation=pictures,
         data_name=data_name,
         data_licence=data_licence,
+        data_dir=data_dir,
+        in_memory=in_memory,
+        hardware=hardware,
+        shards=shards,
+        resume=resume,
         validate_every=validate_every,
+        save_every=save_every,
+        keep=keep,
+        tensorboard=tensorboard,
+        profile=profile,
     )
+    if not parallel.is_first():
+        return
     if entry is None:
         console.print(f"stopped; the same command resumes from {workdir}")
     else:
@@ -216,6 +289,32 @@ def evaluate(
         console.print(_results_table(results, title=restorer.card.name))
         if write:
             dataclasses.replace(restorer.card, results=results).write(zoo.find(name))
+
+
+@data_app.command("prepare")
+def prepare_data(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of clean pictures.")],
+    name: Annotated[str, typer.Option(help="Of the dataset.")],
+    data_dir: DataDir = None,
+    validation: Annotated[float, typer.Option(help="Share of pictures for the split 'validation'.")] = 0.0,
+    licence: Annotated[str, typer.Option(help="Terms of the pictures, for the card.")] = "not stated",
+) -> None:
+    """Turn a folder into a TFDS dataset, which 'restorax train --data tfds:NAME' reads."""
+    from .prepare import prepare
+
+    card = prepare(folder, name, data_dir=data_dir, validation=validation, licence=licence)
+    for line in card["skipped"]:
+        console.print(f"skipped: {line}", highlight=False, markup=False)
+    splits = ", ".join(f"{count} in {split}" for split, count in card["splits"].items())
+    console.print(f"{name}: {splits}, {len(card['skipped'])} skipped; restorax train ... --data tfds:{name} reads it")
+
+
+@data_app.command("check")
+def check_data(name: Annotated[str, typer.Argument(help="Of the dataset.")], data_dir: DataDir = None) -> None:
+    """Compare the files of a prepared dataset with the sums in its card."""
+    from .prepare import check
+
+    console.print(f"{name}: {len(check(name, data_dir=data_dir)['sha256'])} files are what was written")
 
 
 def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:

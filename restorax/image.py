@@ -1,5 +1,6 @@
 """Picture files: read and write them without losing alpha, bit depth or gray."""
 
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -58,16 +59,36 @@ def read(path: str | os.PathLike) -> Picture:
     if path.is_dir():
         raise ValueError(f"{path} is a folder; a picture file is needed")
     try:
-        with PillowImage.open(path) as file:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} is damaged or cannot be read: {error}") from None
+    return decode(content, str(path))
+
+
+def decode(content: bytes, name: str) -> Picture:
+    """Read a picture from the bytes of its file, as :func:`read` does.
+
+    Args:
+        content: the bytes.
+        name: how a message calls the file.
+
+    Returns:
+        Its pixels, alpha and bit depth.
+
+    Raises:
+        ValueError: if the bytes are not an image, or damaged.
+    """
+    try:
+        with PillowImage.open(io.BytesIO(content)) as file:
             stored = str(file.tile[0].args) if file.tile else ""
             if "16" in stored and file.mode in ("LA", "RGB", "RGBA"):  # Pillow would drop the lower 8 bits
-                raw = _read_16bit(path, gray="LA" in stored)
+                raw = _decode_16bit(content, gray="LA" in stored)
             else:
                 raw = _to_array(ImageOps.exif_transpose(file))
     except UnidentifiedImageError:
-        raise ValueError(f"{path} is not an image that can be read") from None
+        raise ValueError(f"{name} is not an image that can be read") from None
     except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
-        raise ValueError(f"{path} is damaged or cannot be read: {error}") from None
+        raise ValueError(f"{name} is damaged or cannot be read: {error}") from None
     if raw.ndim == 2:
         raw = raw[:, :, None]
     bits = 16 if raw.dtype == np.uint16 else 8
@@ -87,10 +108,10 @@ def _to_array(file: PillowImage.Image) -> np.ndarray:
     return np.asarray(file.convert("RGBA" if has_alpha else "RGB"))
 
 
-def _read_16bit(path: Path, *, gray: bool) -> np.ndarray:
+def _decode_16bit(content: bytes, *, gray: bool) -> np.ndarray:
     import cv2
 
-    raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    raw = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if raw is None:
         raise ValueError("OpenCV cannot decode it")
     colours = raw[:, :, :1] if gray else raw[:, :, 2::-1]

@@ -15,13 +15,15 @@ class Recipe:
         evaluation: degradations under which validation and the card report quality.
         cycles: steps of each cosine cycle of the learning rate; the peak halves from one to the next.
         batch: patches per step, over all devices.
+        accumulate: parts into which a batch is split, one after the other, to save memory; the result is the same.
         patch: side of a patch in pixels.
         learning_rate: peak of the first cycle.
         warmup: steps of linear warm-up at the start of each cycle, at most a tenth of it.
-        weight_decay: decoupled, on kernels only.
+        weight_decay: decoupled, times the learning rate, on kernels only.
+        decayed: which of them: a regular expression searched in their names, such as ``unet/head/kernel``.
         clip: largest global norm of a gradient.
         ema: decay of the running average of parameters that is validated and published.
-        loss: ``"l1"``, ``"mse"`` or ``"charbonnier"``.
+        loss: what is lowered, in the language of ``restorax.train.losses.parse_loss``.
         dtype: type of the activations, ``"float32"`` or ``"bfloat16"``.
         seed: of initialisation, data and degradation.
         limits: what the entry should not be expected to do, for the card.
@@ -34,10 +36,12 @@ class Recipe:
     config: dict[str, Any] = field(default_factory=dict)
     cycles: tuple[int, ...] = (30_000,)
     batch: int = 8
+    accumulate: int = 1
     patch: int = 96
     learning_rate: float = 2e-3
     warmup: int = 500
     weight_decay: float = 0.01
+    decayed: str = ""
     clip: float = 1.0
     ema: float = 0.999
     loss: str = "l1"

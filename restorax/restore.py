@@ -35,7 +35,8 @@ def restore(
 
     Args:
         restorer: from :func:`restorax.load`.
-        image: ``[*batch, height, width, channel]``, floating point in [0, 1] (noise may exceed it).
+        image: ``[*batch, height, width, channel]``, floating point in [0, 1] (noise may exceed it);
+            ``[*batch, frames, height, width, channel]`` for a restorer of bursts.
         condition: what the restorer's card asks for, ``[*batch, height, width, k]``.
         tile: side of the tiles in pixels, rounded up to a multiple of 16; by default chosen from the free memory,
             whole images where they fit.
@@ -43,7 +44,7 @@ def restore(
         progress: called with the share done after every tile.
 
     Returns:
-        Restored image of the same shape.
+        Restored image of the same shape; without the axis of frames for a restorer of bursts.
 
     Raises:
         TypeError: if the image is not floating point.
@@ -105,11 +106,11 @@ def _tile_side(restorer: Restorer, image: Array) -> int | None:
     pixels = math.prod(image.shape[:-1])
     if pixels <= _WHOLE_WITHOUT_ASKING:
         return None
-    probe = jax.ShapeDtypeStruct((256, 256, restorer.card.channels), image.dtype)
+    probe = jax.ShapeDtypeStruct((*image.shape[:-3], 256, 256, restorer.card.channels), image.dtype)
     conditions = restorer.model.condition_channels
-    mask = jax.ShapeDtypeStruct((256, 256, conditions), image.dtype) if conditions else None
+    mask = jax.ShapeDtypeStruct((*probe.shape[:-1], conditions), image.dtype) if conditions else None
     memory = _apply.lower(restorer, probe, mask).compile().memory_analysis()
-    per_pixel = max(memory.temp_size_in_bytes, 1) / 256**2
+    per_pixel = max(memory.temp_size_in_bytes, 1) / math.prod(probe.shape[:-1])
     affordable = min(_LARGEST_BUDGET, _free_memory() / 2) / per_pixel
     if pixels <= affordable:
         return None
@@ -137,12 +138,14 @@ def _restore_tiles(
     image, condition = _to_grid(image), None if condition is None else _to_grid(condition)
     (rows, side_y), (columns, side_x) = (_tiles(length, side) for length in image.shape[-3:-1])
     window = _ramp(side_y)[:, None, None] * _ramp(side_x)[None, :, None]
-    total, weight = np.zeros(image.shape, np.float32), np.zeros((*image.shape[-3:-1], 1), np.float32)
+    total, weight = None, np.zeros((*image.shape[-3:-1], 1), np.float32)
     places = [(y, x) for y in rows for x in columns]
     for done, (top, left) in enumerate(places):
         here = (..., slice(top, top + side_y), slice(left, left + side_x), slice(None))
-        restored = _apply(restorer, image[here], None if condition is None else condition[here])
-        total[here] += window * np.asarray(restored)
+        restored = np.asarray(_apply(restorer, image[here], None if condition is None else condition[here]))
+        if total is None:  # a burst has lost its axis of frames
+            total = np.zeros((*restored.shape[:-3], *image.shape[-3:]), np.float32)
+        total[here] += window * restored
         weight[here] += window
         if progress:
             progress((done + 1) / len(places))
@@ -175,6 +178,7 @@ def restore_file(
     target: str | os.PathLike,
     *,
     mask: str | os.PathLike | None = None,
+    strength: float | None = None,
     **options: Any,
 ) -> None:
     """Restore a picture file; alpha, bit depth and gray stay as they are.
@@ -184,25 +188,34 @@ def restore_file(
         source: picture to restore.
         target: picture to write.
         mask: picture that is white where pixels are known, for restorers of missing pixels.
+        strength: one value for the whole condition map of a restorer that takes another one, e.g. the noise level.
         **options: ``tile``, ``ensemble`` and ``progress`` of :func:`restore`.
 
     Raises:
         FileNotFoundError: if a file does not exist.
-        ValueError: if a file is not a picture, or the mask is missing, unwanted or of another size.
+        ValueError: if a file is not a picture, or mask or strength are missing, unwanted or of another size.
     """
     from . import image
 
-    wanted = restorer.card.condition
-    if wanted and mask is None:
-        raise ValueError(f"{restorer.card.name} needs to know more: give a mask ({wanted})")
-    if mask is not None and not wanted:
+    wanted, masked = restorer.card.condition, getattr(restorer.model, "masked", False)
+    if wanted and mask is None and strength is None:
+        raise ValueError(
+            f"{restorer.card.name} needs to know more: give a {'mask' if masked else 'strength'} ({wanted})"
+        )
+    if mask is not None and not masked:
         raise ValueError(f"{restorer.card.name} takes no mask")
+    if strength is not None and (masked or not restorer.model.condition_channels):
+        raise ValueError(f"{restorer.card.name} takes no strength")
+    if strength is not None and not 0 <= strength <= 1:
+        raise ValueError(f"strength is {strength}; values from 0 to 1 are accepted (25 / 255 for sigma 25)")
     picture = image.read(source)
     known = None
     if mask is not None:
         known = (image.to_channels(image.read(mask).pixels, 1) > 0.5).astype(np.float32)
         if known.shape[:2] != picture.pixels.shape[:2]:
             raise ValueError(f"{mask} is {known.shape[:2]} pixels and {source} is {picture.pixels.shape[:2]}")
+    if strength is not None:
+        known = np.full((*picture.pixels.shape[:2], restorer.model.condition_channels), strength, np.float32)
     gray = picture.pixels.shape[2] == 1
     pixels = picture.pixels
     if gray and restorer.card.channels == 3:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .models import MODELS
-from .types import Condition, Image, Params
+from .types import Array, Condition, Image, Params
 
 # An installed package carries the zoo inside; a checkout has it at the top level.
 _PACKAGED = Path(__file__).parent / "zoo_data"
@@ -145,8 +145,11 @@ class Restorer(flax.struct.PyTreeNode):
     model: Any = flax.struct.field(pytree_node=False)
     card: Card = flax.struct.field(pytree_node=False)
 
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]`` in [0, 1]; the output is not clipped."""
+    def __call__(self, image: Image, condition: Condition | None = None) -> Array:
+        """Restore ``[*batch, height, width, channels]`` in [0, 1]; the output is not clipped.
+
+        A network of frames takes ``[*batch, frames, height, width, channels]`` and restores one frame.
+        """
         return self.model.apply({"params": self.params}, image, condition)
 
 
@@ -178,6 +181,8 @@ def find(name: str | os.PathLike) -> Path:
     for folder in (ZOO / name, given, *(card.parent for card in in_training)):
         if (folder / "card.json").is_file():
             return folder
+    if (given / "recipe.json").is_file():
+        raise FileNotFoundError(f"{given} is a training directory without an entry; the first validation writes one")
     raise FileNotFoundError(unknown_name("model", str(name), list_models()))
 
 

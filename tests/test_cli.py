@@ -58,6 +58,41 @@ def test_a_folder_and_a_mask(run, tmp_path, photograph):
     assert run("restore", holes, tmp_path / "o.png", *model, "--mask", tmp_path / "holes-mask.png")[0] == 0
 
 
+def test_converted_weights_restore_at_a_given_strength(run, picture, tmp_path, photograph):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    sides = (5, 8, 8, 4)
+    tensors = {f"model.{2 * i}.weight": 0.1 * torch.randn(sides[i + 1], sides[i], 3, 3) for i in range(3)}
+    tensors |= {f"model.{2 * i}.bias": torch.zeros(sides[i + 1]) for i in range(3)}
+    torch.save(tensors, tmp_path / "ffdnet.pth")
+    entry, out = tmp_path / "ffdnet-gray", tmp_path / "out.png"
+    code, said, _ = run("convert", tmp_path / "ffdnet.pth", "--as", "ffdnet", "--out", entry, "--licence", "MIT")
+    assert code == 0
+    assert "ffdnet with 1,244 parameters" in said
+    assert "MIT" in run("info", entry)[1]
+    restored = []
+    for strength in (0.0, 0.9):
+        assert run("restore", picture, out, "--model", entry, "--strength", strength)[0] == 0
+        restored.append(image.read(out).pixels)
+    assert np.abs(restored[0] - restored[1]).max() > 0.01
+    for arguments, message in (
+        (("restore", picture, out, "--model", entry), "give a strength (standard deviation"),
+        (("restore", picture, out, "--model", entry, "--strength", 25), "strength is 25.0; values from 0 to 1"),
+        (("restore", picture, out, "--model", entry, "--mask", picture), "takes no mask"),
+        (("restore", picture, out, "--model", BLIND, "--strength", 0.1), "takes no strength"),
+        (("convert", picture, "--as", "ffdnet", "--out", entry), "unknown suffix '.png'"),
+        (("convert", tmp_path / "ffdnet.pth", "--as", "dncnn", "--out", entry), "this dncnn expects"),
+        (
+            ("convert", picture, "--as", "dncnn", "--out", entry, "--degradation", "noise(1)"),
+            "unknown operator 'noise'",
+        ),
+    ):
+        code, _, err = run(*arguments)
+        assert code == 2, arguments
+        assert message in err
+        assert len(err.strip().splitlines()) == 1
+
+
 def test_list_and_info(run):
     code, out, _ = run("list")
     assert code == 0
@@ -84,6 +119,19 @@ def test_eval_prints_and_stores(run, tmp_path, photograph):
     assert all(r.psnr > r.input_psnr and r.images == 1 for r in results)
 
 
+def test_data_prepare_and_check(run, tmp_path, photograph):
+    (tmp_path / "in").mkdir()
+    image.write(tmp_path / "in" / "a.png", image.Picture(photograph[:48, :64]))
+    (tmp_path / "in" / "broken.png").write_text("no")
+    code, out, _ = run("data", "prepare", tmp_path / "in", "--name", "one", "--data-dir", tmp_path)
+    assert code == 0
+    assert "skipped: broken.png" in out
+    assert "1 in train, 1 skipped" in out
+    code, out, _ = run("data", "check", "one", "--data-dir", tmp_path)
+    assert code == 0
+    assert "are what was written" in out
+
+
 def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "empty").mkdir()
@@ -106,6 +154,12 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
         (("train", "resunet_s-gray-nose", "--data", tmp_path), "did you mean resunet_s-gray-noise"),
         (("train", BLIND, "--data", tmp_path / "absent", "--workdir", tmp_path / "w"), "no such folder"),
         (("train", BLIND, "--data", tmp_path, "--dtype", "int8"), "dtype 'int8' is unknown"),
+        (("train", BLIND, "--data", tmp_path, "--resume", "maybe"), "resume 'maybe' is unknown"),
+        (("train", BLIND, "--data", tmp_path, "--num-processes", "2"), "give all or none"),
+        (("train", BLIND, "--data", "tfds:none", "--data-dir", tmp_path), "no dataset 'none'"),
+        (("train", BLIND, "--data", tmp_path, "--shards", "3"), "do not split into groups of 3"),
+        (("data", "prepare", tmp_path / "empty", "--name", "x", "--data-dir", tmp_path), "holds no pictures"),
+        (("data", "check", "x", "--data-dir", tmp_path), "has no data_card.json"),
     ):
         code, _, err = run(*arguments)
         assert code == 2, arguments
@@ -113,3 +167,23 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
         assert len(err.strip().splitlines()) == 1
         assert "Traceback" not in err
     assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_restore_runs_a_network_of_frames_over_folders_and_animations(run, tmp_path):
+    from tests.test_video import _frames, _save
+
+    _save(tmp_path / "entry")
+    (tmp_path / "in").mkdir()
+    for i, frame in enumerate(_frames()):
+        image.write(tmp_path / "in" / f"{i}.png", image.Picture(frame))
+    model = ("--model", tmp_path / "entry")
+    assert run("restore", tmp_path / "in", tmp_path / "out", *model)[0] == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png", "1.png", "2.png"]
+    from restorax.video import Animation, read_animation, write_animation
+
+    write_animation(tmp_path / "in.gif", Animation([image.Picture(f) for f in _frames(height=16)], [40.0] * 3))
+    assert run("restore", tmp_path / "in.gif", tmp_path / "out.webp", *model)[0] == 0
+    assert len(read_animation(tmp_path / "out.webp").frames) == 3
+    code, _, err = run("restore", tmp_path / "in", tmp_path / "out", *model, "--ensemble")
+    assert code == 2
+    assert "no --ensemble" in err

@@ -1,13 +1,19 @@
 """Every tuned form equals the plain one, in values and gradients."""
 
+import re
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from restorax.layers import conv
-from restorax.layers.recurrence import linear_recurrence
-from restorax.layers.resample import pixel_shuffle, pixel_unshuffle, pull_push
+from restorax.layers.depthwise import depthwise_conv
+from restorax.layers.gate import simple_gate
+from restorax.layers.holes import GatedConv, PartialConv
+from restorax.layers.norm import layer_norm
+from restorax.layers.resample import max_pool, pixel_shuffle, pixel_unshuffle, pull_push, repeat_pixels
 
 
 def _normal(seed, *shape, dtype=jnp.float32):
@@ -56,51 +62,31 @@ def test_strides_and_groups_reach_the_convolution():
     np.testing.assert_allclose(depthwise[..., 2:3], alone, atol=1e-5)
 
 
-# --- recurrence ---
+@pytest.mark.parametrize("width", [8, 64])
+def test_convolutions_in_loops_stand_in_the_order_that_is_fast_there(width):
+    x, kernel = _normal(0, 1, 8, 8, width), _normal(1, 3, 3, width, width)
+
+    def loop(kernel):
+        return (jax.lax.scan(lambda x, _: (conv.conv_bias_act(x, kernel), None), x, length=3)[0] ** 2).sum()
+
+    program = jax.jit(jax.grad(loop)).lower(kernel).as_text(dialect="hlo")
+    orders = set(re.findall(r"dim_labels=(\S+)", program))
+    assert orders == {"b01f_01io->b01f"}
 
 
-def _loop(a, b, reverse):
-    order = range(a.shape[0])[::-1] if reverse else range(a.shape[0])
-    h, states = jnp.zeros(a.shape[1:]), [None] * a.shape[0]
-    for t in order:
-        h = a[t].astype(jnp.float32) * h + b[t].astype(jnp.float32)
-        states[t] = h
-    return jnp.stack(states)
+def test_kernel_that_is_common_to_all_devices_gets_one_gradient():
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    x, kernel, weight = _normal(0, 8, 5, 4, 2), _normal(1, 3, 3, 2, 3), _normal(2, 8, 5, 4, 3)
 
+    def loss(kernel, x, weight):
+        return (conv.conv_bias_act(x, kernel) * weight).sum()
 
-@pytest.mark.parametrize("length", [1, 2, 7])
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_recurrence_equals_a_loop_in_values_and_gradients(length, reverse, dtype):
-    a = jax.nn.sigmoid(_normal(0, length, 3, 2)).astype(dtype)
-    b, weight = _normal(1, length, 3, 2, dtype=dtype), _normal(2, length, 3, 2)
+    def shared(kernel, x, weight):
+        return jax.grad(lambda kernel: jax.lax.psum(loss(kernel, x, weight), "data"))(kernel)
 
-    def total(run):
-        return jax.value_and_grad(lambda a, b: (run(a, b) * weight).sum(), (0, 1))(a, b)
-
-    scanned = total(lambda a, b: linear_recurrence(a, b, axis=0, reverse=reverse))
-    looped = total(lambda a, b: _loop(a, b, reverse))
-    jax.tree.map(
-        lambda x, y: (
-            np.testing.assert_allclose(x.astype(jnp.float32), y.astype(jnp.float32), rtol=2e-2, atol=1e-5)
-            if dtype == jnp.bfloat16
-            else np.testing.assert_allclose(x, y, atol=1e-5)
-        ),
-        scanned,
-        looped,
-    )
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2, -1])
-def test_recurrence_runs_along_any_axis(axis):
-    a, b = jax.nn.sigmoid(_normal(0, 4, 5, 6)), _normal(1, 4, 5, 6)
-    expected = jnp.moveaxis(_loop(jnp.moveaxis(a, axis, 0), jnp.moveaxis(b, axis, 0), False), 0, axis)
-    np.testing.assert_allclose(linear_recurrence(a, b, axis=axis), expected, atol=1e-5)
-
-
-def test_recurrence_refuses_two_shapes():
-    with pytest.raises(ValueError, match="one shape"):
-        linear_recurrence(jnp.ones(3), jnp.ones(4), axis=0)
+    sharded, common = jax.P("data"), jax.P()
+    parallel = jax.shard_map(shared, mesh=mesh, in_specs=(common, sharded, sharded), out_specs=common, check_vma=True)
+    np.testing.assert_allclose(jax.jit(parallel)(kernel, x, weight), jax.grad(loss)(kernel, x, weight), atol=1e-4)
 
 
 # --- resolution ---
@@ -127,3 +113,121 @@ def test_pull_push_of_constants_and_of_nothing():
     mask = jnp.zeros((1, 9, 14, 1)).at[0, 8, 0].set(1)
     np.testing.assert_allclose(pull_push(0.3 * jnp.ones((1, 9, 14, 2)), mask), 0.3, atol=1e-6)
     np.testing.assert_allclose(pull_push(jnp.ones((1, 9, 14, 2)), 0 * mask), 0.5)
+
+
+def test_max_pool_takes_the_largest_and_sends_each_gradient_to_one_pixel():
+    x = _normal(0, 2, 6, 4, 3)
+    np.testing.assert_array_equal(max_pool(x), x.reshape(2, 3, 2, 2, 2, 3).max((2, 4)))
+    gradient = jax.grad(lambda x: max_pool(x).sum())(x)
+    np.testing.assert_array_equal(gradient, (x == repeat_pixels(max_pool(x))).astype(jnp.float32))
+    assert jax.grad(lambda x: max_pool(x).sum())(0 * x).sum() == max_pool(x).size
+
+
+# --- transposed and dilated convolution ---
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_transposed_convolution_is_the_gradient_of_a_strided_one(size):
+    layer, x, y = conv.TransposedConv(5, size=size), _normal(0, 2, 3, 4, 6), _normal(1, 2, 6, 8, 5)
+    variables = layer.init(jax.random.key(0), x)
+    kernel, taps = variables["params"]["kernel"], size // 2
+    # With four taps, tap i of output row a is row 3 - a - 2 i of the transposed kernel.
+    whole = np.zeros((size, size, 5, 6), np.float32)
+    for a, b, i, j in np.ndindex(2, 2, taps, taps):
+        place = 2 * a + b
+        row, column = (phase if taps == 1 else 3 - phase - 2 * tap for phase, tap in ((a, i), (b, j)))
+        whole[row, column] = kernel[i, j, :, 5 * place : 5 * (place + 1)].T
+    crop = taps - 1
+    padded = jnp.pad(y, ((0, 0), (crop, crop), (crop, crop), (0, 0)))
+    strided = conv.conv_bias_act(padded, jnp.asarray(whole), strides=(2, 2), padding="VALID")
+    np.testing.assert_allclose((layer.apply(variables, x) * y).sum(), (x * strided).sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dilation", [2, 3])
+def test_dilated_convolution_is_a_convolution_with_a_spread_kernel(dilation):
+    x, kernel = _normal(0, 2, 9, 8, 3), _normal(1, 3, 3, 3, 4)
+    side = 2 * dilation + 1
+    spread = jnp.zeros((side, side, 3, 4)).at[::dilation, ::dilation].set(kernel)
+    layer = conv.Conv(4, dilation=dilation, bias=False)
+    dilated = layer.apply({"params": {"kernel": kernel}}, x)
+    np.testing.assert_allclose(dilated, conv.conv_bias_act(x, spread), atol=1e-4)
+
+
+# --- depthwise convolution, normalisation, gate ---
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+@pytest.mark.parametrize("image", [(1, 1), (7, 10)])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_depthwise_convolution_equals_the_grouped_one(size, image, dtype):
+    x, kernel, bias = _normal(0, 2, *image, 6, dtype=dtype), _normal(1, size, size, 1, 6), _normal(2, 6)
+    weight = _normal(3, *x.shape)
+
+    def total(depthwise):
+        return jax.jit(jax.value_and_grad(lambda *a: (depthwise(*a) * weight).sum(), (0, 1, 2)))(x, kernel, bias)
+
+    tuned, plain = total(depthwise_conv), total(partial(conv.xla_conv_bias_act, groups=6))
+    tolerance = {"atol": 0.5, "rtol": 0.1} if dtype == jnp.bfloat16 else {"atol": 1e-4}
+    for a, b in zip(jax.tree.leaves(tuned), jax.tree.leaves(plain), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a.astype(jnp.float32), b.astype(jnp.float32), **tolerance)
+
+
+def test_depthwise_convolution_has_another_form_on_cpu_than_elsewhere():
+    x, kernel, bias = _normal(0, 1, 5, 5, 4), _normal(1, 3, 3, 1, 4), jnp.zeros(4)
+    both = jax.jit(depthwise_conv).trace(x, kernel, bias)
+    assert "stablehlo.convolution" not in both.lower(lowering_platforms=("cpu",)).as_text()
+    assert "feature_group_count = 4" in both.lower(lowering_platforms=("cuda",)).as_text()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 2), (2, 3, 4, 5)])
+def test_layer_norm_and_its_gradients_equal_the_formula(shape):
+    x, scale, bias = _normal(0, *shape) + 3, _normal(1, shape[-1]), _normal(2, shape[-1])
+
+    def formula(x, scale, bias):
+        normal = (x - x.mean(-1, keepdims=True)) / jnp.sqrt(x.var(-1, keepdims=True) + 1e-6)
+        return normal * scale.reshape(1, 1, 1, -1) + bias.reshape(1, 1, 1, -1)
+
+    def total(norm):
+        return jax.value_and_grad(lambda *a: (norm(*a) * _normal(3, *shape)).sum(), (0, 1, 2))(x, scale, bias)
+
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), total(layer_norm), total(formula))
+    assert layer_norm(x.astype(jnp.bfloat16), scale, bias).dtype == jnp.bfloat16
+
+
+def test_simple_gate_multiplies_halves():
+    x = _normal(0, 2, 3, 4, 6)
+    np.testing.assert_array_equal(simple_gate(x), x[..., :3] * x[..., 3:])
+
+
+# --- holes ---
+
+
+def test_partial_convolution_sees_known_pixels_only():
+    layer, known = PartialConv(4), jnp.zeros((1, 9, 9, 1)).at[0, 1, 1].set(1)
+    x = _normal(0, 1, 9, 9, 2) * known
+    variables = layer.init(jax.random.key(0), x, known)
+    variables["params"]["bias"] = jnp.ones(4)
+    y, seen = layer.apply(variables, x, known)
+    np.testing.assert_array_equal(seen[0, :, :, 0], np.pad(np.ones((3, 3)), ((0, 6), (0, 6))))
+    np.testing.assert_array_equal(y * (1 - seen), 0 * y)
+    # One known pixel of nine counts nine times.
+    kernel = variables["params"]["conv"]["kernel"]
+    np.testing.assert_allclose(y[0, 1, 1], jax.nn.relu(9 * x[0, 1, 1] @ kernel[1, 1] + 1), atol=1e-4)
+
+
+def test_partial_convolution_without_holes_is_a_convolution():
+    layer, x, known = PartialConv(4), _normal(0, 1, 9, 9, 2), jnp.ones((1, 9, 9, 1))
+    variables = layer.init(jax.random.key(0), x, known)
+    y, seen = layer.apply(variables, x, known)
+    plain = conv.conv_bias_act(x, variables["params"]["conv"]["kernel"], relu=True)
+    np.testing.assert_allclose(y[:, 1:-1, 1:-1], plain[:, 1:-1, 1:-1], atol=1e-4)
+    np.testing.assert_array_equal(seen, known)
+
+
+def test_gated_convolution_closes():
+    layer, x = GatedConv(3), _normal(0, 1, 5, 5, 2)
+    variables = layer.init(jax.random.key(0), x)
+    bias = variables["params"]["conv"]["bias"]
+    variables["params"]["conv"]["bias"] = bias.at[3:].set(-100)
+    np.testing.assert_allclose(layer.apply(variables, x), 0, atol=1e-6)

@@ -76,6 +76,32 @@ def test_large_images_are_tiled_by_themselves(blind, monkeypatch):
     assert len(seen) > 1
 
 
+@pytest.mark.parametrize("tile", [None, 129])
+def test_bursts_lose_their_axis_of_frames(tile, tmp_path):
+    from tests.test_video import _save
+
+    burst = np.random.default_rng(0).random((2, 2, 160, 16, 3), np.float32)
+    restorer = _save(tmp_path)  # gray: each channel by itself
+    restored = restore(restorer, burst, tile=tile)
+    expected = jnp.stack([restore(restorer, burst[..., c : c + 1])[..., 0] for c in range(3)], axis=-1)
+    assert restored.shape == (2, 160, 16, 3)
+    np.testing.assert_allclose(restored, expected, atol=1e-2 if tile else 1e-5)
+
+
+def test_bursts_are_tiled_by_themselves_too(monkeypatch, tmp_path):
+    import importlib
+
+    from tests.test_video import _save
+
+    module = importlib.import_module("restorax.restore")
+    monkeypatch.setattr(module, "_WHOLE_WITHOUT_ASKING", 100)
+    monkeypatch.setattr(module, "_free_memory", lambda: 1.0)
+    seen = []
+    restored = restore(_save(tmp_path), jnp.zeros((2, 300, 20, 1)), progress=seen.append)
+    assert restored.shape == (300, 20, 1)
+    assert len(seen) > 1
+
+
 def test_ensemble_does_not_depend_on_how_the_image_is_turned(blind, photograph):
     noisy, clean = _noisy(photograph[:64, :96]), photograph[:64, :96]
     averaged = restore(blind, noisy, ensemble=True)

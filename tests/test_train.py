@@ -1,8 +1,9 @@
-"""Training on one device: the step, resuming, stopping, publishing."""
+"""Training: the step, its losses, resuming, stopping, publishing."""
 
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,14 +12,17 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import restorax
 from restorax import data, image, zoo
 from restorax.recipes import RECIPES, Recipe
+from restorax.train import loop, parallel
 from restorax.train.checkpoint import Checkpoints
 from restorax.train.loop import train
-from restorax.train.step import LOSSES, init_state, make_step
+from restorax.train.losses import LOSSES, parse_loss
+from restorax.train.step import init_state, make_draw, make_step, optimizer
 
 TINY = Recipe(
     architecture="scanunet_s",
@@ -37,6 +41,14 @@ TINY = Recipe(
     patch=32,
     limits="a test",
     paper="none",
+)
+# Compiled in a moment, for what does not depend on the network.
+SMALL = dataclasses.replace(
+    TINY,
+    architecture="dncnn",
+    config={"channels": 1, "depth": 3, "width": 8},
+    degradation="gaussian_noise(sigma=uniform(0, 55/255))",
+    evaluation=("gaussian_noise(sigma=25/255)",),
 )
 
 
@@ -60,7 +72,7 @@ def _equal(a, b):
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_step_lowers_the_loss_is_finite_and_repeatable(name):
     recipe = dataclasses.replace(RECIPES[name], patch=16, batch=2, warmup=0, cycles=(100,))
-    patches = jnp.full((2, 16, 16, recipe.config["channels"]), 128, jnp.uint8)
+    patches = jax.random.randint(jax.random.key(3), (2, 16, 16, recipe.config["channels"]), 0, 256).astype(jnp.uint8)
     step = jax.jit(make_step(recipe))
     state = init_state(recipe, jax.random.key(0))
     out, metrics = step(state, patches, jax.random.key(1))
@@ -74,26 +86,135 @@ def test_recipes_step_lowers_the_loss_is_finite_and_repeatable(name):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_losses_vanish_only_for_equal_images(loss, key):
-    image = jax.random.uniform(key, (1, 8, 8, 1))
+    image = jax.random.uniform(key, (1, 16, 16, 1))
     assert float(LOSSES[loss](image, image)) < 2e-3
     values = [float(LOSSES[loss](image, image + shift)) for shift in (0, 0.01, 0.1)]
     assert values == sorted(set(values))
 
 
+def test_losses_are_what_their_papers_say():
+    rng = np.random.default_rng(0)
+    x, y = rng.random((2, 3, 16, 20, 2), np.float32)
+    losses = {name: float(loss(jnp.asarray(x), jnp.asarray(y))) for name, loss in LOSSES.items()}
+    spectrum = np.fft.fft2(x - y, axes=(1, 2)) / np.sqrt(16 * 20)
+    expected = {
+        "l1": np.abs(x - y).mean(),
+        "mse": ((x - y) ** 2).mean(),
+        "charbonnier": np.sqrt((x - y) ** 2 + 1e-3**2).mean(),
+        "ssim": 1 - np.mean([_ssim(a, b) for a, b in zip(x, y, strict=True)]),
+        "fft_l1": np.abs(np.stack([spectrum.real, spectrum.imag])).mean(),
+    }
+    assert losses == pytest.approx(expected, rel=1e-4)
+    both = parse_loss("charbonnier + 0.05 * fft_l1")(jnp.asarray(x), jnp.asarray(y))
+    assert float(both) == pytest.approx(losses["charbonnier"] + 0.05 * losses["fft_l1"], rel=1e-5)
+
+
+def _ssim(a, b):
+    from skimage.metrics import structural_similarity
+
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    full = structural_similarity(a, b, data_range=1, channel_axis=2, full=True, **options)[1]
+    return full[5:-5, 5:-5].mean()
+
+
+@pytest.mark.parametrize("text", ["l3", "l1 + ", "2 l1", "l1 - mse", "x * l1"])
+def test_unknown_losses_are_refused(text):
+    with pytest.raises(ValueError, match="is not understood"):
+        parse_loss(text)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients_of_losses_are_finite_where_images_are_equal(loss, key):
+    image = jax.random.uniform(key, (1, 16, 16, 1))
+    assert np.isfinite(jax.grad(LOSSES[loss])(image, image)).all()
+
+
+# --- the step ---
+
+
+@pytest.mark.parametrize("poisoned", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_changes_nothing_but_the_count(poisoned, key, monkeypatch):
+    """The gradient of ``sqrt(mse)`` is not finite where the loss is zero."""
+    bad = {"loss": lambda x, y: jnp.mean(x - y) / 0, "gradient": lambda x, y: jnp.sqrt(jnp.sum((x - y) * 0))}
+    monkeypatch.setitem(LOSSES, "bad", bad[poisoned])
+    patches = jax.random.randint(key, (4, 32, 32, 1), 0, 256).astype(jnp.uint8)
+    good, broken = (jax.jit(make_step(dataclasses.replace(SMALL, loss=loss))) for loss in ("l1", "bad"))
+    before, metrics = good(init_state(SMALL, key), patches, key)
+    assert int(metrics["skipped"]) == 0
+    after, metrics = broken(before, patches, key)
+    assert int(metrics["skipped"]) == 1
+    assert np.isfinite(metrics["loss"]) == (poisoned == "gradient")
+    assert int(after.step) == int(before.step) + 1
+    _equal(after.replace(step=before.step), before)
+    again, metrics = good(after, patches, key)
+    assert int(metrics["skipped"]) == 0
+    assert any(
+        (a != b).any() for a, b in zip(jax.tree.leaves(again.params), jax.tree.leaves(after.params), strict=True)
+    )
+
+
+def test_only_the_kernels_named_decay(key):
+    recipe = dataclasses.replace(SMALL, weight_decay=0.5, learning_rate=1.0, warmup=0, decayed="conv0/kernel$")
+    optimise = optimizer(recipe)
+    params = init_state(recipe, key).params
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = optimise.update(zeros, optimise.init(params), params)
+    np.testing.assert_allclose(updates["conv0"]["kernel"], -0.5 * params["conv0"]["kernel"], rtol=1e-6)
+    assert float(jnp.abs(updates["conv1"]["kernel"]).max()) == 0
+    everywhere = optimizer(dataclasses.replace(recipe, decayed=""))
+    updates, _ = everywhere.update(zeros, everywhere.init(params), params)
+    np.testing.assert_allclose(updates["conv1"]["kernel"], -0.5 * params["conv1"]["kernel"], rtol=1e-6)
+
+
+def test_gradients_are_clipped(key):
+    params = init_state(SMALL, key).params
+    large = jax.tree.map(jnp.ones_like, params)
+    small = jax.tree.map(lambda g: 0.1 * g / optax.tree.norm(large), large)
+    updates = []
+    for clip, gradients in ((0.1, large), (1e9, small)):
+        optimise = optimizer(dataclasses.replace(SMALL, clip=clip, warmup=0))
+        updates.append(optimise.update(gradients, optimise.init(params), params)[0])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-9), *updates)
+    assert float(optax.tree.norm(updates[0])) > 0
+
+
+def test_the_randomness_of_a_patch_depends_on_its_row_alone(key):
+    draw = make_draw(SMALL)
+    keys, patches = jax.random.split(key, 4), jnp.full((4, 32, 32, 1), 100, jnp.uint8)
+    whole = draw(keys, patches)[0].image
+    np.testing.assert_array_equal(draw(keys[2:], patches[2:])[0].image, whole[2:])
+    assert float(jnp.abs(whole[0] - whole[1]).max()) > 0
+
+
+def test_a_batch_that_does_not_split_is_refused():
+    with pytest.raises(ValueError, match="batch of 4 cannot be split into 3 equal parts"):
+        make_step(dataclasses.replace(SMALL, accumulate=3))
+
+
+# --- the loop ---
+
+
 def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, validation, tmp_path):
     recipe = dataclasses.replace(TINY, cycles=(60,), warmup=5)
-    entry = train("tiny", recipe, folder=pictures, workdir=tmp_path, validation=validation, log_every=10)
+    arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation}
+    entry = train("tiny", recipe, log_every=10, hardware="with care", **arguments)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < losses[0]
     assert lines[-1]["step"] == 60
     assert "missing_pixels(missing=0.5)" in lines[-1]["validation_psnr"]
     assert (tmp_path / "loss.png").stat().st_size > 5000
+    report = (tmp_path / "report.md").read_text()
+    assert "| **60**, published |" in report
+    assert "| steps | 60, of which 0 skipped (not finite) |" in report
+    for picture in re.findall(r"\]\((\S+)\)", report):
+        assert (tmp_path / picture).exists()
     restorer = restorax.load(entry)
     assert restorax.load(tmp_path).card == restorer.card  # a training directory is a model too
     assert restorer.card.steps == 60
     assert restorer.card.data == f"{len(list(pictures.iterdir()))} pictures of the folder {pictures.name}"
     assert restorer.card.seconds >= 0
+    assert restorer.card.hardware.endswith(", with care")
     assert image.read(entry / "preview.png").pixels.shape == (256, 768, 1)
     # The published parameters are the average, rounded to half precision.
     with Checkpoints(tmp_path) as checkpoints:
@@ -103,26 +224,26 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
 
 def test_resuming_is_bit_identical(pictures, validation, tmp_path):
     arguments = {"folder": pictures, "validation": validation, "log_every": 1, "validate_every": 5}
-    train("whole", TINY, workdir=tmp_path / "whole", **arguments)
+    train("whole", SMALL, workdir=tmp_path / "whole", **arguments)
     # The same training, stopped after 7 steps by the signal that Ctrl-C sends.
     original = data.batches
 
-    def interrupted(source, *, batch, start):
-        for i, patches in enumerate(original(source, batch=batch, start=start)):
+    def interrupted(source, *, batch, start, rows):
+        for i, patches in enumerate(original(source, batch=batch, start=start, rows=rows)):
             if i == 7:
                 os.kill(os.getpid(), signal.SIGINT)
             yield patches
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "batches", interrupted)
-        assert train("halves", TINY, workdir=tmp_path / "halves", **arguments) is None
+        assert train("halves", SMALL, workdir=tmp_path / "halves", **arguments) is None
     assert restorax.load(tmp_path / "halves").card.steps == 5
-    assert train("halves", TINY, workdir=tmp_path / "halves", **arguments) is not None
+    assert train("halves", SMALL, workdir=tmp_path / "halves", **arguments) is not None
 
     states = []
     for name in ("whole", "halves"):
         with Checkpoints(tmp_path / name) as checkpoints:
-            states.append(checkpoints.restore(init_state(TINY, jax.random.key(9))))
+            states.append(checkpoints.restore(init_state(SMALL, jax.random.key(9))))
     _equal(*states)
     losses = [
         [json.loads(x).get("loss") for x in (tmp_path / name / "log.jsonl").read_text().splitlines()]
@@ -131,8 +252,100 @@ def test_resuming_is_bit_identical(pictures, validation, tmp_path):
     assert losses[0] == losses[1]
 
 
+def test_the_published_parameters_are_those_of_the_best_step(pictures, validation, tmp_path, monkeypatch):
+    """Validations say 20, 22, 21 dB: the second of three is published, and its checkpoint stays."""
+    said = iter((20.0, 22.0, 21.0))
+    monkeypatch.setattr(loop, "_validate", lambda *_: {"noise": next(said)})
+    monkeypatch.setattr(loop, "write_report", lambda *_, **facts: facts["best"] == 4 or pytest.fail(str(facts)))
+    recipe = dataclasses.replace(SMALL, cycles=(6,))
+    arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation, "validate_every": 2}
+    entry = train("a", recipe, keep=1, **arguments)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [4, 6]
+        average = checkpoints.restore_average(init_state(recipe, jax.random.key(0)).ema, 4)
+    assert restorax.load(entry).card.steps == 4
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6), restorax.load(entry).params, average
+    )
+
+
+def test_a_training_that_is_not_finite_ends_with_a_sentence(pictures, validation, tmp_path, monkeypatch):
+    calls = iter(range(100))
+    original = parallel.jit_step
+
+    def jit_step(*arguments, **options):
+        """Steps 3, 4 and all from 6 on are not finite."""
+        step = original(*arguments, **options)
+
+        def poisoned(state, *more):
+            state, metrics = step(state, *more)
+            bad = int(next(calls) + 1 in (3, 4) or int(state.step) >= 6)
+            return state, {**metrics, "skipped": jnp.int32(bad)}
+
+        return poisoned
+
+    monkeypatch.setattr(parallel, "jit_step", jit_step)
+    arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation, "log_every": 1}
+    with pytest.raises(FloatingPointError, match="not finite in 3 steps in a row, the last of them step 8"):
+        train("a", SMALL, max_skipped=3, **arguments)
+    counts = [json.loads(line)["skipped"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert counts == [0, 0, 1, 2, 2, 3, 4]
+
+
+def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, validation, tmp_path, monkeypatch):
+    from restorax.prepare import prepare
+
+    prepare(pictures, "some", data_dir=tmp_path)
+    recipe = dataclasses.replace(SMALL, cycles=(3,))
+    states = []
+    for name, options in (
+        ("folder", {"folder": pictures}),
+        ("dataset", {"folder": "tfds:some", "data_dir": tmp_path}),
+        ("memory", {"folder": pictures, "in_memory": True}),
+    ):
+        if name == "memory":
+            monkeypatch.setitem(sys.modules, "grain", None)  # it is not needed then
+        entry = train(name, recipe, workdir=tmp_path / name, validation=validation, log_every=1, **options)
+        assert ("TFDS dataset some/1.0.0" in restorax.load(entry).card.data) == (name == "dataset")
+        with Checkpoints(tmp_path / name) as checkpoints:
+            states.append(checkpoints.restore(init_state(recipe, jax.random.key(0))))
+    _equal(states[0], states[1])
+    assert np.isfinite(jax.tree.leaves(states[2].params)[0]).all()
+
+
+def test_a_bucket_gets_the_same_files(pictures, validation, tmp_path, monkeypatch):
+    """A file system in memory stands for the bucket; checkpoints, which need a real one, stay on disk."""
+    fsspec = pytest.importorskip("fsspec")
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    for protocol in ("gs", "gcs"):
+        fsspec.register_implementation(protocol, MemoryFileSystem, clobber=True)
+    monkeypatch.setattr(loop, "Checkpoints", lambda _, **options: Checkpoints(tmp_path, **options))
+    recipe = dataclasses.replace(SMALL, cycles=(2,))
+    for name, workdir in (("bucket", "gs://bucket/run"), ("bucket", "gs://bucket/run"), ("disk", tmp_path / "disk")):
+        if name == "disk":
+            monkeypatch.setattr(loop, "Checkpoints", Checkpoints)
+        entry = train("a", recipe, folder=pictures, workdir=workdir, validation=validation, log_every=1)
+        assert str(entry) == f"{workdir}/a"
+    stored = {name.partition("bucket/run/")[2]: file.getvalue() for name, file in MemoryFileSystem.store.items()}
+    disk = {str(p.relative_to(tmp_path / "disk")) for p in (tmp_path / "disk").rglob("*") if p.is_file()}
+    assert set(stored) == {name for name in disk if not name.startswith("checkpoints")}
+    assert [json.loads(line)["step"] for line in stored["log.jsonl"].splitlines()] == [1, 2, 2]
+
+
+def test_tensorboard_and_profile(pictures, validation, tmp_path):
+    pytest.importorskip("tensorboardX")
+    arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation, "log_every": 4}
+    train("a", SMALL, tensorboard=True, profile=True, validate_every=6, **arguments)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    content = events.read_bytes()
+    for tag in ("loss", "gradient_norm", "images_per_second", "validation_psnr/gaussian_noise", "validation/camera"):
+        assert tag.encode() in content
+    assert list((tmp_path / "profile").rglob("*.xplane.pb"))
+
+
 def test_checkpoint_keeps_what_was_saved_though_the_next_step_reuses_its_memory(tmp_path, key):
-    recipe = dataclasses.replace(TINY, cycles=(100,))
+    recipe = dataclasses.replace(SMALL, cycles=(100,))
     step = jax.jit(make_step(recipe), donate_argnums=0)
     state = init_state(recipe, key)
     patches = jnp.full((4, 32, 32, 1), 100, jnp.uint8)
@@ -146,59 +359,23 @@ def test_checkpoint_keeps_what_was_saved_though_the_next_step_reuses_its_memory(
         _equal(checkpoints.restore(state), saved)
 
 
-def test_another_recipe_does_not_continue(pictures, validation, tmp_path):
-    short = dataclasses.replace(TINY, cycles=(2,))
-    train("a", short, folder=pictures, workdir=tmp_path, validation=validation)
+def test_what_continues_a_training_and_what_does_not(pictures, validation, tmp_path):
+    arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation}
+    short = dataclasses.replace(SMALL, cycles=(2,))
+    train("a", short, resume="never", **arguments)
     with pytest.raises(ValueError, match=r"cycles was \[2\] and is \[3\]"):
-        train("a", dataclasses.replace(TINY, cycles=(3,)), folder=pictures, workdir=tmp_path, validation=validation)
+        train("a", dataclasses.replace(SMALL, cycles=(3,)), **arguments)
+    with pytest.raises(ValueError, match="holds checkpoints of a training"):
+        train("a", short, resume="never", **arguments)
+    # A recipe written before a field existed had its default.
+    before = json.loads((tmp_path / "recipe.json").read_text())
+    (tmp_path / "recipe.json").write_text(json.dumps({k: v for k, v in before.items() if k != "accumulate"}))
+    assert train("a", short, **arguments) is not None
 
 
 def test_checkpoints_say_when_there_are_none(tmp_path, key):
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(FileNotFoundError, match="no checkpoint"):
-        checkpoints.restore(init_state(TINY, key))
-
-
-# --- data ---
-
-
-def test_patches_depend_on_seed_and_index_alone(pictures):
-    first, second = (data.FolderPatches(pictures, size=32, channels=3, seed=5) for _ in range(2))
-    np.testing.assert_array_equal(first[1234], second[1234])
-    assert first[0].shape == (32, 32, 3)
-    assert first[0].dtype == np.uint8
-    other = data.FolderPatches(pictures, size=32, channels=3, seed=6)
-    assert any((first[i] != other[i]).any() for i in range(3))
-
-
-def test_every_picture_is_drawn_once_per_epoch(tmp_path):
-    for level in range(5):
-        pixels = np.full((40, 40, 1), level * 40 / 255, np.float32)
-        image.write(tmp_path / f"{level}.png", image.Picture(pixels))
-    source = data.FolderPatches(tmp_path, size=16, channels=1, seed=0)
-    epochs = [[int(source[5 * e + i].mean()) // 40 for i in range(5)] for e in range(6)]
-    assert all(sorted(epoch) == [0, 1, 2, 3, 4] for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) > 1
-
-
-def test_batches_do_not_depend_on_where_they_start(pictures):
-    source = data.FolderPatches(pictures, size=16, channels=1)
-    whole = [patches for _, patches in zip(range(5), data.batches(source, batch=3, start=0), strict=False)]
-    late = next(iter(data.batches(source, batch=3, start=4)))
-    np.testing.assert_array_equal(whole[4], late)
-    np.testing.assert_array_equal(whole[0][1], source[1])
-
-
-def test_damaged_and_small_pictures_are_named_and_skipped(pictures, tmp_path):
-    image.write(tmp_path / "good.png", image.Picture(np.zeros((64, 64, 3), np.float32)))
-    image.write(tmp_path / "small.png", image.Picture(np.zeros((8, 64, 3), np.float32)))
-    (tmp_path / "broken.png").write_text("no")
-    source = data.FolderPatches(tmp_path, size=32, channels=3)
-    assert len(source.pictures) == 1
-    assert any("broken.png" in line for line in source.skipped)
-    assert any("small.png" in line for line in source.skipped)
-    (tmp_path / "good.png").unlink()
-    with pytest.raises(ValueError, match=r"no picture in .* can be used"):
-        data.FolderPatches(tmp_path, size=32, channels=3)
+        checkpoints.restore(init_state(SMALL, key))
 
 
 @pytest.mark.slow

@@ -1,53 +1,182 @@
-"""Bursts and windows that travel."""
+"""Videos: streams, folders and animated files, with a small network of frames made for the test."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.ndimage
 
-from restorax import degrade
-from restorax.degrade.video import _sampled
-
-
-def test_whole_pixel_movements_are_copies(key):
-    image = jax.random.uniform(key, (12, 15, 2))
-    moved = _sampled(image, jnp.array([2.0, 0.0]), jnp.array([3.0, 0.0]), 12, 15)
-    np.testing.assert_array_equal(moved[0, :10, :12], image[2:, 3:])
-    mirrored = np.pad(image, ((0, 2), (0, 3), (0, 0)), mode="reflect")
-    np.testing.assert_array_equal(moved[0], mirrored[2:, 3:])
-    np.testing.assert_array_equal(moved[1], image)
+from restorax import image, video, zoo
+from restorax.models import MODELS
 
 
-def test_parts_of_a_pixel_follow_a_smooth_image(photograph):
-    smooth = scipy.ndimage.gaussian_filter(photograph[:80, :80, 0].astype(float), 3, mode="mirror")
-    moved = _sampled(jnp.asarray(smooth[..., None], jnp.float32), jnp.array([1.3]), jnp.array([-0.6]), 80, 80)[
-        0, ..., 0
-    ]
-    expected = scipy.ndimage.shift(smooth, (-1.3, 0.6), order=5, mode="mirror")
-    np.testing.assert_allclose(moved, expected, atol=2e-4)
+def _save(folder, channels=1, condition_channels=0, **config):
+    """An entry with parameters at random."""
+    config = {"channels": channels, "width": 4, "blocks": 1, "condition_channels": condition_channels, **config}
+    config["masked"] = bool(condition_channels)
+    model, draw = MODELS["burst_rnn"](**config), np.random.default_rng(0)
+    shapes = jax.eval_shape(
+        model.init,
+        jax.random.key(0),
+        jnp.zeros((1, 4, 4, channels)),
+        jnp.zeros((1, 4, 4, condition_channels)) if condition_channels else None,
+    )
+    params = jax.tree.map(lambda p: draw.normal(scale=0.1, size=p.shape).astype(np.float32), shapes["params"])
+    blank = {
+        "data": "",
+        "data_licence": "",
+        "weights_licence": "",
+        "hardware": "",
+        "commit": "",
+        "limits": "",
+        "paper": "",
+    }
+    card = zoo.Card(
+        name="burst",
+        architecture="burst_rnn",
+        config=config,
+        channels=channels,
+        condition="mask of known pixels" if condition_channels else None,
+        degradation="gaussian_noise(sigma=0.1)",
+        evaluation=[],
+        steps=0,
+        seconds=0,
+        versions={},
+        parameters=0,
+        parameter_dtype="float32",
+        flops_per_megapixel=0.0,
+        receptive_field=None,
+        **blank,
+    )
+    zoo.save(folder, card, params)
+    return zoo.load(folder)
 
 
-def test_burst_ends_with_the_image_and_noise_is_independent(key):
-    image = jax.random.uniform(key, (2, 16, 16, 1))
-    frames = degrade.burst(key, image, frames=5, shift=jnp.array([0.0, 3.0]))
-    np.testing.assert_array_equal(frames[:, -1], image)
-    np.testing.assert_allclose(frames[0], jnp.broadcast_to(image[0], (5, 16, 16, 1)), atol=1e-6)
-    assert float(jnp.abs(frames[1, :-1] - image[1:2]).mean((1, 2, 3)).min()) > 0.01
-    noisy = degrade.parse("burst(frames=3, shift=0) + gaussian_noise(sigma=0.1)")(key, image).image
-    noise = (noisy - image[:, None]).reshape(2, 3, -1)
-    assert np.abs(np.corrcoef(noise[0]) - np.eye(3)).max() < 0.25
-    with pytest.raises(ValueError, match="0 frames"):
-        degrade.burst(key, image, frames=0)
+def _frames(count=3, height=6, width=5, channels=1):
+    values = np.random.default_rng(1).random((count, height, width, channels))
+    return np.round(values * 255).astype(np.float32) / 255
 
 
-def test_window_travels_at_its_speed(key):
-    ramp = jnp.broadcast_to(jnp.arange(200.0).reshape(200, 1, 1), (200, 200, 1))
-    plane = jnp.concatenate([ramp, ramp.transpose(1, 0, 2)], -1) / 200
-    video = degrade.moving_window(key, plane, frames=4, height=20, width=30, speed=1.5)
-    corner = np.asarray(video[:, 5, 5]) * 200
-    np.testing.assert_allclose(np.linalg.norm(np.diff(corner, axis=0), axis=1), 1.5, atol=1e-2)
-    still = degrade.moving_window(key, plane, frames=3, height=200, width=200)
-    np.testing.assert_allclose(still, jnp.broadcast_to(plane, still.shape), atol=1e-6)
-    with pytest.raises(ValueError, match="does not fit"):
-        degrade.moving_window(key, plane, frames=3, height=201, width=20)
+def _expected(restorer, frames, mask=None):
+    """All frames at once."""
+    known = None if mask is None else jnp.broadcast_to(mask, (*frames.shape[:-1], 1))
+    out = restorer.model.apply({"params": restorer.params}, jnp.asarray(frames), known, method="frames")
+    return np.clip(out, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def restorer(tmp_path_factory):
+    return _save(tmp_path_factory.mktemp("entry"))
+
+
+def test_an_entry_of_frames_passes_the_zoo(restorer):
+    assert video.takes_frames(restorer)
+    burst = jnp.asarray(_frames())
+    assert restorer(burst).shape == burst.shape[1:]
+
+
+def test_stream_gives_every_frame_as_soon_as_it_comes(restorer):
+    frames, taken = _frames(4), []
+    stream = video.restore_stream(restorer, (taken.append(i) or frame for i, frame in enumerate(frames)))
+    expected = _expected(restorer, frames)
+    for t, restored in enumerate(stream):
+        assert taken == list(range(t + 1))
+        np.testing.assert_allclose(restored, expected[t], atol=1e-5)
+    assert t == 3
+    assert list(video.restore_stream(restorer, iter([]))) == []
+
+
+def test_gray_restorer_works_on_each_channel(restorer):
+    frames = _frames(channels=3)
+    restored = np.stack(list(video.restore_stream(restorer, frames)))
+    for c in range(3):
+        np.testing.assert_allclose(restored[..., c : c + 1], _expected(restorer, frames[..., c : c + 1]), atol=1e-5)
+
+
+def test_colour_restorer_takes_gray_frames(tmp_path):
+    colour = _save(tmp_path / "entry", channels=3)
+    frames = _frames()
+    restored = np.stack(list(video.restore_stream(colour, frames)))
+    expected = _expected(colour, np.repeat(frames, 3, axis=-1)).mean(-1, keepdims=True)
+    np.testing.assert_allclose(restored, expected, atol=1e-5)
+
+
+def test_bidirectional_restorer_sees_all_frames(tmp_path):
+    both = _save(tmp_path / "entry", bidirectional=True)
+    frames = _frames()
+    np.testing.assert_allclose(np.stack(list(video.restore_stream(both, frames))), _expected(both, frames), atol=1e-5)
+
+
+def test_folder_of_frames_with_a_mask(tmp_path):
+    masked = _save(tmp_path / "entry", condition_channels=1)
+    frames, mask = _frames(), (np.random.default_rng(2).random((6, 5, 1)) > 0.5).astype(np.float32)
+    (tmp_path / "in").mkdir()
+    for i, frame in enumerate(frames):
+        image.write(tmp_path / "in" / f"{i}.png", image.Picture(frame * mask))
+    image.write(tmp_path / "mask.png", image.Picture(mask))
+    shares = []
+    options = {"mask": tmp_path / "mask.png", "progress": shares.append}
+    video.restore_video(masked, tmp_path / "in", tmp_path / "out", **options)
+    restored = np.stack([image.read(tmp_path / "out" / f"{i}.png").pixels for i in range(3)])
+    np.testing.assert_allclose(restored, _expected(masked, frames * mask, mask), atol=0.51 / 255)
+    np.testing.assert_allclose(shares, [1 / 3, 2 / 3, 1])
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_animated_files_keep_their_timing(restorer, tmp_path, suffix, channels):
+    frames = [image.Picture(frame) for frame in _frames(4, 16, 16, channels)]
+    animation = video.Animation(frames, [40.0, 80.0, 40.0, 200.0], loop=0)
+    video.write_animation(tmp_path / f"in{suffix}", animation)
+    video.restore_video(restorer, tmp_path / f"in{suffix}", tmp_path / f"out{suffix}")
+    given, result = (video.read_animation(tmp_path / f"{name}{suffix}") for name in ("in", "out"))
+    assert result.milliseconds == animation.milliseconds
+    assert result.loop == 0
+    assert len(result.frames) == 4
+    expected = list(video.restore_stream(restorer, (frame.pixels for frame in given.frames)))
+    difference = np.abs(np.stack([f.pixels for f in result.frames]) - np.stack(expected))
+    assert difference.mean() < {".png": 0.5 / 255, ".gif": 0.06, ".webp": 0.15}[suffix]
+    if suffix == ".png":
+        assert difference.max() < 0.51 / 255
+
+
+def test_animation_keeps_what_is_see_through(restorer, tmp_path):
+    alpha = np.ones((8, 8, 1), np.float32)
+    alpha[2:4] = 0
+    frames = [image.Picture(frame, alpha) for frame in _frames(2, 8, 8, 3)]
+    video.write_animation(tmp_path / "in.png", video.Animation(frames, [50.0, 50.0]))
+    video.restore_video(restorer, tmp_path / "in.png", tmp_path / "out.png")
+    for frame in video.read_animation(tmp_path / "out.png").frames:
+        np.testing.assert_array_equal(frame.alpha, alpha)
+
+
+def test_a_still_picture_is_a_video_of_one_frame(restorer, tmp_path):
+    image.write(tmp_path / "in.png", image.Picture(_frames(1)[0]))
+    video.restore_video(restorer, tmp_path / "in.png", tmp_path / "out.png")
+    assert len(video.read_animation(tmp_path / "out.png").frames) == 1
+    np.testing.assert_allclose(
+        image.read(tmp_path / "out.png").pixels, _expected(restorer, _frames(1))[0], atol=0.51 / 255
+    )
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_mistakes_are_refused_in_a_sentence_and_leave_nothing(restorer, tmp_path):
+    import restorax
+
+    (tmp_path / "mixed").mkdir()
+    for i, side in enumerate((6, 8)):
+        image.write(tmp_path / "mixed" / f"{i}.png", image.Picture(_frames(1, side)[0]))
+    (tmp_path / "text.gif").write_text("not a picture")
+    before = sorted(p.name for p in tmp_path.iterdir())
+    for source, target, options, error, message in (
+        ("mixed", "mixed", {}, ValueError, "all must be of one size"),
+        ("text.gif", "out.gif", {}, ValueError, "not an image"),
+        ("absent.gif", "out.gif", {}, FileNotFoundError, "no such file"),
+        ("mixed/0.png", "out.jpg", {}, ValueError, "animations are written as"),
+        ("mixed/0.png", "absent/out.gif", {}, FileNotFoundError, "no such folder"),
+        ("mixed", "mixed", {"mask": tmp_path / "mixed" / "0.png"}, ValueError, "takes no mask"),
+    ):
+        with pytest.raises(error, match=message):
+            video.restore_video(restorer, tmp_path / source, tmp_path / target, **options)
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+    with pytest.raises(ValueError, match="restores single images"):
+        video.restore_stream(restorax.load("resunet_s-gray-noise"), _frames())

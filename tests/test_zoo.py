@@ -94,6 +94,12 @@ def test_unknown_names_are_answered_with_near_ones():
         restorax.load(SMALL[:-1])
 
 
+def test_a_training_directory_without_an_entry_is_told_apart(tmp_path):
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="the first validation writes one"):
+        restorax.load(tmp_path)
+
+
 def test_other_parameters_are_refused(entry):
     path = entry / "params.safetensors"
     content = bytearray(path.read_bytes())

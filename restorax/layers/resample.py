@@ -49,6 +49,42 @@ def pixel_shuffle(x: Array, factor: int = 2) -> Array:
     return x.reshape(n, h * factor, w * factor, c // factor**2)
 
 
+def max_pool(x: Array) -> Array:
+    """The largest value of every 2 x 2 square of pixels.
+
+    Args:
+        x: ``[batch, height, width, channel]``, both sides even.
+
+    Returns:
+        ``[batch, height / 2, width / 2, channel]``.
+
+    Example:
+        >>> max_pool(jnp.arange(8.0).reshape(1, 2, 4, 1))[0, :, :, 0].tolist()
+        [[5.0, 7.0]]
+    """
+    # Selections: the gradient of a maximum compares with a stored result, which a fused recomputation may miss.
+    x = jnp.where(x[:, ::2] > x[:, 1::2], x[:, ::2], x[:, 1::2])
+    return jnp.where(x[:, :, ::2] > x[:, :, 1::2], x[:, :, ::2], x[:, :, 1::2])
+
+
+def repeat_pixels(x: Array, factor: int = 2) -> Array:
+    """Every pixel becomes ``factor`` x ``factor`` equal ones.
+
+    Args:
+        x: ``[batch, height, width, channel]``.
+        factor: side of the square that one pixel becomes.
+
+    Returns:
+        ``[batch, factor * height, factor * width, channel]``.
+
+    Example:
+        >>> repeat_pixels(jnp.arange(2.0).reshape(1, 1, 2, 1))[0, :, :, 0].tolist()
+        [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]
+    """
+    n, h, w, c = x.shape
+    return jnp.broadcast_to(x[:, :, None, :, None], (n, h, factor, w, factor, c)).reshape(n, h * factor, w * factor, c)
+
+
 def pull_push(image: Array, mask: Array) -> Array:
     """Fill holes smoothly: where nothing is known, the nearest coarser scale that knows something decides.
 
@@ -77,7 +113,7 @@ def pull_push(image: Array, mask: Array) -> Array:
     weighted, known = (_sum_squares(jnp.pad(x, to_even)) for x in (image * mask, mask))
     mean = weighted / jnp.maximum(known, 1)
     coarse = pull_push(mean, (known > 0).astype(mask.dtype))
-    return jnp.where(mask > 0, image, _double(coarse)[:, :height, :width])
+    return jnp.where(mask > 0, image, double(coarse)[:, :height, :width])
 
 
 def _sum_squares(x: Array) -> Array:
@@ -85,8 +121,35 @@ def _sum_squares(x: Array) -> Array:
     return x.reshape(n, h // 2, 2, w // 2, 2, c).sum((2, 4))
 
 
-def _double(x: Array) -> Array:
-    """Linear interpolation to twice the size, pixel centres aligned."""
+def halve(x: Array) -> Array:
+    """Mean over squares of two by two pixels.
+
+    Args:
+        x: ``[batch, height, width, channel]``, both sides even.
+
+    Returns:
+        ``[batch, height / 2, width / 2, channel]``.
+
+    Example:
+        >>> halve(jnp.arange(4.0).reshape(1, 2, 2, 1)).item()
+        1.5
+    """
+    return _sum_squares(x) / 4
+
+
+def double(x: Array) -> Array:
+    """Linear interpolation to twice the size, pixel centres aligned.
+
+    Args:
+        x: ``[batch, height, width, channel]``.
+
+    Returns:
+        ``[batch, 2 * height, 2 * width, channel]``.
+
+    Example:
+        >>> double(jnp.arange(2.0).reshape(1, 1, 2, 1))[0, 0, :, 0].tolist()
+        [0.0, 0.25, 0.75, 1.0]
+    """
     for axis in (1, 2):
         before = jnp.concatenate([x.take(jnp.array([0]), axis), _drop(x, axis, -1)], axis)
         after = jnp.concatenate([_drop(x, axis, 0), x.take(jnp.array([-1]), axis)], axis)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import flax.linen as nn
 
 from ..types import Array
-from .conv import Conv
+from .conv import Conv, small_normal
 from .resample import pixel_shuffle, pixel_unshuffle
 
 
@@ -14,15 +14,17 @@ class ResidualBlock(nn.Module):
 
     Attributes:
         features: channels in and out.
+        bias: whether the convolutions have biases.
     """
 
     features: int
+    bias: bool = True
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map ``[batch, height, width, features]`` to the same shape."""
-        y = Conv(self.features, relu=True, name="conv1")(x)
-        return x + Conv(self.features, init=nn.initializers.zeros, name="conv2")(y)
+        y = Conv(self.features, relu=True, bias=self.bias, name="conv1")(x)
+        return x + Conv(self.features, bias=self.bias, init=nn.initializers.zeros, name="conv2")(y)
 
 
 class UNet(nn.Module):
@@ -63,8 +65,7 @@ class UNet(nn.Module):
         for i in reversed(range(bottom)):
             x = pixel_shuffle(Conv(4 * self.widths[i], size=1, name=f"grow{i}")(x)) + skips[i]
             x = level(x, i, "up")
-        tail = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
-        return pixel_shuffle(Conv(4 * self.out_channels, init=tail, name="tail")(x))
+        return pixel_shuffle(Conv(4 * self.out_channels, init=small_normal, name="tail")(x))
 
 
 def unet_receptive_field(levels: int, blocks: int) -> int:
@@ -77,9 +78,51 @@ def unet_receptive_field(levels: int, blocks: int) -> int:
     Returns:
         Pixels; exact for the worst alignment of the pixel to the coarser grids.
     """
-    cells = 3  # of the finest level, seen by the tail
-    for _ in range(levels - 1):
-        cells = (cells + 4 * blocks) // 2 + 1
-    for _ in range(levels - 1):
-        cells = 2 * (cells + 4 * blocks)
-    return 2 * (cells + 4 * blocks + 2)
+    return widest(lambda span: unet_span(span, (2 * blocks,) * levels), 2**levels)
+
+
+def unet_span(span: tuple[int, int], radii: tuple[int, ...]) -> tuple[int, int]:
+    """First and last pixel that an interval of output pixels of :class:`UNet` sees, along one axis.
+
+    Args:
+        span: first and last output pixel.
+        radii: by how many cells the blocks of a level look to each side, on each way; finest level first.
+
+    Returns:
+        First and last input pixel.
+
+    Example:
+        >>> unet_span((0, 0), (2,))
+        (-8, 9)
+    """
+
+    def coarser(first, last):
+        return first // 2, last // 2
+
+    def finer(first, last):
+        return 2 * first, 2 * last + 1
+
+    def wider(first, last, cells):
+        return first - cells, last + cells
+
+    span = wider(*coarser(*span), 1)  # the tail
+    for radius in radii[:-1]:
+        span = coarser(*wider(*span, radius))
+    span = wider(*span, radii[-1])
+    for radius in reversed(radii[:-1]):
+        span = wider(*finer(*span), radius)
+    return finer(*wider(*span, 1))  # the head
+
+
+def widest(span_of: Callable[[tuple[int, int]], tuple[int, int]], period: int) -> int:
+    """Pixels that one output pixel sees at most, over its alignments to a grid.
+
+    Args:
+        span_of: maps first and last output pixel to first and last input pixel.
+        period: side of the grid in pixels.
+
+    Returns:
+        The largest number of input pixels along one axis.
+    """
+    spans = (span_of((pixel, pixel)) for pixel in range(period))
+    return max(last - first + 1 for first, last in spans)

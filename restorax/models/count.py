@@ -1,6 +1,8 @@
-"""Arithmetic of a network, counted from the shapes of its program."""
+"""What a network costs: arithmetic and memory, counted from the shapes of its program; nothing is run."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
@@ -8,6 +10,79 @@ import jax
 import jax.numpy as jnp
 
 from ..layers import conv
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Cost of a network for one image; printing it gives a table.
+
+    Attributes:
+        parameters: number of parameters.
+        multiply_adds: of convolutions and matrix products; bodies of scans times their length.
+        forward_bytes: activations of a forward pass: the most that is alive at once when every operation of the program
+            runs in turn, and element-wise ones overwrite what is no longer needed. Parameters and input not counted.
+        training_bytes: activations that a training step keeps from the forward for the backward pass.
+        receptive_field: side in pixels of what an output pixel sees; ``None`` means the whole image.
+    """
+
+    parameters: int
+    multiply_adds: int
+    forward_bytes: int
+    training_bytes: int
+    receptive_field: int | None
+
+    def __str__(self) -> str:
+        """One line per number."""
+        field = f"{self.receptive_field} px" if self.receptive_field else "whole image"
+        rows = (
+            ("parameters", f"{self.parameters:,}"),
+            ("multiply-adds", f"{self.multiply_adds / 1e9:.2f} G"),
+            ("activations, forward", f"{self.forward_bytes / 2**20:.1f} MiB"),
+            ("activations, training", f"{self.training_bytes / 2**20:.1f} MiB"),
+            ("receptive field", field),
+        )
+        return "\n".join(f"{name:<22} {value}" for name, value in rows)
+
+
+def summary(model: nn.Module, height: int, width: int) -> Summary:
+    """Count parameters, arithmetic and memory of a network for one image.
+
+    Args:
+        model: a restorer network.
+        height: rows of the image.
+        width: columns of the image.
+
+    Returns:
+        The numbers; ``print`` shows them.
+
+    Raises:
+        ValueError: if a side is smaller than 1.
+
+    Example:
+        >>> from restorax.models import DnCNN
+        >>> print(summary(DnCNN(), 256, 256))
+        parameters             555,137
+        multiply-adds          36.31 G
+        activations, forward   32.0 MiB
+        activations, training  320.2 MiB
+        receptive field        35 px
+    """
+    if min(height, width) < 1:
+        raise ValueError(f"an image of {height} x {width} pixels is empty; both sides must be at least 1")
+    observed = example(model, height, width)
+    variables = _with_xla(lambda: jax.eval_shape(model.init, jax.random.key(0), *observed))
+    forward = _program(model.apply, variables, *observed)
+    # The leaves of a backward function are what it keeps.
+    backward = _program(lambda v, *x: jax.vjp(lambda v: model.apply(v, *x), v)[1], variables, *observed)
+    computed = _computed(backward)
+    kept = {id(v): _bytes(v) for v in backward.outvars if id(v) in computed}
+    return Summary(
+        parameters=sum(math.prod(p.shape) for p in jax.tree.leaves(variables)),
+        multiply_adds=round(_multiply_adds(forward)),
+        forward_bytes=_peak(forward),
+        training_bytes=sum(kept.values()),
+        receptive_field=model.receptive_field,
+    )
 
 
 def flops_per_megapixel(model: nn.Module) -> float:
@@ -27,19 +102,53 @@ def flops_per_megapixel(model: nn.Module) -> float:
         >>> round(flops_per_megapixel(DnCNN()) / 1e12, 2)
         1.16
     """
-    side = 1024
-    image = jax.ShapeDtypeStruct((1, side, side, model.channels), jnp.float32)
-    condition = None
-    if model.condition_channels:
-        condition = jax.ShapeDtypeStruct((1, side, side, model.condition_channels), jnp.float32)
-    # Another backend's convolutions would be opaque calls.
+    observed = example(model, 1024, 1024)
+    variables = _with_xla(lambda: jax.eval_shape(model.init, jax.random.key(0), *observed))
+    return flops(model.apply, variables, *observed)
+
+
+def flops(function: Callable[..., Any], *arguments: Any) -> float:
+    """Floating-point operations of a function of arrays, counted as in :func:`flops_per_megapixel`.
+
+    Where the platform decides between forms of a computation, the largest counts.
+
+    Args:
+        function: is traced, not run.
+        *arguments: arrays, or their shapes.
+
+    Returns:
+        Operations.
+
+    Example:
+        >>> flops(jnp.dot, jnp.ones((2, 3)), jnp.ones((3, 4)))
+        48.0
+    """
+    return 2.0 * _multiply_adds(_program(function, *arguments))
+
+
+def example(model: nn.Module, height: int, width: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Shapes of an image, and of a condition if the network takes one.
+
+    Example:
+        >>> from restorax.models import FFDNet
+        >>> [x.shape for x in example(FFDNet(channels=3), 8, 9)]
+        [(1, 8, 9, 3), (1, 8, 9, 1)]
+    """
+    widths = (model.channels, model.condition_channels)
+    return tuple(jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32) for channels in widths if channels)
+
+
+def _with_xla(trace: Callable[[], Any]) -> Any:
+    """Trace with XLA's convolutions; another backend's would be opaque calls."""
     backend, conv.conv_bias_act = conv.conv_bias_act, conv.xla_conv_bias_act
     try:
-        variables = jax.eval_shape(model.init, jax.random.key(0), image, condition)
-        program = jax.make_jaxpr(model.apply)(variables, image, condition)
+        return trace()
     finally:
         conv.conv_bias_act = backend
-    return 2.0 * _multiply_adds(program.jaxpr)
+
+
+def _program(function: Callable, *arguments: Any) -> Any:
+    return _with_xla(lambda: jax.make_jaxpr(function)(*arguments)).jaxpr
 
 
 def _multiply_adds(jaxpr: Any) -> float:
@@ -56,10 +165,48 @@ def _multiply_adds(jaxpr: Any) -> float:
             inner = math.prod(equation.invars[0].aval.shape[i] for i in contracted)
             total += math.prod(equation.outvars[0].aval.shape) * inner
         else:
-            times = parameters["length"] if name == "scan" else 1
-            for inner_jaxpr in _inner(parameters):
-                total += times * _multiply_adds(inner_jaxpr)
+            inside = [_multiply_adds(inner) for inner in _inner(parameters)]
+            # Branches are forms of one computation, one per platform.
+            total += (parameters["length"] if name == "scan" else 1) * (max if name == "cond" else sum)(inside or [0])
     return total
+
+
+def _peak(jaxpr: Any) -> int:
+    """Most bytes alive at once while a program runs, without its inputs."""
+    last_use = {id(v): i for i, equation in enumerate(jaxpr.eqns) for v in equation.invars}
+    last_use |= {id(v): len(jaxpr.eqns) for v in jaxpr.outvars}
+    alive: dict[int, int] = {}
+    most = 0
+    for i, equation in enumerate(jaxpr.eqns):
+        dying = {id(v) for v in equation.invars if id(v) in alive and last_use[id(v)] == i}
+        results = sum(map(_bytes, equation.outvars))
+        inside = max((_peak(inner) for inner in _inner(equation.params)), default=0)
+        overwritten = sum(alive[v] for v in dying) if _elementwise(equation) else 0
+        most = max(most, sum(alive.values()) + max(inside, results) - min(overwritten, results))
+        alive |= {id(v): _bytes(v) for v in equation.outvars if id(v) in last_use}
+        for v in dying:
+            del alive[v]
+    return most
+
+
+def _computed(jaxpr: Any) -> set[int]:
+    """What depends on the inputs of a program and is none of them."""
+    known = {id(v) for v in jaxpr.invars}
+    found: set[int] = set()
+    for equation in jaxpr.eqns:
+        if any(id(v) in known or id(v) in found for v in equation.invars):
+            found |= {id(v) for v in equation.outvars}
+    return found
+
+
+def _elementwise(equation: Any) -> bool:
+    moving = ("conv_general_dilated", "dot_general", "transpose", "concatenate", "pad", "gather", "scan", "while")
+    inner = _inner(equation.params)
+    return equation.primitive.name not in moving and all(_elementwise(e) for jaxpr in inner for e in jaxpr.eqns)
+
+
+def _bytes(variable: Any) -> int:
+    return math.prod(variable.aval.shape) * variable.aval.dtype.itemsize
 
 
 def _inner(parameters: dict[str, Any]) -> list[Any]:

@@ -1,62 +1,238 @@
-"""Training checkpoints: Orbax underneath, newest few kept, restored bit for bit."""
+"""Training checkpoints: Orbax writes the arrays, a manifest of SHA-256 sums says that they are complete and intact."""
 
+import hashlib
+import json
 import os
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
+from etils import epath
+from jax.experimental import multihost_utils
 
+from ..types import Params
 from .step import TrainState
+
+_MANIFEST, _QUALITY = "manifest.sha256", "quality.json"
 
 
 class Checkpoints:
-    """The checkpoints of one training directory. Saving is asynchronous; leaving the ``with`` block waits for it."""
+    """The checkpoints of one training directory: the newest few, and the best.
 
-    def __init__(self, workdir: str | os.PathLike, *, keep: int = 2):
-        """Open, or create, ``workdir/checkpoints``.
+    Saving is asynchronous; leaving the ``with`` block waits for it. A checkpoint counts from the moment its manifest
+    is there until the manifest is removed, so both saving and deleting happen at one instant. All hosts of a job
+    write their part and must call :meth:`save`, :meth:`restore` and :meth:`best` together.
+    """
+
+    def __init__(self, workdir: str | os.PathLike, *, keep: int = 2, tell: Callable[[str], Any] = print):
+        """Open ``workdir/checkpoints``; the first :meth:`save` creates it.
 
         Args:
             workdir: training directory.
-            keep: how many of the newest checkpoints stay.
+            keep: how many of the newest checkpoints stay, besides the best.
+            tell: is called with a sentence if a checkpoint is refused.
         """
-        folder = (Path(workdir) / "checkpoints").resolve()  # Orbax takes absolute paths only
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
-        self._manager = ocp.CheckpointManager(folder, options=options)
+        self._folder = (epath.Path(workdir) / "checkpoints").resolve()  # Orbax takes absolute paths only
+        self._keep, self._tell = keep, tell
+        self._orbax = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
+        self._finisher, self._finishing = ThreadPoolExecutor(1), Future()
+        self._finishing.set_result(None)
+        self._saved, self._swept = None, False
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._manager.wait_until_finished()
-        self._manager.close()
+        self._finishing.result()
+        self._finisher.shutdown()
+        self._orbax.close()
+
+    def steps(self) -> list[int]:
+        """Steps of the complete checkpoints, oldest first."""
+        if not self._folder.exists():
+            return []
+        found = sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
+        complete = [step for step in found if (self._folder / str(step) / _MANIFEST).exists()]
+        # Versions before 0.1 wrote no manifests; restoring such a checkpoint says so.
+        return complete or [step for step in found if (self._folder / str(step) / "commit_success.txt").exists()]
 
     def latest(self) -> int | None:
-        """The newest step on disk, or ``None``."""
-        return self._manager.latest_step()
+        """The newest complete step, or ``None``."""
+        return _agree(max(self.steps(), default=None))
 
-    def save(self, state: TrainState) -> None:
-        """Start writing the state under its step; a step that is there already is left alone."""
-        step = int(state.step)
-        if step != self.latest():
-            # The caller donates its state to the next step while this one is still being written.
-            self._manager.save(step, args=ocp.args.StandardSave(jax.tree.map(jnp.copy, state)))
+    def best(self) -> int | None:
+        """The step with the highest quality among those that were saved with one, or ``None``."""
+        self._finishing.result()
+        return _agree(self._best(self.steps()))
 
-    def restore(self, like: TrainState) -> TrainState:
-        """Read the newest state.
+    def save(self, state: TrainState, quality: float | None = None) -> None:
+        """Start writing the state under its step; what has just been saved or restored is left alone.
 
         Args:
-            like: a state of the same structure; its types, shapes and placement are asked for.
+            state: what to write.
+            quality: how good its average is; the best checkpoint stays.
+        """
+        step = int(state.step)
+        if step == self._saved:
+            return
+        self._finishing.result()
+        if not self._swept and jax.process_index() == 0:
+            self._sweep()
+        # The caller donates its state to the next step while this one is still being written.
+        copy = jax.tree.map(jnp.copy, state)
+        self._orbax.save(self._folder / str(step), args=ocp.args.PyTreeSave(copy))
+        self._saved, self._finishing = step, self._finisher.submit(self._finish, step, quality)
+
+    def restore(self, like: TrainState) -> TrainState:
+        """Read the newest state that is intact; damaged ones are named and set aside.
+
+        Args:
+            like: a state of the same structure, or its shapes; its types and placement are asked for.
 
         Returns:
             The stored state.
 
         Raises:
             FileNotFoundError: if there is no checkpoint.
-            ValueError: if the stored state has another structure.
+            ValueError: if all are damaged, or the stored state has another structure.
         """
-        step = self.latest()
-        if step is None:
-            raise FileNotFoundError(f"{self._manager.directory} holds no checkpoint")
+        self._saved = self._intact()
+        return self._read(self._saved, like)
+
+    def restore_average(self, like: Params, step: int) -> Params:
+        """Read nothing but the average of the parameters.
+
+        Args:
+            like: parameters of the same structure, or their shapes; their types and placement are asked for.
+            step: which checkpoint.
+
+        Returns:
+            The parameters to publish.
+
+        Raises:
+            FileNotFoundError: if there is no such checkpoint.
+            ValueError: if it is damaged, or has another structure.
+        """
+        return self._read(self._intact(step), {"ema": like})["ema"]
+
+    def _read(self, step: int, like: Any) -> Any:
+        folder = self._folder / str(step)
+        if (folder / "default").exists():  # of versions before 0.1
+            folder /= "default"
+        # Orbax would cast types silently, and leaves reads behind if a shape is wrong.
+        stored, wanted = _shapes(self._orbax.metadata(folder).item_metadata.tree), _shapes(like)
+        for name in sorted(wanted.keys() | (stored.keys() if isinstance(like, TrainState) else set())):
+            if stored.get(name) != wanted.get(name):
+                there, here = (tree.get(name, "nothing") for tree in (stored, wanted))
+                raise ValueError(f"checkpoint {step} is of another training: {name} is {there}; {here} is expected")
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+        arguments = ocp.args.PyTreeRestore(
+            abstract,
+            restore_args=ocp.checkpoint_utils.construct_restore_args(abstract),
+            partial_restore=not isinstance(like, TrainState),
+        )
+        return self._orbax.restore(folder, args=arguments)
+
+    def _intact(self, wanted: int | None = None) -> int:
+        """The newest intact step, or the one wanted; process 0 decides for all."""
+        self._finishing.result()
+        chosen, message = None, f"{self._folder} holds no checkpoint"
+        if jax.process_index() == 0:
+            there = self.steps()
+            if wanted is not None:
+                message += f" of step {wanted}; there are {', '.join(map(str, there)) or 'none'}"
+                there = [step for step in there if step == wanted]
+            while there and chosen is None:
+                step = there.pop()
+                problem = self._problem(step)
+                if problem is None:
+                    chosen = step
+                else:
+                    message = f"checkpoint {step} is damaged: {problem}; it is set aside as damaged-{step}"
+                    self._tell(message)
+                    (self._folder / str(step)).rename(self._folder / f"damaged-{step}")
+        chosen = _agree(chosen)
+        if chosen is None:
+            raise (ValueError if "damaged" in message else FileNotFoundError)(message)
+        return chosen
+
+    def _problem(self, step: int) -> str | None:
+        """What differs from the manifest of a step, or ``None``."""
+        folder = self._folder / str(step)
+        if not (folder / _MANIFEST).exists():
+            self._tell(f"checkpoint {step} has no manifest; it is taken unverified")
+            return None
+        wanted, found = (folder / _MANIFEST).read_bytes(), _manifest(folder)
+        if wanted == found:
+            return None
+        differing = set(found.splitlines()) - set(wanted.splitlines())
+        names = sorted(line.decode().partition("  ")[2] for line in differing)
+        more = f" and {len(names) - 1} more files" if len(names) > 1 else ""
+        return f"{names[0] if names else 'its manifest'}{more} is not what was written"
+
+    def _finish(self, step: int, quality: float | None) -> None:
+        """Wait for the arrays, declare the checkpoint complete, remove old ones."""
+        self._orbax.wait_until_finished()
+        if jax.process_index() != 0:
+            return
+        folder = self._folder / str(step)
+        if quality is not None:
+            (folder / _QUALITY).write_text(json.dumps(quality))
+        beside = folder / f".{_MANIFEST}"
+        beside.write_bytes(_manifest(folder))
+        beside.replace(folder / _MANIFEST)
+        steps = self.steps()
+        for old in set(steps[: -self._keep]) - {self._best(steps)}:
+            self._delete(self._folder / str(old))
+
+    def _best(self, steps: list[int]) -> int | None:
+        rated = [(self._folder / str(step) / _QUALITY, step) for step in steps]
+        return max(((json.loads(path.read_text()), step) for path, step in rated if path.exists()), default=(0, None))[
+            1
+        ]
+
+    def _sweep(self) -> None:
+        """Remove what a killed process has left half-written or half-deleted."""
+        self._swept = True
+        self._folder.mkdir(parents=True, exist_ok=True)
+        complete = {str(step) for step in self.steps()}
+        for path in self._folder.iterdir():
+            if path.name not in complete and path.name.partition(".orbax")[0].isdecimal():
+                self._delete(path)
+
+    def _delete(self, folder: epath.Path) -> None:
+        (folder / _MANIFEST).unlink(missing_ok=True)
+        folder.rmtree()
+
+
+def _shapes(tree: Any) -> dict[str, str]:
+    """Types and shapes by name, the same for a state and for what Orbax says of a stored one."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    name = lambda path: jax.tree_util.keystr(path, simple=True, separator="/")  # noqa: E731
+    return {name(path): f"{jnp.dtype(leaf.dtype)} {tuple(leaf.shape)}" for path, leaf in leaves}
+
+
+def _manifest(folder: epath.Path) -> bytes:
+    """Sums of all files of a checkpoint, as ``sha256sum`` prints them."""
+    lines = []
+    for path in sorted(_files(folder)):
+        if path.name not in (_MANIFEST, f".{_MANIFEST}"):
+            with path.open("rb") as file:
+                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.relative_to(folder)}\n")
+    return "".join(lines).encode()
+
+
+def _files(folder: epath.Path) -> Iterator[epath.Path]:
+    for path in folder.iterdir():
+        yield from _files(path) if path.is_dir() else (path,)
+
+
+def _agree(step: int | None) -> int | None:
+    """What process 0 says."""
+    if jax.process_count() == 1:
+        return step
+    step = int(multihost_utils.broadcast_one_to_all(jnp.int32(-1 if step is None else step)))
+    return None if step < 0 else step

@@ -1,26 +1,34 @@
 """The training loop: feeds the step, watches it, saves it, and publishes the result."""
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
-import time
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from etils import epath
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh
+from rich.console import Console
 
 from .. import data
 from ..evaluate import evaluate
 from ..recipes import Recipe
-from ..types import Params
+from ..types import Array, Params
+from . import parallel
 from .checkpoint import Checkpoints
-from .publish import publish
-from .report import plot_losses
-from .step import init_state, make_restore, make_step
+from .publish import hardware_said, publish
+from .report import strips, write_report
+from .step import init_state, make_restore, training_keys
+from .watch import Watch, is_remote, replace
 
 
 def train(
@@ -32,90 +40,143 @@ def train(
     validation: Mapping[str, np.ndarray],
     data_name: str | None = None,
     data_licence: str = "not stated",
+    data_dir: str | os.PathLike | None = None,
+    in_memory: bool = False,
+    hardware: str = "",
+    shards: int = 1,
+    resume: str = "auto",
     log_every: int = 100,
     validate_every: int = 2500,
-) -> Path | None:
-    """Train a recipe, resuming from the newest checkpoint in ``workdir``.
+    save_every: int | None = None,
+    keep: int = 2,
+    max_skipped: int = 10,
+    tensorboard: bool = False,
+    profile: bool = False,
+) -> epath.Path | None:
+    """Train a recipe, resuming from the newest intact checkpoint in ``workdir``.
 
-    Writes ``checkpoints/``, ``log.jsonl`` (a line per log step), ``recipe.json``, ``loss.png``, and after every
-    validation the zoo entry ``NAME/`` of the parameters so far, which ``restorax.load(workdir)`` finds. The first
-    Ctrl-C, or SIGTERM, ends the training after the current step with a checkpoint.
+    Writes ``checkpoints/``, ``log.jsonl`` (a line per log step), ``recipe.json``, and after every validation that is
+    the best so far the zoo entry ``NAME/`` of the averaged parameters, which ``restorax.load(workdir)`` finds; at the
+    end ``report.md`` with ``loss.png`` and ``pictures/``. The first Ctrl-C, or SIGTERM, ends the training after the
+    current step with a checkpoint. Every host of a job calls it with the same arguments.
 
     Args:
         name: zoo name of the result.
         recipe: what to train and how.
-        folder: clean training pictures.
-        workdir: training directory.
+        folder: clean training pictures: a folder, or ``tfds:NAME`` or ``tfds:NAME@SPLIT`` of a TFDS dataset.
+        workdir: training directory, ``gs://...`` included; all hosts must see it.
         validation: clean pictures, ``[height, width, channels]`` in [0, 1] by name, for PSNR on the way.
-        data_name: how the card calls the training pictures; by default their number and the name of the folder.
+        data_name: how the card calls the training pictures; by default their number and where they were found.
         data_licence: their terms, for the card.
+        data_dir: where TFDS datasets lie.
+        in_memory: keep all pictures in device memory and crop them inside the step: for small sets.
+        hardware: what the card adds to the devices that were found.
+        shards: devices that share one copy of parameters and optimiser state; 1 is plain data parallelism.
+        resume: ``"auto"``, or ``"never"`` to refuse a directory that holds checkpoints.
         log_every: steps between log lines.
         validate_every: steps between validations; each is followed by a checkpoint.
+        save_every: steps between further checkpoints.
+        keep: newest checkpoints that stay; the best one stays too.
+        max_skipped: skipped updates in a row, because loss or gradient were not finite, that end the training.
+        tensorboard: write ``workdir/tensorboard`` too.
+        profile: write a trace of ten steps to ``workdir/profile``.
 
     Returns:
         The folder of the entry, or ``None`` if the training was stopped before its end.
 
     Raises:
         FileNotFoundError: if there are no pictures.
-        ValueError: if ``workdir`` holds a training of another recipe.
-        FloatingPointError: if the loss is no longer finite.
+        ValueError: if ``workdir`` holds a training of another recipe, or the batch does not divide among the devices.
+        FloatingPointError: if too many updates in a row were skipped.
     """
-    # --- what to train on, and where ---
-    workdir = Path(workdir)
-    source = data.FolderPatches(folder, size=recipe.patch, channels=recipe.config.get("channels", 1), seed=recipe.seed)
-    _same_recipe(workdir, recipe)
+    console, workdir, first = Console(), epath.Path(workdir), parallel.is_first()
+    with _stop_on_signal() as stop, Checkpoints(workdir, keep=keep, tell=console.print) as checkpoints:
+        # --- what to train on, and where ---
+        mesh = parallel.make_mesh(shards, parallel.devices_for(recipe, shards))
+        if mesh.size < jax.device_count():
+            console.print(f"{mesh.size} of {jax.device_count()} devices are used: the batch is {recipe.batch}")
+        step = parallel.jit_step(recipe, mesh, pictures=in_memory)
+        size, channels = recipe.patch, recipe.config.get("channels", 1)
+        source = data.open_patches(folder, size=size, channels=channels, seed=recipe.seed, data_dir=data_dir)
+        feed = _in_memory if in_memory else _in_batches
+        _same_recipe(workdir, recipe)
 
-    # --- state, new or resumed ---
-    init_key, step_key = jax.random.split(jax.random.key(recipe.seed))
-    state = init_state(recipe, init_key)
-    step = jax.jit(make_step(recipe), donate_argnums=0)
-    restore = jax.jit(make_restore(recipe))
-    with Checkpoints(workdir) as checkpoints, _progress(recipe) as bar, _stop_on_signal() as stop:
-        if checkpoints.latest() is not None:
-            state = checkpoints.restore(state)
+        # --- state, new or resumed ---
+        init = lambda: init_state(recipe, training_keys(recipe)[0])  # noqa: E731
+        places = parallel.abstract_state(init, mesh)
+        if checkpoints.latest() is None:
+            state = parallel.make_state(init, mesh)
+        elif resume == "auto":
+            state = checkpoints.restore(places)
+        else:
+            raise ValueError(f"{workdir} holds checkpoints of a training; give another --workdir, or --resume auto")
         done = int(state.step)
-        log = _Log(workdir / "log.jsonl", done)
-        task = bar.add_task(name, total=recipe.steps, completed=done, loss="", psnr="", rate="")
-        for line in source.skipped:
-            bar.console.print(f"skipped: {line}", highlight=False)
+        key = parallel.make_state(lambda: training_keys(recipe)[1], mesh)
+        rows = parallel.assemble(np.array(parallel.local_rows(recipe.batch, mesh)), recipe.batch, mesh)
+        restore = jax.jit(make_restore(recipe))
+
+        def write_entry(params: Params, steps: int, seconds: float) -> None:
+            said = {"data": data_name or source.title, "data_licence": data_licence, "hardware": hardware}
+            entry = partial(publish, name, recipe, params, steps=steps, seconds=seconds, **said)
+            if first:
+                _deliver(workdir / name, lambda folder: entry(folder=folder))
 
         # --- steps ---
-        started, mark = time.monotonic(), (done, time.monotonic())
-        for patches in data.batches(source, batch=recipe.batch, start=done):
-            if done == recipe.steps or stop.requested:
-                break
-            state, metrics = step(state, patches, step_key)
-            done += 1
-            if done % log_every == 0 or done == recipe.steps:
-                values = {key: float(value) for key, value in metrics.items()}  # waits for the step
-                now = time.monotonic()
-                if not np.isfinite(values["loss"]):
-                    raise FloatingPointError(f"the loss is {values['loss']} at step {done}; lower the learning rate")
-                rate = recipe.batch * (done - mark[0]) / (now - mark[1])
-                mark = (done, now)
-                log.write(step=done, seconds=log.seconds_before + now - started, images_per_second=rate, **values)
-                bar.update(task, completed=done, loss=f"{values['loss']:.4f}", rate=f"{rate:.0f}")
-            if done % validate_every == 0 or done == recipe.steps:
-                quality = _validate(restore, state.ema, validation, recipe)
-                log.write(step=done, validation_psnr=quality)
-                bar.update(task, psnr=" ".join(f"{value:.2f}" for value in quality.values()))
-                checkpoints.save(state)
-                seconds = log.seconds_before + time.monotonic() - started
-                publish(
-                    name,
-                    recipe,
-                    state.ema,
-                    folder=workdir / name,
-                    data=data_name or f"{len(source.pictures)} pictures of the folder {Path(folder).resolve().name}",
-                    data_licence=data_licence,
-                    steps=done,
-                    seconds=seconds,
-                )
-                mark = (done, time.monotonic())
+        trace = _trace(workdir / "profile", done + 3, done + 13) if profile and first else nullcontext()
+        with (
+            trace as traced,
+            Watch(name, recipe, workdir, done, console, max_skipped=max_skipped, tensorboard=tensorboard) as watch,
+        ):
+            for patches in feed(source, recipe, mesh, done):
+                watch.name_skipped(source.skipped)
+                if done == recipe.steps or stop.requested(done):
+                    break
+                state, metrics = step(state, patches, key, rows)
+                done += 1
+                log, validate = (done % n == 0 or done == recipe.steps for n in (log_every, validate_every))
+                watch.count(done, metrics, lag=0 if log or validate else 2)
+                if traced:
+                    traced(done, metrics)
+                if log:
+                    watch.log(done, metrics)
+                if validate:
+                    average = parallel.to_host(state.ema, mesh)
+                    quality = _validate(restore, average, validation, recipe)
+                    best_before = max(map(_mean, watch.qualities), default=-np.inf)
+                    pictures = strips(restore, average, validation, recipe) if tensorboard and first else {}
+                    watch.validated(done, quality, pictures)
+                    checkpoints.save(state, quality=_mean(quality))
+                    if _mean(quality) >= best_before:
+                        write_entry(average, done, watch.seconds)
+                elif save_every and done % save_every == 0:
+                    checkpoints.save(state)
         checkpoints.save(state)
+        if done < recipe.steps:
+            return None
 
-    plot_losses(workdir / "log.jsonl", workdir / "loss.png")
-    return workdir / name if done == recipe.steps else None
+        # --- the best parameters, and how they came about ---
+        best = checkpoints.best() or done
+        average = parallel.to_host(checkpoints.restore_average(places.ema, best), mesh)
+        write_entry(average, best, watch.seconds_at(best))
+        facts = {"data": data_name or source.title, "pictures skipped": len(source.skipped), "best step": best}
+        facts |= {"hardware": hardware_said(hardware), "hours": f"{watch.seconds / 3600:.2f}"}
+        page = partial(write_report, name=name, recipe=recipe, lines=watch.lines, best=best, facts=facts)
+        if first:
+            pictures = strips(restore, average, validation, recipe)
+            _deliver(workdir, lambda folder: page(folder, pictures=pictures))
+        return workdir / name
+
+
+def _in_batches(source: data.Patches, recipe: Recipe, mesh: Mesh, start: int) -> Iterator[Array]:
+    """The batches from a step on; each host reads only the rows of its devices."""
+    rows = parallel.local_rows(recipe.batch, mesh)
+    for patches in data.batches(source, batch=recipe.batch, start=start, rows=rows):
+        yield parallel.assemble(patches, recipe.batch, mesh)
+
+
+def _in_memory(source: data.Patches, recipe: Recipe, mesh: Mesh, start: int) -> Iterator[data.DevicePictures]:
+    """The same pictures at every step, on every device."""
+    return itertools.repeat(parallel.replicate(data.DevicePictures.of(source), mesh))
 
 
 def _validate(
@@ -126,65 +187,82 @@ def _validate(
     return {d: evaluate(run, pictures, d, dataset="validation").psnr for d in recipe.evaluation}
 
 
-def _same_recipe(workdir: Path, recipe: Recipe) -> None:
+def _mean(quality: Mapping[str, float]) -> float:
+    return float(np.mean(list(quality.values())))
+
+
+def _same_recipe(workdir: epath.Path, recipe: Recipe) -> None:
     """Remember the recipe of a training directory; refuse to continue it with another."""
-    workdir.mkdir(parents=True, exist_ok=True)
     path, now = workdir / "recipe.json", json.loads(json.dumps(dataclasses.asdict(recipe)))
     if path.exists():
-        before = json.loads(path.read_text())
-        if different := sorted(key for key in now if now[key] != before.get(key)):
-            changes = ", ".join(f"{key} was {before.get(key)!r} and is {now[key]!r}" for key in different)
+        # Fields that came later had their defaults then.
+        before = {f.name: f.default for f in dataclasses.fields(recipe)} | json.loads(path.read_text())
+        if different := sorted(key for key in now if now[key] != before[key]):
+            changes = ", ".join(f"{key} was {before[key]!r} and is {now[key]!r}" for key in different)
             raise ValueError(f"{workdir} holds a training of another recipe ({changes}); give another --workdir")
-    path.write_text(json.dumps(now, indent=2) + "\n")
+    if parallel.is_first():
+        workdir.mkdir(parents=True, exist_ok=True)
+        replace(path, (json.dumps(now, indent=2) + "\n").encode())
 
 
-def _progress(recipe: Recipe) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]}  psnr {task.fields[psnr]}  {task.fields[rate]} images/s"),
-        TimeRemainingColumn(),
-        refresh_per_second=2,
-    )
+def _deliver(target: epath.Path, write: Callable[[Path], Any]) -> None:
+    """Let a function that knows local folders write into any."""
+    if not is_remote(target):
+        target.mkdir(parents=True, exist_ok=True)
+        write(Path(target))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder))
+        for path in Path(folder).rglob("*"):
+            if path.is_file():
+                there = target / str(path.relative_to(folder))
+                there.parent.mkdir(parents=True, exist_ok=True)
+                replace(there, path.read_bytes())
 
 
-class _Log:
-    """JSON lines; those of steps that a resumed training will repeat are dropped."""
+@contextmanager
+def _trace(folder: epath.Path, start: int, end: int) -> Iterator[Callable[[int, Any], None]]:
+    """Profile the steps between two, of which the first finds everything compiled; yields what to call after each."""
+    running = False
 
-    def __init__(self, path: Path, done: int):
-        kept = [line for line in _lines(path) if line["step"] <= done]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        self.seconds_before = max((line.get("seconds", 0.0) for line in kept), default=0.0)
-        self._path = path
+    def after(done, metrics):
+        nonlocal running
+        if done in (start, end):
+            jax.block_until_ready(metrics)
+            jax.profiler.start_trace(str(folder)) if done == start else jax.profiler.stop_trace()
+            running = done == start
 
-    def write(self, **values: object) -> None:
-        with self._path.open("a") as file:
-            file.write(json.dumps(values) + "\n")
-
-
-def _lines(path: Path) -> list[dict]:
-    if not path.exists():
-        return []
-    complete = path.read_text().splitlines(keepends=True)
-    return [json.loads(line) for line in complete if line.endswith("\n")]
+    try:
+        yield after
+    finally:
+        if running:
+            jax.profiler.stop_trace()
 
 
 class _Stop:
-    requested = False
+    asked = False
+
+    def requested(self, done: int) -> bool:
+        """Whether to end after this step; all hosts of a job get the same answer."""
+        if jax.process_count() > 1:
+            return multihost_utils.reached_preemption_sync_point(done)
+        return self.asked
 
 
 @contextmanager
 def _stop_on_signal() -> Iterator[_Stop]:
-    """Turn the first SIGINT or SIGTERM into a request; a second one acts as usual."""
+    """Turn the first SIGINT or SIGTERM into a request; a second one acts as usual.
+
+    In a job of several processes SIGTERM belongs to JAX, which tells the others.
+    """
     stop, before = _Stop(), {}
 
     def request(number, frame):
-        stop.requested = True
+        stop.asked = True
         signal.signal(number, before[number])
 
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM) if jax.process_count() == 1 else ():
             before[number] = signal.signal(number, request)
     except ValueError:  # not in the main thread, where signals cannot be caught
         pass

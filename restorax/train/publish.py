@@ -28,6 +28,7 @@ def publish(
     data_licence: str,
     steps: int,
     seconds: float,
+    hardware: str = "",
 ) -> Path:
     """Write a zoo entry: parameters, card without results, preview.
 
@@ -40,6 +41,7 @@ def publish(
         data_licence: terms of that data.
         steps: optimiser steps so far.
         seconds: wall-clock time of the training so far.
+        hardware: what the card adds to the devices that were found.
 
     Returns:
         ``folder``.
@@ -58,8 +60,8 @@ def publish(
         weights_licence="Apache-2.0, as far as the terms of the training data allow",
         steps=steps,
         seconds=round(seconds),
-        hardware=_hardware(),
-        versions={package: version(package) for package in ("restorax", "jax", "flax", "optax")},
+        hardware=hardware_said(hardware),
+        versions={"restorax": _own_version()} | {package: version(package) for package in ("jax", "flax", "optax")},
         commit=_commit(),
         parameters=0,
         parameter_dtype="float16",
@@ -84,10 +86,12 @@ def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
     image.write(path, image.Picture(strip))
 
 
-def _hardware() -> str:
+def hardware_said(note: str = "") -> str:
+    """The devices of all hosts, or the processor, and what there is to add."""
     device = jax.devices()[0]
     kind = _processor() if device.platform == "cpu" else device.device_kind
-    return f"{jax.device_count()} x {kind}" if device.platform != "cpu" else f"{os.cpu_count()} cores of {kind}"
+    found = f"{jax.device_count()} x {kind}" if device.platform != "cpu" else f"{os.cpu_count()} cores of {kind}"
+    return f"{found}, {note}" if note else found
 
 
 def _processor() -> str:
@@ -96,6 +100,12 @@ def _processor() -> str:
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def _own_version() -> str:
+    import restorax  # a checkout need not be installed to train
+
+    return restorax.__version__
 
 
 def _commit() -> str:

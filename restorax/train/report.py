@@ -1,20 +1,53 @@
-"""What a training looked like."""
+"""What a training looked like: curves, restored pictures, and a page that shows them."""
 
-import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import image
+from ..degrade import parse
+from ..recipes import Recipe
+from ..types import Params
+
+_SHOWN = 4  # validation pictures that are restored to be looked at
 
 
-def plot_losses(log: Path, picture: Path) -> None:
+def strips(
+    restore: Callable, params: Params, pictures: Mapping[str, np.ndarray], recipe: Recipe
+) -> dict[str, np.ndarray]:
+    """Degraded, restored and clean, side by side, of the first few pictures under the middle evaluation.
+
+    Args:
+        restore: ``(params, image, condition) -> image``.
+        params: parameters.
+        pictures: clean pictures ``[height, width, channels]`` in [0, 1] by name.
+        recipe: gives the evaluations.
+
+    Returns:
+        ``[height, 3 * width, channels]`` in [0, 1] by name.
+    """
+    degrade = jax.jit(parse(recipe.evaluation[len(recipe.evaluation) // 2]))
+    out = {}
+    for number, name in enumerate(sorted(pictures)[:_SHOWN]):
+        observed = degrade(jax.random.fold_in(jax.random.key(0), number), pictures[name])
+        parts = (observed.image, restore(params, *observed), pictures[name])
+        out[name] = np.clip(np.concatenate([np.asarray(part) for part in parts], axis=1), 0, 1)
+    return out
+
+
+def plot_losses(lines: Sequence[Mapping[str, Any]], picture: Path) -> None:
     """Draw loss and validation PSNR against steps.
 
     Args:
-        log: JSON lines written by the loop.
-        picture: PNG to write; nothing is written if the log is empty.
+        lines: of the log.
+        picture: PNG to write; nothing is written if no loss was logged.
     """
     from matplotlib.figure import Figure
 
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    losses = [(line["step"], line["loss"]) for line in lines if "loss" in line]
+    losses = [(line["step"], line["loss"]) for line in lines if line.get("loss") is not None]
     quality = [(line["step"], line["validation_psnr"]) for line in lines if "validation_psnr" in line]
     if not losses:
         return
@@ -28,3 +61,52 @@ def plot_losses(log: Path, picture: Path) -> None:
     if quality:
         right.legend()
     figure.savefig(picture, dpi=100)
+
+
+def write_report(
+    folder: Path,
+    *,
+    name: str,
+    recipe: Recipe,
+    lines: Sequence[Mapping[str, Any]],
+    best: int,
+    facts: Mapping[str, Any],
+    pictures: Mapping[str, np.ndarray],
+) -> None:
+    """Write ``report.md`` with ``loss.png`` and ``pictures/``.
+
+    Args:
+        folder: where to.
+        name: of the trained entry.
+        recipe: how it was trained.
+        lines: of the log.
+        best: step whose parameters were published.
+        facts: more rows of the table at the top.
+        pictures: of :func:`strips`.
+    """
+    plot_losses(lines, folder / "loss.png")
+    (folder / "pictures").mkdir(exist_ok=True)
+    for title, strip in pictures.items():
+        image.write(folder / "pictures" / f"{title}.png", image.Picture(strip))
+    rates = [line["images_per_second"] for line in lines if "images_per_second" in line]
+    skipped = max((line.get("skipped", 0) for line in lines), default=0)
+    rows = {
+        "network": f"`{recipe.architecture}` {recipe.config}",
+        "degradation": f"`{recipe.degradation}`",
+        "batch, patch, type": f"{recipe.batch}, {recipe.patch} x {recipe.patch}, {recipe.dtype}",
+        "loss": f"`{recipe.loss}`",
+        "steps": f"{recipe.steps}, of which {skipped} skipped (not finite)",
+        "images per second": f"{np.median(rates):.1f} (median)" if rates else "not logged",
+        **facts,
+    }
+    quality = [line for line in lines if "validation_psnr" in line]
+    text = [f"# {name}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows.items()), ""]
+    text += ["![Loss and validation PSNR against steps](loss.png)", "", "## Validation PSNR [dB]", ""]
+    text += ["| ".join(("", "step ", *(f"`{d}` " for d in recipe.evaluation), "")).strip()]
+    text += ["|---" * (1 + len(recipe.evaluation)) + "|"]
+    for line in quality:
+        step = f"**{line['step']}**, published" if line["step"] == best else line["step"]
+        text.append(f"| {step} | " + " | ".join(f"{line['validation_psnr'][d]:.2f}" for d in recipe.evaluation) + " |")
+    text += ["", "Degraded, restored, clean:", ""]
+    text += [f"![{title}](pictures/{title}.png)" for title in pictures]
+    (folder / "report.md").write_text("\n".join(text) + "\n")

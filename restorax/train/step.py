@@ -1,6 +1,8 @@
 """The training step: a pure function from (state, clean patches) to (state, metrics)."""
 
+import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -10,16 +12,12 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 
+from ..data import DevicePictures
 from ..degrade import parse
 from ..models import MODELS
 from ..recipes import Recipe
-from ..types import Array, Condition, Params, PRNGKeyArray
-
-LOSSES: dict[str, Callable[[Array, Array], Array]] = {
-    "l1": lambda x, y: jnp.mean(jnp.abs(x - y)),
-    "mse": lambda x, y: jnp.mean((x - y) ** 2),
-    "charbonnier": lambda x, y: jnp.mean(jnp.sqrt((x - y) ** 2 + 1e-6)),
-}
+from ..types import Array, Condition, Observation, Params, PRNGKeyArray
+from .losses import parse_loss
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -67,6 +65,7 @@ def optimizer(recipe: Recipe) -> optax.GradientTransformation:
     muon = optax.contrib.muon(
         schedule,
         weight_decay=recipe.weight_decay,
+        weight_decay_mask=partial(_decayed, recipe.decayed) if recipe.decayed else None,
         muon_weight_dimension_numbers=_kernel_axes,
         consistent_rms=0.2,
     )
@@ -76,6 +75,17 @@ def optimizer(recipe: Recipe) -> optax.GradientTransformation:
 def _kernel_axes(params: Params) -> Params:
     axes = optax.contrib.MuonDimensionNumbers(reduction_axis=(0, 1, 2), output_axis=3)
     return jax.tree.map(lambda p: axes if p.ndim == 4 else None, params)
+
+
+def _decayed(pattern: str, params: Params) -> Params:
+    name = lambda path: "/".join(entry.key for entry in path)  # noqa: E731
+    return jax.tree_util.tree_map_with_path(lambda path, _: bool(re.search(pattern, name(path))), params)
+
+
+def training_keys(recipe: Recipe) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """The keys of the initialisation and of the steps."""
+    init_key, step_key = jax.random.split(jax.random.key(recipe.seed))
+    return init_key, step_key
 
 
 def init_state(recipe: Recipe, key: PRNGKeyArray) -> TrainState:
@@ -90,35 +100,87 @@ def init_state(recipe: Recipe, key: PRNGKeyArray) -> TrainState:
 
 def make_step(
     recipe: Recipe,
-) -> Callable[[TrainState, Array, PRNGKeyArray], tuple[TrainState, dict[str, Array]]]:
+    *,
+    spread: Callable[[Callable], Callable] = lambda function: function,
+    mean: Callable[[Any], Any] = lambda tree: tree,
+) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
     """Build the step of a recipe.
 
     Args:
         recipe: what to train and how.
+        spread: how ``(params, keys, patches) -> (loss, gradients)`` is run on several devices.
+        mean: how a device's loss and gradients become those of the whole batch.
 
     Returns:
-        ``(state, patches, key) -> (state, metrics)`` for ``patches`` ``[batch, patch, patch, channels]`` uint8. The
-        randomness of a step depends on ``key`` and ``state.step`` alone.
+        ``(state, patches, key, rows=None) -> (state, metrics)`` for ``patches`` ``[batch, patch, patch, channels]``
+        uint8, or pictures in device memory from which ``batch`` patches are cropped. ``rows`` ``[batch]`` are the
+        places of the patches in the whole batch, by default 0, 1, ...: the randomness of a patch depends on ``key``,
+        ``state.step`` and its row alone, so it is the same wherever the patch is computed. A loss or gradient that
+        is not finite leaves all but ``state.step`` as it was; ``metrics["skipped"]`` is 1 then.
+
+    Raises:
+        ValueError: if the batch cannot be split into equal parts, or loss or degradation are not understood.
     """
-    model, optimise, degrade = build_model(recipe), optimizer(recipe), parse(recipe.degradation)
-    distance = LOSSES[recipe.loss]
+    if recipe.batch % recipe.accumulate:
+        raise ValueError(f"a batch of {recipe.batch} cannot be split into {recipe.accumulate} equal parts")
+    optimise = optimizer(recipe)
+    draw, gradients_of = make_draw(recipe), _make_gradients(recipe)
+    differentiate = spread(lambda params, keys, patches: mean(gradients_of(params, *draw(keys, patches))))
 
-    def loss_of(params, observation, clean):
-        return distance(model.apply({"params": params}, observation.image, observation.condition), clean)
-
-    def step(state, patches, key):
-        clean = patches.astype(jnp.float32) / 255
-        observation = degrade(jax.random.fold_in(key, state.step), clean)
-        loss, gradients = jax.value_and_grad(loss_of)(state.params, observation, clean)
+    def step(state, patches, key, rows=None):
+        rows = jnp.arange(recipe.batch) if rows is None else rows
+        keys = jax.vmap(partial(jax.random.fold_in, jax.random.fold_in(key, state.step)))(rows)
+        loss, gradients = differentiate(state.params, keys, patches)
+        norm = optax.tree.norm(gradients)
         updates, opt_state = optimise.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         # A short memory at first: an average of nothing but the initialisation says little.
         decay = jnp.minimum(recipe.ema, (1 + state.step) / (10 + state.step))
         ema = optax.incremental_update(params, state.ema, 1 - decay)
-        metrics = {"loss": loss, "gradient_norm": optax.tree.norm(gradients)}
-        return TrainState(state.step + 1, params, ema, opt_state), metrics
+        new = TrainState(state.step + 1, params, ema, opt_state)
+        finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+        kept = jax.tree.map(partial(jnp.where, finite), new, state.replace(step=new.step))
+        return kept, {"loss": loss, "gradient_norm": norm, "skipped": 1 - finite.astype(jnp.int32)}
 
     return step
+
+
+def make_draw(recipe: Recipe) -> Callable[..., tuple[Observation, Array]]:
+    """``(keys, patches) -> (degraded, clean)``: what is random in a step, from one key per patch."""
+    degrade = parse(recipe.degradation)
+
+    def draw(keys, patches):
+        crop_keys, degrade_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+        if isinstance(patches, DevicePictures):
+            patches = jax.vmap(partial(patches.crop, size=recipe.patch))(crop_keys)
+        clean = patches.astype(jnp.float32) / 255
+        return jax.vmap(degrade)(degrade_keys, clean), clean
+
+    return draw
+
+
+def _make_gradients(recipe: Recipe) -> Callable[..., tuple[Array, Params]]:
+    """``(params, degraded, clean) -> (loss, gradients)``, one part of the batch after the other."""
+    model, distance = build_model(recipe), parse_loss(recipe.loss)
+
+    def loss_of(params, observation, clean):
+        return distance(model.apply({"params": params}, observation.image, observation.condition), clean)
+
+    def gradients_of(params, observation, clean):
+        one = partial(jax.value_and_grad(loss_of), params)
+        if recipe.accumulate == 1:
+            return one(observation, clean)
+        # Every part takes its rows from all over the batch, hence as many from each device.
+        split = lambda x: x.reshape(-1, recipe.accumulate, *x.shape[1:]).swapaxes(0, 1)  # noqa: E731
+        add = lambda sums, part: (jax.tree.map(jnp.add, sums, one(*part)), None)  # noqa: E731
+        zeros = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), params))
+        parts = jax.tree.map(split, (observation, clean))
+        # On CPU, convolutions in the body of a loop take four times as long, and memory is plenty.
+        loop = lambda unroll: lambda parts: jax.lax.scan(add, zeros, parts, unroll=unroll)[0]  # noqa: E731
+        total = jax.lax.platform_dependent(parts, cpu=loop(True), default=loop(1))
+        return jax.tree.map(lambda x: x / recipe.accumulate, total)
+
+    return gradients_of
 
 
 def make_restore(recipe: Recipe) -> Callable[[Any, Array, Condition | None], Array]:

@@ -1,0 +1,95 @@
+"""The input pipeline alone against the training step alone: ``python -m benchmarks.input --data DIR``.
+
+For a folder, the TFDS dataset prepared from it, and pictures in device memory, where the pipeline is the part of the
+step that crops. The pipeline has to be at least twice as fast as the step. Rows go to ``benchmarks/results/input.csv``.
+"""
+
+import argparse
+import csv
+import dataclasses
+import tempfile
+import time
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from restorax import data
+from restorax.prepare import prepare
+from restorax.recipes import RECIPES
+from restorax.train import parallel
+from restorax.train.publish import hardware_said
+from restorax.train.step import init_state
+
+from .timing import interleaved
+
+RESULTS = Path(__file__).parent / "results" / "input.csv"
+
+
+def pipeline(source: data.Patches, batch: int, batches: int) -> float:
+    """Patches per second, from the second epoch on: a training has many."""
+    feed = data.batches(source, batch=batch, start=-(-source.count // batch))
+    for _ in range(-(-source.count // batch)):  # decode what stays decoded
+        next(feed)
+    start = time.perf_counter()
+    for _ in range(batches):
+        next(feed)
+    return batch * batches / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipes", nargs="*", default=["resunet_s-gray-noise"])
+    parser.add_argument("--data", required=True, help="folder of pictures")
+    parser.add_argument("--batches", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=10, help="timed steps")
+    parser.add_argument("--batch", type=int, help="instead of the recipe's")
+    options = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(options.data, "prepared", data_dir=folder)
+        for name in options.recipes:
+            recipe = RECIPES[name]
+            recipe = dataclasses.replace(recipe, batch=options.batch or recipe.batch)
+            opened = partial(data.open_patches, size=recipe.patch, channels=recipe.config["channels"], data_dir=folder)
+            sources = {"folder": opened(options.data), "TFDS": opened("tfds:prepared")}
+            rates = {kind: pipeline(source, recipe.batch, options.batches) for kind, source in sources.items()}
+            step, crop = _device_rates(recipe, sources["folder"], options.rounds)
+            rates["device memory"] = crop
+            for kind, rate in rates.items():
+                row = {"recipe": name, "source": kind, "pipeline images/s": round(rate), "step images/s": round(step)}
+                rows.append(row | {"ratio": round(rate / step, 1), "batch": recipe.batch, "dtype": recipe.dtype})
+                rows[-1] |= {"hardware": hardware_said(), "jax": version("jax")}
+                print(", ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _device_rates(recipe, source, rounds):
+    """Patches per second of the step on patches that are there already, and of cropping in device memory."""
+    mesh = parallel.make_mesh(1, parallel.devices_for(recipe))
+    step = jax.jit(parallel.jit_step(recipe, mesh))  # no donation: the same state is timed again and again
+    state = parallel.make_state(partial(init_state, recipe, jax.random.key(0)), mesh)
+    rows = parallel.assemble(np.arange(recipe.batch), recipe.batch, mesh)
+    batch = next(data.batches(source, batch=recipe.batch, start=0))
+    patches = parallel.assemble(batch, recipe.batch, mesh)
+    pictures = parallel.replicate(data.DevicePictures.of(source), mesh)
+    crop = jax.jit(lambda keys: jax.vmap(partial(pictures.crop, size=recipe.patch))(keys))
+    keys = [jax.random.key(i) for i in range(4)]
+    stepped, cropped = (
+        interleaved([function], arguments, rounds=rounds)[0].median
+        for function, arguments in (
+            (step, [(state, patches, key, rows) for key in keys]),
+            (crop, [(jax.random.split(key, recipe.batch),) for key in keys]),
+        )
+    )
+    return recipe.batch / stepped, recipe.batch / cropped
+
+
+if __name__ == "__main__":
+    main()

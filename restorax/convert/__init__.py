@@ -1,0 +1,80 @@
+"""Other people's weights: PyTorch and MatConvNet files become entries of the zoo."""
+
+import hashlib
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from .. import zoo
+from ..models import MODELS
+from ..models.count import flops_per_megapixel
+from .files import read_tensors
+from .layouts import CONVERTERS, to_params
+
+_NOISE = "standard deviation of the noise at every pixel, in the unit of the image (25 / 255 for sigma 25)"
+_CONDITIONS = {"ffdnet": _NOISE, "drunet": _NOISE}
+
+
+def convert(
+    source: str | os.PathLike,
+    architecture: str,
+    folder: str | os.PathLike,
+    *,
+    licence: str = "not stated",
+    degradation: str = "not stated",
+    member: str | None = None,
+) -> zoo.Card:
+    """Turn a file of published weights into an entry that :func:`restorax.load` reads.
+
+    Nothing in the file is executed. Depth, width and channels are read off the tensors, batch normalisation is folded
+    into the convolutions, and every tensor of the file must find its place, with the right shape.
+
+    Args:
+        source: ``.safetensors``; ``.pth``, ``.pt``, ``.pkl`` or ``.ckpt`` of PyTorch with the key names of KAIR, NAFNet
+            or MIMO-UNet; ``.mat`` of MatConvNet (DnCNN, FFDNet).
+        architecture: a key of ``CONVERTERS``.
+        folder: where the entry is written; its name becomes that of the entry.
+        licence: of the weights, for the card.
+        degradation: what they were trained to undo, in the language of ``restorax.degrade.parse``, for the card.
+        member: which network, where a file holds several.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, of an unknown kind, or not of this architecture: the first tensor that
+            differs is named.
+    """
+    source, folder = Path(source), Path(folder)
+    if architecture not in CONVERTERS:
+        raise ValueError(zoo.unknown_name("converter", architecture, list(CONVERTERS)))
+    tensors = read_tensors(source, member)
+    config, params = to_params(tensors, architecture, str(source))
+    model = MODELS[architecture](**config)
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    card = zoo.Card(
+        name=folder.resolve().name,
+        architecture=architecture,
+        config=config,
+        channels=model.channels,
+        condition=_CONDITIONS.get(architecture),
+        degradation=degradation,
+        evaluation=[] if degradation == "not stated" else [degradation],
+        data="not stated: weights of others",
+        data_licence="not stated",
+        weights_licence=licence,
+        steps=0,
+        seconds=0,
+        hardware="not stated",
+        versions={"restorax": version("restorax")},
+        commit=f"converted from {source.name}{f', member {member}' if member else ''}, SHA-256 {digest}",
+        parameters=0,
+        parameter_dtype="float32",
+        flops_per_megapixel=flops_per_megapixel(model),
+        receptive_field=model.receptive_field,
+        limits="Trained elsewhere; its quality has not been measured here.",
+        paper=" ".join((type(model).__doc__ or "").split("Reference:")[-1].split()),
+    )
+    zoo.save(folder, card, params)
+    return zoo.Card.read(folder)

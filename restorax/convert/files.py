@@ -1,0 +1,87 @@
+"""Reading files of weights without executing anything in them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .matconvnet import read_matconvnet
+
+TORCH = (".pth", ".pt", ".pkl", ".ckpt")
+SUFFIXES = (".safetensors", *TORCH, ".mat")
+# Checkpoints that hold more than the weights keep them under one of these keys.
+_WRAPPERS = ("params_ema", "params", "state_dict", "model")
+
+
+def read_tensors(source: Path, member: str | None = None) -> dict[str, np.ndarray]:
+    """Read the tensors of a file by name, executing nothing.
+
+    Args:
+        source: ``.safetensors``, a PyTorch checkpoint or a MatConvNet ``.mat``.
+        member: which network, where a file holds several.
+
+    Returns:
+        float32 arrays in PyTorch's axis order; those of MatConvNet under the names that KAIR gives them.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, holds anything else than tensors, or needs a library that is not installed.
+    """
+    if not source.is_file():
+        raise FileNotFoundError(f"{source}: no such file")
+    suffix = source.suffix.lower()
+    if suffix == ".safetensors":
+        content = _read_safetensors(source)
+    elif suffix in TORCH:
+        content = _read_torch(source)
+    elif suffix == ".mat":
+        content = read_matconvnet(source)
+    else:
+        raise ValueError(f"{source}: unknown suffix {suffix!r}; accepted are {', '.join(SUFFIXES)}")
+    for wrapper in _WRAPPERS:
+        if isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+            break
+    several = [name for name, value in content.items() if isinstance(value, dict)]
+    if several or member is not None:
+        if member not in several:
+            held = (
+                f"the networks {', '.join(several)}; name one as its member" if several else "one network, no members"
+            )
+            raise ValueError(f"{source} holds {held}")
+        content = content[member]
+    tensors = {name.removeprefix("module."): value for name, value in content.items() if hasattr(value, "shape")}
+    if not tensors:
+        raise ValueError(f"{source} holds no tensors")
+    return {name: np.asarray(value, np.float32) for name, value in tensors.items()}
+
+
+def _read_safetensors(source: Path) -> dict[str, Any]:
+    import safetensors
+    import safetensors.numpy
+
+    try:
+        return safetensors.numpy.load_file(source)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{source} is damaged or no safetensors file: {error}") from None
+
+
+def _read_torch(source: Path) -> dict[str, Any]:
+    try:
+        import torch
+    except ImportError:
+        raise ValueError(f"{source}: reading it needs PyTorch: pip install 'restorax[convert]'") from None
+    try:
+        content = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:  # PyTorch raises whatever its unpickler meets
+        reason = str(error).splitlines()[0][:200]
+        raise ValueError(f"{source} is damaged or holds more than tensors (it is not executed): {reason}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{source} holds a {type(content).__name__}; a dictionary of tensors is needed")
+
+    def plain(value):
+        if isinstance(value, dict):
+            return {str(name): plain(part) for name, part in value.items()}
+        return value.float().numpy() if isinstance(value, torch.Tensor) else value
+
+    return plain(content)

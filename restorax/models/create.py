@@ -1,0 +1,44 @@
+"""One call from a name to a network with parameters."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ..types import Params
+from . import MODELS
+from .count import example
+
+
+def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[nn.Module, Params]:
+    """Build an architecture with fresh parameters.
+
+    Args:
+        name: a key of ``restorax.models.MODELS``.
+        seed: of the parameters.
+        **fields: fields of the module, e.g. ``channels=3, residual=True``; what is not given is as published.
+
+    Returns:
+        The module and its parameters, float32; ``module.apply({"params": params}, image, condition)`` runs it.
+
+    Raises:
+        ValueError: if there is no such architecture, or it has no such field or takes no such value.
+
+    Example:
+        >>> model, params = create("resunet_s", channels=3, residual=True)
+        >>> model.apply({"params": params}, jnp.zeros((10, 15, 3))).shape
+        (10, 15, 3)
+    """
+    if name not in MODELS:
+        raise ValueError(f"no architecture named {name!r}; there are {', '.join(MODELS)}")
+    known = [f for f in MODELS[name]().__dataclass_fields__ if f not in ("parent", "name")]
+    if unknown := [f for f in fields if f not in known]:
+        raise ValueError(f"{name} has no field {unknown[0]!r}; it has {', '.join(known)}")
+    for field, least in (("channels", 1), ("condition_channels", 0)):
+        value = fields.get(field, least)
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"{field} is {value!r}; a whole number from {least} on is needed")
+    model = MODELS[name](**fields)
+    observed = [jnp.zeros(x.shape, x.dtype) for x in example(model, 16, 16)]
+    return model, jax.jit(model.init)(jax.random.key(seed), *observed)["params"]

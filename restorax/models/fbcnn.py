@@ -1,0 +1,137 @@
+"""FBCNN: a JPEG restorer that estimates the quality of the file, unless it is told."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from ..layers.conv import Conv, TransposedConv, small_normal
+from ..layers.frame import framed
+from ..layers.resample import pixel_unshuffle
+from ..layers.unet import ResidualBlock
+from ..types import Array, Condition, DTypeLike, Image, Params
+
+
+class QualityBlock(nn.Module):
+    """``x + gamma * conv(relu(conv(x))) + beta``, with gamma and beta from the quality.
+
+    Attributes:
+        features: channels in and out.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Array, gamma: Array, beta: Array) -> Array:
+        """Map ``[batch, height, width, features]`` to its shape; gamma and beta are ``[batch, 1, 1, features]``."""
+        y = Conv(self.features, relu=True, name="conv1")(x)
+        return x + gamma * Conv(self.features, name="conv2")(y) + beta
+
+
+class FBCNN(nn.Module):
+    """FBCNN: a U-Net whose decoder is steered by the JPEG quality, which a branch at the bottom estimates.
+
+    The network speaks of ``1 - quality / 100``, 0 for the best file. 71.9 million parameters.
+
+    Attributes:
+        channels: image channels.
+        widths: channels of the scales, finest first.
+        blocks: residual blocks per scale and way.
+        embedding: channels of the embedded quality.
+        residual: predict the difference to the input instead of the image (as published).
+        condition_channels: 0, or 1 if a map of the quality divided by 100 may be given (its mean counts); without a
+            map the network uses its own estimate. The parameters are the same.
+        dtype: type of the activations; parameters stay float32.
+
+    Reference:
+        Jiang, Zhang and Timofte, Towards flexible blind JPEG artifacts removal, ICCV 2021, section 3.
+    """
+
+    channels: int = 3
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    blocks: int = 4
+    embedding: int = 512
+    residual: bool = False
+    condition_channels: int = 0
+    dtype: DTypeLike = jnp.float32
+
+    @property
+    def receptive_field(self) -> None:
+        """``None``: the estimated quality depends on the whole image."""
+        return None
+
+    @nn.compact
+    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
+        """Restore ``[*batch, height, width, channels]``, any height and width."""
+        if self.condition_channels not in (0, 1):
+            raise ValueError(f"FBCNN takes one condition channel, the quality, or none; not {self.condition_channels}")
+        coarsest = len(self.widths) - 1
+
+        def chain(x, name):
+            for i in range(self.blocks):
+                x = ResidualBlock(x.shape[-1], name=f"{name}_block{i}")(x)
+            return x
+
+        def dense(features, name):
+            return nn.Dense(features, dtype=self.dtype, kernel_init=nn.initializers.he_normal(), name=name)
+
+        def estimate(x):
+            x = chain(x, "quality").mean((1, 2))
+            x = nn.relu(dense(self.embedding, "quality_dense0")(x))
+            x = nn.relu(dense(self.embedding, "quality_dense1")(x))
+            return nn.sigmoid(dense(1, "quality_dense2")(x))
+
+        def network(x):
+            given = x[..., self.channels :]
+            x = Conv(self.widths[0], name="head")(x[..., : self.channels])
+            skips = [x]
+            for i in range(coarsest):
+                x = pixel_unshuffle(chain(x, f"down{i}"))
+                x = Conv(self.widths[i + 1], size=1, name=f"shrink{i}")(x)
+                skips.append(x)
+            x = chain(x, "encoder")
+            loss = estimate(x)
+            if not self.is_initializing():
+                self.sow("intermediates", "quality", 1 - loss)
+            if given.shape[-1]:
+                loss = 1 - given.mean((1, 2))
+            for i in range(3):
+                loss = nn.relu(dense(self.embedding, f"embed{i}")(loss))
+            x = chain(x, "decoder")
+            for i in reversed(range(coarsest)):
+                x = TransposedConv(self.widths[i], name=f"grow{i}")(x + skips.pop())
+                gamma = nn.sigmoid(dense(self.widths[i], f"gamma{i}")(loss))[:, None, None]
+                beta = jnp.tanh(dense(self.widths[i], f"beta{i}")(loss))[:, None, None]
+                for j in range(self.blocks):
+                    x = QualityBlock(self.widths[i], name=f"up{i}_block{j}")(x, gamma, beta)
+            return Conv(self.channels, init=small_normal, name="tail")(x + skips.pop())
+
+        return framed(
+            network,
+            image,
+            condition,
+            channels=self.channels,
+            condition_channels=0 if condition is None else self.condition_channels,
+            residual=self.residual,
+            multiple=2**coarsest,
+            dtype=self.dtype,
+        )
+
+
+def estimate_quality(model: FBCNN, params: Params, image: Image) -> Array:
+    """The JPEG quality that FBCNN believes an image was saved with, divided by 100.
+
+    Args:
+        model: the network.
+        params: its parameters.
+        image: ``[*batch, height, width, channels]`` in [0, 1].
+
+    Returns:
+        ``[*batch]`` in [0, 1].
+
+    Example:
+        >>> import jax
+        >>> model, image = FBCNN(channels=1, widths=(4, 8), blocks=1, embedding=8), jnp.zeros((5, 16, 16, 1))
+        >>> estimate_quality(model, model.init(jax.random.key(0), image)["params"], image).shape
+        (5,)
+    """
+    _, seen = model.apply({"params": params}, image, mutable=["intermediates"])
+    return seen["intermediates"]["quality"][0].reshape(image.shape[:-3])

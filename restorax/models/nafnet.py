@@ -1,0 +1,130 @@
+"""NAFNet: a U-Net whose blocks have gates instead of activation functions."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from ..layers.conv import Conv, small_normal
+from ..layers.depthwise import depthwise_conv
+from ..layers.frame import framed
+from ..layers.gate import simple_gate
+from ..layers.norm import layer_norm
+from ..layers.resample import pixel_shuffle, pixel_unshuffle
+from ..types import Array, Condition, DTypeLike, Image
+
+
+class NAFBlock(nn.Module):
+    """Two gated residual branches: one with a depthwise convolution and channel attention, one of 1x1 convolutions.
+
+    ``y = x + beta conv3(sca(gate(depthwise(conv1(norm1(x))))))``, ``z = y + gamma conv5(gate(conv4(norm2(y))))``, where
+    ``sca(x) = x W mean(x)`` weights the channels by a linear map of their means over the image.
+
+    Attributes:
+        features: channels in and out.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Map ``[batch, height, width, features]`` to the same shape."""
+        c = self.features
+
+        def vector(name, init, features=c):
+            return self.param(name, init, (features,))
+
+        def norm(x, name):
+            return layer_norm(x, vector(f"{name}_scale", nn.initializers.ones), vector(f"{name}_bias", _zeros))
+
+        def dense(features, name):
+            return Conv(features, size=1, init=nn.initializers.lecun_normal(), name=name)
+
+        y = dense(2 * c, "conv1")(norm(x, "norm1"))
+        kernel = self.param("depthwise_kernel", nn.initializers.lecun_normal(), (3, 3, 1, 2 * c))
+        y = simple_gate(depthwise_conv(y, kernel, vector("depthwise_bias", _zeros, 2 * c)))
+        mean = y.mean((1, 2), keepdims=True, dtype=jnp.float32).astype(y.dtype)
+        y = dense(c, "conv3")(y * dense(c, "attention")(mean))
+        x = x + y * vector("beta", _zeros).astype(x.dtype).reshape(1, 1, 1, -1)
+
+        y = dense(2 * c, "conv4")(norm(x, "norm2"))
+        y = dense(c, "conv5")(simple_gate(y))
+        return x + y * vector("gamma", _zeros).astype(x.dtype).reshape(1, 1, 1, -1)
+
+
+_zeros = nn.initializers.zeros
+
+
+class NAFNet(nn.Module):
+    """NAFNet: blocks without activation functions at every scale of a U-Net, sums as skip connections.
+
+    The defaults are the published denoiser of width 32 (SIDD); ``encoder=(1, 1, 1, 28), middle=1,
+    decoder=(1, 1, 1, 1)`` is the published deblurrer (GoPro, 16 GMAC at 256 x 256). Channel attention averages over
+    the whole image; the published GoPro score averages over windows instead (Chu et al., Improving image restoration
+    by revisiting global information aggregation, ECCV 2022).
+
+    Attributes:
+        channels: image channels.
+        width: channels of the finest scale; every scale has twice as many as the one before.
+        encoder: blocks per scale on the way down, finest first.
+        middle: blocks at the coarsest scale.
+        decoder: blocks per scale on the way up, coarsest first.
+        residual: predict the difference to the input (as published) instead of the image.
+        condition_channels: channels of the condition map, 0 for a blind network.
+        remat: recompute the inside of the blocks in the backward pass instead of keeping it.
+        dtype: type of the activations; means and variances are float32, parameters too.
+
+    Reference:
+        Chen et al., Simple baselines for image restoration, ECCV 2022, section 3.
+    """
+
+    channels: int = 3
+    width: int = 32
+    encoder: tuple[int, ...] = (2, 2, 4, 8)
+    middle: int = 12
+    decoder: tuple[int, ...] = (2, 2, 2, 2)
+    residual: bool = True
+    condition_channels: int = 0
+    remat: bool = False
+    dtype: DTypeLike = jnp.float32
+
+    @property
+    def receptive_field(self) -> None:
+        """``None``: channel attention lets an output pixel see the whole image."""
+        return None
+
+    @nn.compact
+    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
+        """Restore ``[*batch, height, width, channels]``, any height and width."""
+        if len(self.encoder) != len(self.decoder):
+            raise ValueError(
+                f"NAFNet has {len(self.encoder)} encoder and {len(self.decoder)} decoder scales; give equally many"
+            )
+        block = nn.remat(NAFBlock) if self.remat else NAFBlock
+
+        def chain(x, blocks, name):
+            for i in range(blocks):
+                x = block(x.shape[-1], name=f"{name}_block{i}")(x)
+            return x
+
+        def network(x):
+            x = Conv(self.width, name="intro")(x)
+            skips = []
+            for i, blocks in enumerate(self.encoder):
+                x = chain(x, blocks, f"encoder{i}")
+                skips.append(x)
+                x = Conv(2 * x.shape[-1], size=1, name=f"down{i}")(pixel_unshuffle(x))
+            x = chain(x, self.middle, "middle")
+            for i, blocks in enumerate(self.decoder):
+                x = pixel_shuffle(Conv(2 * x.shape[-1], size=1, bias=False, name=f"up{i}")(x)) + skips.pop()
+                x = chain(x, blocks, f"decoder{i}")
+            return Conv(self.channels, init=small_normal, name="ending")(x)
+
+        return framed(
+            network,
+            image,
+            condition,
+            channels=self.channels,
+            condition_channels=self.condition_channels,
+            residual=self.residual,
+            multiple=2 ** len(self.encoder),
+            dtype=self.dtype,
+        )

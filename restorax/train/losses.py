@@ -1,0 +1,87 @@
+"""How far a restored image is from the clean one, as one number to be lowered."""
+
+import functools
+import re
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+from .. import metrics
+from ..types import Array
+
+
+def l1(restored: Array, clean: Array) -> Array:
+    """Mean absolute difference."""
+    return jnp.mean(jnp.abs(restored - clean))
+
+
+def mse(restored: Array, clean: Array) -> Array:
+    """Mean squared difference."""
+    return jnp.mean((restored - clean) ** 2)
+
+
+def charbonnier(restored: Array, clean: Array) -> Array:
+    """L1 with a rounded tip: the mean of ``sqrt(d**2 + 1e-6)``.
+
+    Reference:
+        Lai et al., Deep Laplacian pyramid networks for fast and accurate super-resolution, CVPR 2017, section 3.3.
+    """
+    return jnp.mean(jnp.sqrt((restored - clean) ** 2 + 1e-6))
+
+
+def ssim(restored: Array, clean: Array) -> Array:
+    """One minus the mean structural similarity; sides of at least 11.
+
+    Reference:
+        Zhao et al., Loss functions for image restoration with neural networks, IEEE TCI 2017, section III.B.
+    """
+    return 1 - jnp.mean(metrics.ssim(restored, clean))
+
+
+def fft_l1(restored: Array, clean: Array) -> Array:
+    """Mean absolute difference of the real and imaginary parts of the orthonormal 2-D Fourier transforms.
+
+    Reference:
+        Cho et al., Rethinking coarse-to-fine approach in single image deblurring (MIMO-UNet), ICCV 2021, equation 3.
+    """
+    difference = jnp.fft.fft2((restored - clean).astype(jnp.float32), axes=(-3, -2), norm="ortho")
+    return (jnp.mean(jnp.abs(difference.real)) + jnp.mean(jnp.abs(difference.imag))) / 2
+
+
+LOSSES: dict[str, Callable[[Array, Array], Array]] = {
+    function.__name__: function for function in (l1, mse, charbonnier, ssim, fft_l1)
+}
+"""Losses by name: ``(restored, clean) -> scalar``, both images ``[batch, height, width, channel]``."""
+
+_TERM = re.compile(r"(?:([0-9.eE-]+)\s*\*\s*)?(\w+)")
+
+
+def parse_loss(text: str) -> Callable[[Array, Array], Array]:
+    """Read a loss such as ``l1`` or ``charbonnier + 0.05 * fft_l1``.
+
+    Args:
+        text: names from ``LOSSES`` with optional weights before them, joined by ``+``.
+
+    Returns:
+        A function ``(restored, clean) -> scalar``.
+
+    Raises:
+        ValueError: if the text is not understood.
+
+    Example:
+        >>> x = jnp.zeros((1, 16, 16, 1))
+        >>> round(float(parse_loss("l1 + 0.5 * mse")(x, x + 0.2)), 3)
+        0.22
+    """
+    terms = []
+    for part in text.split("+"):
+        match = _TERM.fullmatch(part.strip())
+        if match is None or match[2] not in LOSSES:
+            raise ValueError(f"loss {text!r} is not understood; write e.g. 'l1 + 0.05 * fft_l1' of {', '.join(LOSSES)}")
+        terms.append((match[1], LOSSES[match[2]]))
+
+    def loss(restored, clean):
+        values = (f(restored, clean) if weight is None else float(weight) * f(restored, clean) for weight, f in terms)
+        return functools.reduce(jnp.add, values)
+
+    return loss

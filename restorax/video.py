@@ -1,0 +1,231 @@
+"""Frame by frame: folders of frames and animated files, restored with a state that is carried along."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, tee
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageSequence
+
+from . import image
+from .types import Array
+from .zoo import Restorer
+
+SUFFIXES = (".gif", ".png", ".webp")
+
+
+def takes_frames(restorer: Restorer) -> bool:
+    """Whether a restorer looks at several frames of a scene."""
+    return hasattr(restorer.model, "step")
+
+
+def restore_stream(
+    restorer: Restorer, frames: Iterable[np.ndarray], mask: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Restore frames as they come, each with what the ones before have shown.
+
+    A gray restorer is applied to each colour channel by itself. A bidirectional one needs to see the last frame before
+    it can restore the first: it reads all frames, and keeps them in memory.
+
+    Args:
+        restorer: one that takes frames.
+        frames: ``[height, width, 1 or 3]`` in [0, 1], all of one size; may have no end.
+        mask: condition that holds for every frame, ``[height, width, k]``.
+
+    Yields:
+        Every frame restored and clipped to [0, 1], in its own shape.
+
+    Raises:
+        ValueError: if the restorer takes single images, or a frame has another size than the first.
+
+    Example:
+        >>> from restorax import zoo
+        >>> restorer = zoo.load("runs/burst_rnn-gray-noise")  # doctest: +SKIP
+        >>> restored = restore_stream(restorer, (camera.read() for _ in range(100)))  # doctest: +SKIP
+    """
+    if not takes_frames(restorer):
+        raise ValueError(f"{restorer.card.name} restores single images; a network of frames, like burst_rnn, is needed")
+    return _stream(restorer, iter(frames), mask)
+
+
+def _stream(restorer: Restorer, frames: Iterator[np.ndarray], mask: np.ndarray | None) -> Iterator[np.ndarray]:
+    first = next(frames, None)
+    if first is None:
+        return
+    if mask is not None and mask.shape[:2] != first.shape[:2]:
+        raise ValueError(f"the mask has {mask.shape[:2]} pixels and the frames {first.shape[:2]}")
+    planes = _planes(first, restorer.card.channels)
+    known = None if mask is None else jnp.broadcast_to(mask, (*planes.shape[:-1], mask.shape[-1]))
+    arriving = (_alike(frame, first) for frame in chain([first], frames))
+    if restorer.model.bidirectional:
+        burst = jnp.stack([_planes(frame, restorer.card.channels) for frame in arriving], axis=1)
+        every = None if known is None else jnp.broadcast_to(known[:, None], (*burst.shape[:-1], known.shape[-1]))
+        for restored in jnp.moveaxis(_all_frames(restorer, burst, every), 1, 0):
+            yield _frame(restored, first.shape[-1])
+        return
+    carry = restorer.model.apply({"params": restorer.params}, planes, method="start")
+    for frame in arriving:
+        carry, restored = _step(restorer, carry, _planes(frame, restorer.card.channels), known)
+        yield _frame(restored, first.shape[-1])
+
+
+@jax.jit
+def _step(restorer: Restorer, carry: tuple[Array, ...], frame: Array, mask: Array | None) -> tuple:
+    carry, restored = restorer.model.apply({"params": restorer.params}, carry, frame, mask, method="step")
+    return carry, jnp.clip(restored, 0, 1)
+
+
+@jax.jit
+def _all_frames(restorer: Restorer, burst: Array, mask: Array | None) -> Array:
+    return jnp.clip(restorer.model.apply({"params": restorer.params}, burst, mask, method="frames"), 0, 1)
+
+
+def _alike(frame: np.ndarray, first: np.ndarray) -> np.ndarray:
+    if frame.shape != first.shape:
+        raise ValueError(f"a frame has shape {frame.shape} and the first one {first.shape}; all must be of one size")
+    return frame
+
+
+def _planes(frame: np.ndarray, channels: int) -> Array:
+    """A frame as a batch of what the restorer takes: ``[1 or 3, height, width, channels]``."""
+    frame = jnp.asarray(frame)
+    if channels == 1:
+        return jnp.moveaxis(frame, -1, 0)[..., None]
+    return jnp.broadcast_to(frame, (*frame.shape[:-1], channels))[None]
+
+
+def _frame(planes: Array, channels: int) -> np.ndarray:
+    """The inverse of :func:`_planes`."""
+    if planes.shape[-1] == 1:
+        return np.moveaxis(np.asarray(planes)[..., 0], 0, -1)
+    frame = np.asarray(planes)[0]
+    return frame if channels > 1 else frame.mean(-1, keepdims=True)
+
+
+def restore_video(
+    restorer: Restorer,
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    *,
+    mask: str | os.PathLike | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Restore a folder of frames, in the order of their names, or an animated GIF, PNG or WebP file.
+
+    Args:
+        restorer: one that takes frames.
+        source: folder, or file.
+        target: folder to write frames of the same names in, created if needed; or file.
+        mask: picture that is white where pixels are known, the same for all frames.
+        progress: called with the share done after every frame.
+
+    Raises:
+        FileNotFoundError: if ``source`` or the folder of ``target`` does not exist.
+        ValueError: if a file is not a picture, frames differ in size, or the mask is missing, unwanted or of another
+            size.
+    """
+    source, target, wanted = Path(source), Path(target), restorer.card.condition
+    if wanted and mask is None:
+        raise ValueError(f"{restorer.card.name} needs to know more: give a mask ({wanted})")
+    if mask is not None and not wanted:
+        raise ValueError(f"{restorer.card.name} takes no mask")
+    known = None
+    if mask is not None:
+        known = (image.to_channels(image.read(mask).pixels, 1) > 0.5).astype(np.float32)
+    if source.is_dir():
+        paths = image.list_pictures(source)
+        target.mkdir(parents=True, exist_ok=True)
+        restored = _restored(restorer, (image.read(path) for path in paths), known)
+        for done, (path, picture) in enumerate(zip(paths, restored, strict=True)):
+            image.write(target / path.name, picture)
+            if progress:
+                progress((done + 1) / len(paths))
+        return
+    if target.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{target}: unknown suffix {target.suffix!r}; animations are written as {', '.join(SUFFIXES)}")
+    animation, frames = read_animation(source), []
+    for picture in _restored(restorer, animation.frames, known):
+        frames.append(picture)
+        if progress:
+            progress(len(frames) / len(animation.frames))
+    write_animation(target, dataclasses.replace(animation, frames=frames))
+
+
+def _restored(
+    restorer: Restorer, pictures: Iterable[image.Picture], mask: np.ndarray | None
+) -> Iterator[image.Picture]:
+    """The pictures with restored pixels, one read ahead of what is written."""
+    ahead, along = tee(pictures)
+    for picture, pixels in zip(along, restore_stream(restorer, (p.pixels for p in ahead), mask), strict=True):
+        yield picture.with_pixels(pixels)
+
+
+@dataclasses.dataclass(frozen=True)
+class Animation:
+    """What an animated file holds.
+
+    Attributes:
+        frames: pictures of one size.
+        milliseconds: how long each is shown.
+        loop: how often it is repeated, 0 for ever; ``None`` if the file does not say.
+    """
+
+    frames: list[image.Picture]
+    milliseconds: list[float]
+    loop: int | None = None
+
+
+def read_animation(path: str | os.PathLike) -> Animation:
+    """Read an animated GIF, PNG or WebP file; a picture that stands still is an animation of one frame.
+
+    Args:
+        path: file to read.
+
+    Returns:
+        All frames, each as it is shown: gray if all of them are, with alpha if one of them is see-through.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is not an image, or damaged.
+    """
+    image.read(path)  # says what is wrong with the file
+    raw, milliseconds = [], []
+    try:
+        with PillowImage.open(path) as file:
+            loop = file.info.get("loop")
+            for frame in ImageSequence.Iterator(file):
+                raw.append(np.asarray(frame.convert("RGBA"), np.float32) / 255)
+                milliseconds.append(float(frame.info.get("duration") or 100))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{path} is damaged or cannot be read: {error}") from None
+    gray = all((frame[..., :1] == frame[..., 1:3]).all() for frame in raw)
+    see_through = any(frame[..., 3].min() < 1 for frame in raw)
+    frames = [image.Picture(f[..., : 1 if gray else 3], f[..., 3:] if see_through else None) for f in raw]
+    return Animation(frames, milliseconds, loop)
+
+
+def write_animation(path: str | os.PathLike, animation: Animation) -> None:
+    """Write an animation; the format follows from the suffix. Nothing is left behind if it fails.
+
+    Args:
+        path: file to write. GIF has 256 colours to a frame, WebP loses a little, PNG nothing.
+        animation: pixels are clipped to [0, 1] and rounded to 8 bit.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    frames = []
+    for frame in animation.frames:
+        colours = frame.pixels if frame.alpha is None else image.to_channels(frame.pixels, 3)
+        raw = image.quantise(colours if frame.alpha is None else np.concatenate([colours, frame.alpha], axis=2))
+        frames.append(PillowImage.fromarray(raw[:, :, 0] if raw.shape[2] == 1 else raw))
+    options = {} if animation.loop is None else {"loop": animation.loop}
+    milliseconds = [round(t) for t in animation.milliseconds]
+    with image.written_beside(path) as beside:
+        rest = {"append_images": frames[1:], "duration": milliseconds, **options} if len(frames) > 1 else {}
+        frames[0].save(beside, save_all=len(frames) > 1, quality=95, **rest)

@@ -1,0 +1,127 @@
+"""BurstRNN: any number of frames, all at once or as they come."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from restorax.models import BurstRNN
+
+
+def _model(**config):
+    return BurstRNN(**{"width": 8, "blocks": 1} | config)
+
+
+def _init(model, burst, condition=None):
+    """Parameters that hide nothing behind zeros, and that nothing has to be compiled for."""
+    shapes, draw = jax.eval_shape(model.init, jax.random.key(1), burst, condition), np.random.default_rng(0)
+    return jax.tree.map(lambda p: jnp.asarray(draw.normal(scale=0.1, size=p.shape), jnp.float32), shapes)
+
+
+def _apply(model, *arguments, method="__call__"):
+    return jax.jit(lambda *a: model.apply(*a, method=method))(*arguments)
+
+
+def _burst(*shape):
+    return jax.random.uniform(jax.random.key(0), shape)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 5, 4, 1), (2, 4, 6, 7, 1), (2, 1, 2, 3, 2, 1)])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_any_number_of_frames_size_and_batch(shape, bidirectional):
+    model, burst = _model(bidirectional=bidirectional), _burst(*shape)
+    out = jax.jit(model.apply)(_init(model, burst), burst)
+    assert out.shape == (*shape[:-4], *shape[-3:])
+    assert np.isfinite(out).all()
+
+
+@pytest.mark.parametrize(("bidirectional", "reference"), [(False, -1), (True, 2)])
+def test_the_reference_is_one_of_the_frames(bidirectional, reference):
+    model, burst = _model(bidirectional=bidirectional, reference=reference), _burst(5, 6, 7, 1)
+    variables = _init(model, burst)
+    every = _apply(model, variables, burst, method="frames")
+    np.testing.assert_allclose(_apply(model, variables, burst), every[reference], atol=1e-5)
+
+
+@pytest.mark.parametrize("conditioned", [False, True])
+def test_stream_equals_the_whole_sequence(conditioned):
+    model = _model(condition_channels=int(conditioned), masked=conditioned)
+    burst = _burst(2, 4, 5, 6, 1)  # two bursts of four frames
+    mask = (burst > 0.4).astype(jnp.float32) if conditioned else None
+    variables = _init(model, burst, mask)
+    every = _apply(model, variables, burst, mask, method="frames")
+    step = jax.jit(lambda *a: model.apply(variables, *a, method="step"))
+    carry = model.apply(variables, burst[:, 0], method="start")
+    for t in range(4):
+        carry, restored = step(carry, burst[:, t], mask[:, t] if conditioned else None)
+        np.testing.assert_allclose(restored, every[:, t], atol=1e-5)
+
+
+def test_gradient_reaches_every_parameter_and_every_frame():
+    model, burst = _model(bidirectional=True, reference=1), _burst(3, 6, 6, 1)
+    variables = _init(model, burst)
+    by_parameter, by_frame = jax.jit(jax.grad(lambda v, x: (model.apply(v, x) ** 2).sum(), (0, 1)))(variables, burst)
+    for path, gradient in jax.tree_util.tree_leaves_with_path(by_parameter):
+        assert np.isfinite(gradient).all(), path
+        assert np.abs(gradient).sum() > 0, path
+    assert (np.abs(by_frame).sum((1, 2, 3)) > 0).all()
+
+
+def test_residual_differs_from_direct_by_the_reference():
+    burst = _burst(3, 6, 6, 1)
+    direct, residual = (_model(residual=r) for r in (False, True))
+    variables = _init(direct, burst)
+    difference = _apply(residual, variables, burst) - _apply(direct, variables, burst)
+    np.testing.assert_allclose(difference, burst[-1], atol=1e-5)
+
+
+def test_bfloat16_is_close_to_float32():
+    burst = _burst(5, 12, 12, 1)
+    model = _model()
+    variables = _init(model, burst)
+    out, exact = (_apply(network, variables, burst) for network in (model.clone(dtype=jnp.bfloat16), model))
+    assert out.dtype == jnp.float32
+    np.testing.assert_allclose(out, exact, atol=0.03 * float(jnp.abs(exact).max()))
+
+
+def test_more_frames_are_worth_something(photograph):
+    """Trained on four noisy frames of one scene, it beats the noise of one frame by more than its own window could."""
+    clean = jnp.asarray(photograph[None, 100:116, 150:166])
+    model, adam = _model(width=12), optax.adam(3e-3)
+
+    def burst(key):
+        return clean + 0.2 * jax.random.normal(key, (4, *clean.shape[1:]))
+
+    params = jax.jit(model.init)(jax.random.key(0), burst(jax.random.key(0)))
+
+    def loss(params, key):
+        return ((model.apply(params, burst(key)) - clean[0]) ** 2).mean()
+
+    @jax.jit
+    def train(params):
+        def step(carry, key):
+            params, state = carry
+            updates, state = adam.update(jax.grad(loss)(params, key), state)
+            return (optax.apply_updates(params, updates), state), None
+
+        return jax.lax.scan(step, (params, adam.init(params)), jax.random.split(jax.random.key(1), 150))[0][0]
+
+    params = train(params)
+    assert float(loss(params, jax.random.key(9))) < 0.04 / 2.5
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_bad_input_is_refused_in_a_sentence():
+    model, burst = _model(), _burst(3, 6, 6, 1)
+    variables = _init(model, burst)
+    with pytest.raises(ValueError, match="a burst"):
+        model.apply(variables, burst[0])
+    with pytest.raises(ValueError, match="no frame 3"):
+        _model(reference=3).apply(variables, burst)
+    carry = model.apply(variables, burst[0], method="start")
+    with pytest.raises(ValueError, match="this frame needs"):
+        model.apply(variables, carry, burst[0, :3], method="step")
+    both = _model(bidirectional=True)
+    with pytest.raises(ValueError, match="all frames at once"):
+        both.apply(_init(both, burst), carry, burst[0], method="step")

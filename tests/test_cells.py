@@ -1,0 +1,102 @@
+"""LSTM and GRU: a sequence at once equals a Python loop over steps, and PyTorch's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from restorax.layers.cells import GRU, LSTM, ConvGRU, ConvLSTM
+
+CELLS = [LSTM, GRU, ConvLSTM, ConvGRU]
+
+
+def _sequence(cell, length, dtype=jnp.float32):
+    shape = (length, 2, 4) if cell.size is None else (length, 2, 3, 5, 4)
+    return jax.random.normal(jax.random.key(0), shape).astype(dtype)
+
+
+def _loop(cell, params, xs, reverse=False):
+    """The state after every step, taken one after the other."""
+    state, states = cell.apply(params, xs[0], method="start"), [None] * len(xs)
+    for t in range(len(xs))[:: -1 if reverse else 1]:
+        state = states[t] = cell.apply(params, state, xs[t], method="step")
+    return tuple(jnp.stack(part) for part in zip(*states, strict=True))
+
+
+def _weighted(states):
+    return sum((h * jax.random.normal(jax.random.key(i), h.shape)).sum() for i, h in enumerate(jax.tree.leaves(states)))
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize(("length", "reverse"), [(1, False), (4, True)])
+def test_sequence_equals_steps_in_values_and_gradients(kind, length, reverse):
+    cell, xs = kind(3), _sequence(kind, length)
+    params = jax.jit(cell.init)(jax.random.key(1), xs)
+    whole = lambda p, xs: cell.apply(p, xs, reverse=reverse)  # noqa: E731
+    steps = lambda p, xs: _loop(cell, p, xs, reverse)  # noqa: E731
+    for run in (lambda f: f, lambda f: jax.grad(lambda p, xs: _weighted(f(p, xs)), (0, 1))):
+        pairs = (jax.jit(run(f))(params, xs) for f in (whole, steps))
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-5), *pairs)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_bfloat16_is_close_and_carries_float32(kind):
+    cell, xs = kind(3), _sequence(kind, 7)
+    params = jax.jit(cell.init)(jax.random.key(1), xs)
+    exact, half = (jax.jit(cell.apply)(params, xs.astype(dtype)) for dtype in (jnp.float32, jnp.bfloat16))
+    for x, y in zip(exact, half, strict=True):
+        assert y.dtype == jnp.float32
+        np.testing.assert_allclose(x, y, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", [GRU, ConvLSTM])
+def test_runs_inside_shard_map(kind):
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    cell, xs = kind(3), _sequence(kind, 3)
+    params = jax.jit(cell.init)(jax.random.key(1), xs)
+    loss = lambda p, xs: _weighted_by_time(cell.apply(p, xs))  # noqa: E731
+
+    def parallel(p, xs):
+        return jax.grad(lambda p: jax.lax.psum(loss(p, xs), "data"))(p)
+
+    specs = {"in_specs": (jax.P(), jax.P(None, "data")), "out_specs": jax.P()}
+    run = jax.jit(jax.shard_map(parallel, mesh=mesh, check_vma=True, **specs))
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4), run(params, xs), jax.jit(jax.grad(loss))(params, xs)
+    )
+
+
+def _weighted_by_time(states):
+    return sum((h.reshape(len(h), -1).sum(1) * jnp.arange(1.0, 1 + len(h))).sum() for h in states)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_state_continues_a_sequence(kind):
+    cell, xs = kind(3), _sequence(kind, 5)
+    params = jax.jit(cell.init)(jax.random.key(1), xs)
+    run = jax.jit(cell.apply)
+    first = run(params, xs[:2])
+    rest = run(params, xs[2:], tuple(part[-1] for part in first))
+    for whole, *halves in zip(run(params, xs), first, rest, strict=True):
+        np.testing.assert_allclose(whole, jnp.concatenate(halves), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_equals_pytorch(kind):
+    torch = pytest.importorskip("torch")
+    cell, xs = kind(3), _sequence(kind, 6)
+    params = cell.init(jax.random.key(1), xs)["params"]
+    peer = getattr(torch.nn, kind.__name__)(4, 3)
+    bias = np.array(params["enter"]["bias"])
+    if kind is LSTM:
+        bias[3:6] += 1  # the forget gate's one more
+    with torch.no_grad():
+        for name, value in (
+            ("weight_ih_l0", params["enter"]["kernel"].T),
+            ("weight_hh_l0", params["hidden"].T),
+            ("bias_ih_l0", bias),
+            ("bias_hh_l0", np.zeros_like(bias)),
+        ):
+            getattr(peer, name).copy_(torch.tensor(np.array(value)))
+        expected = peer(torch.tensor(np.array(xs)))[0].numpy()
+    np.testing.assert_allclose(cell.apply({"params": params}, xs)[0], expected, atol=1e-5)

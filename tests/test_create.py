@@ -1,0 +1,92 @@
+"""From a name to a network with parameters, and what a network costs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import restorax
+from restorax.models import MODELS, DnCNN, DRUNet, NAFNet
+
+
+def test_create_gives_module_and_parameters():
+    model, params = restorax.create("dncnn", channels=3, depth=4, residual=False, seed=1)
+    assert model == DnCNN(channels=3, depth=4, residual=False)
+    again, other = (restorax.create("dncnn", channels=3, depth=4, seed=seed)[1] for seed in (1, 2))
+    jax.tree.map(np.testing.assert_array_equal, params, again)
+    assert np.abs(params["conv0"]["kernel"] - other["conv0"]["kernel"]).max() > 0.01
+    assert model.apply({"params": params}, jnp.zeros((5, 7, 3))).shape == (5, 7, 3)
+
+
+def test_what_is_not_given_is_as_published():
+    model, params = restorax.create("ffdnet_color", width=8)
+    assert (model.channels, model.depth, model.condition_channels) == (3, 12, 1)
+    assert params["conv0"]["kernel"].shape == (3, 3, 13, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("resnet", {}, "no architecture named 'resnet'; there are arcnn, "),
+        ("dncnn", {"widht": 8}, "dncnn has no field 'widht'; it has channels, depth"),
+        ("dncnn", {"channels": 0}, "channels is 0; a whole number from 1 on"),
+        ("dncnn", {"channels": "RGB"}, "channels is 'RGB'; a whole number from 1 on"),
+        ("dncnn", {"condition_channels": -1}, "condition_channels is -1; a whole number from 0 on"),
+        ("unet", {"kind": "gatet"}, "kind 'gatet' is unknown; accepted are plain, partial, gated"),
+        ("unet", {"kind": "partial"}, "partial convolutions need the mask"),
+        ("fbcnn", {"condition_channels": 2}, "one condition channel, the quality, or none; not 2"),
+        ("nafnet", {"encoder": (1, 1), "decoder": (1,)}, "2 encoder and 1 decoder scales"),
+        ("conv_autoencoder", {"patch": 10}, "patch is 10; a multiple of 4"),
+    ],
+)
+def test_mistakes_are_answered_in_a_sentence(name, fields, message):
+    with pytest.raises(ValueError, match=message) as error:
+        restorax.create(name, **fields)
+    assert "\n" not in str(error.value)
+
+
+def test_summary_of_a_chain_of_convolutions():
+    pixels, width = 30 * 40, 8
+    cost = restorax.summary(DnCNN(depth=4, width=width), 30, 40)
+    assert cost.parameters == 9 * (width + 2 * width**2 + width) + 3 * width + 1
+    assert cost.multiply_adds == pixels * 9 * (width + 2 * width**2 + width)
+    assert cost.receptive_field == 9
+    # Input and output of an inner convolution are alive at once; every rectified output is kept, with its signs.
+    assert cost.forward_bytes == 2 * pixels * width * 4
+    assert cost.training_bytes == 3 * pixels * width * (4 + 1) + pixels * 4
+    assert str(cost).startswith("parameters ")
+
+
+def test_memory_is_what_the_compiler_needs():
+    model, params = restorax.create("dncnn", width=16)
+    image = jnp.zeros((1, 64, 64, 1))
+    program = jax.jit(model.apply).lower({"params": params}, image).compile()
+    needed = program.memory_analysis().temp_size_in_bytes
+    assert restorax.summary(model, 64, 64).forward_bytes == pytest.approx(needed, rel=0.2)
+
+
+@pytest.mark.parametrize("network", [DRUNet(widths=(8, 16)), NAFNet(width=8, encoder=(1,), middle=1, decoder=(1,))])
+def test_remat_keeps_less_and_changes_nothing(network):
+    image = jax.random.uniform(jax.random.key(0), (1, 16, 16, network.channels))
+    observed = (image, 0.1 + 0 * image[..., :1]) if network.condition_channels else (image,)
+    thrifty = network.clone(remat=True)
+    plain, less = (restorax.summary(model, 64, 64) for model in (network, thrifty))
+    assert less.training_bytes < 0.6 * plain.training_bytes
+    assert (less.parameters, less.multiply_adds) == (plain.parameters, plain.multiply_adds)
+    variables = jax.jit(network.init)(jax.random.key(0), *observed)
+    first, second = (
+        jax.jit(jax.grad(lambda v, model=model: (model.apply(v, *observed) ** 2).sum()))(variables)
+        for model in (network, thrifty)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-4), first, second)
+
+
+@pytest.mark.parametrize("name", ["scanunet_s", "unet_partial", "fbcnn", "nafnet_s"])
+def test_arithmetic_grows_with_the_image_and_not_with_platforms(name):
+    small, large = (restorax.summary(MODELS[name](), side, side).multiply_adds for side in (64, 128))
+    assert large == pytest.approx(4 * small, rel=0.01)
+
+
+def test_an_empty_image_is_refused():
+    with pytest.raises(ValueError, match="0 x 5 pixels is empty"):
+        restorax.summary(DnCNN(), 0, 5)

@@ -1,0 +1,36 @@
+"""What the TPU compiler makes of the training step for a pod that nobody has."""
+
+import pytest
+
+from restorax.recipes import RECIPES
+from restorax.zoo import load
+
+
+def test_collectives_are_counted_with_their_bytes():
+    from benchmarks.tpu_compile import collectives
+
+    program = """
+      %a = (f32[3,4]{1,0:T(8,128)}, f32[]) all-reduce(%x, %y), channel_id=1
+      %b = bf16[8]{0} all-gather-start(%z), dimensions={0}
+      %c = f32[4] add(%all-reduce.1, %d)
+    """
+    counts, traffic = collectives(program)
+    assert counts == {"all-reduce": 1, "all-gather": 1}
+    assert traffic == {"all-reduce": 4 * 13, "all-gather": 16}
+
+
+@pytest.mark.slow
+def test_only_gradients_cross_chips_and_memory_does_not_grow():
+    pytest.importorskip("libtpu")
+    from benchmarks.tpu_compile import compile_training, pod
+
+    name = "resunet_s-gray-noise"
+    few, many = (compile_training(RECIPES[name], pod(topology), per_chip=8) for topology in ("v5e:4x4", "v5e:16x16"))
+    parameters = load(name).card.parameters
+    for row in (few, many):
+        assert row["collectives"].endswith(" all-reduce")
+        assert row["collectives"].count(" ") == 1
+        # Every gradient once, in float32, and the loss; not the average, not the optimiser's state.
+        assert row["collective MiB"] == pytest.approx(4 * parameters / 2**20, abs=0.01)
+    assert many["held MiB"] <= few["held MiB"]
+    assert many["scratch MiB"] <= 1.02 * few["scratch MiB"]
