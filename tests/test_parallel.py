@@ -135,6 +135,27 @@ def test_what_does_not_divide_is_said():
     assert len(parallel.devices_for(dataclasses.replace(TINY, batch=12), shards=4)) == 4
 
 
+@pytest.mark.parametrize(
+    ("arguments", "tasks", "tpus", "joined"),
+    [
+        ((), None, False, None),
+        ((), "1", False, None),
+        ((), "4", False, ()),
+        ((), None, True, ()),
+        (("host:1", 2, 1), None, False, ("host:1", 2, 1)),
+    ],
+)
+def test_a_job_is_joined_where_there_is_one(arguments, tasks, tpus, joined, monkeypatch):
+    calls = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *given: calls.append(given))
+    monkeypatch.setattr(parallel, "_has_tpus", lambda: tpus)
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS", raising=False)
+    if tasks:
+        monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks)
+    parallel.initialize(*arguments)
+    assert calls == ([] if joined is None else [joined])
+
+
 # --- two processes ---
 
 # The command line, with a network that is compiled in seconds and a line for every step; then sums of degraded patches.
