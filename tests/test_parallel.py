@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from functools import partial
+from functools import lru_cache, partial
 
 import jax
 import numpy as np
@@ -29,6 +29,13 @@ TINY = dataclasses.replace(
     patch=16,
     dtype="float32",
 )
+SMALL = dataclasses.replace(
+    TINY,
+    architecture="dncnn",
+    config={"channels": 1, "depth": 3, "width": 8},
+    degradation="gaussian_noise(sigma=uniform(0, 55/255))",
+)
+NETWORKS = {"small": SMALL, "scanned": TINY}
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +67,24 @@ def _largest_difference(a, b):
 
 @pytest.fixture(scope="module")
 def alone(patches):
-    return _train(TINY, parallel.make_mesh(1, jax.devices()[:1]), patches)
+    """What one device makes of a network, computed once."""
+    return lru_cache(lambda network: _train(NETWORKS[network], parallel.make_mesh(1, jax.devices()[:1]), patches))
 
 
 @pytest.mark.parametrize("form", ["8 devices", "4 x 2 sharded", "pmap", "accumulated"])
-def test_every_form_trains_as_one_device_does(form, patches, alone):
+@pytest.mark.parametrize("network", ["small", pytest.param("scanned", marks=pytest.mark.slow)])
+def test_every_form_trains_as_one_device_does(network, form, patches, alone):
     mesh = {"8 devices": 1, "4 x 2 sharded": 2, "pmap": None, "accumulated": 1}[form]
-    recipe = dataclasses.replace(TINY, accumulate=2) if form == "accumulated" else TINY
+    recipe = dataclasses.replace(NETWORKS[network], accumulate=2 if form == "accumulated" else 1)
     devices = jax.devices()[: 2 if form == "accumulated" else 8]
     params, norms = _train(recipe, None if mesh is None else parallel.make_mesh(mesh, devices), patches)
-    assert _largest_difference(params, alone[0]) < 1e-5
-    np.testing.assert_allclose(norms, alone[1], atol=1e-5)
+    expected, expected_norms = alone(network)
+    assert _largest_difference(params, expected) < 1e-5
+    np.testing.assert_allclose(norms, expected_norms, atol=1e-5)
     assert norms.min() > 1e-3
 
 
-def test_parameters_and_optimiser_are_shared_where_asked(alone):
+def test_parameters_and_optimiser_are_shared_where_asked():
     mesh = parallel.make_mesh(8)
     state = parallel.make_state(lambda: init_state(TINY, jax.random.key(0)), mesh)
     whole = sum(leaf.size for leaf in jax.tree.leaves(state))
@@ -133,6 +143,27 @@ def test_what_does_not_divide_is_said():
         parallel.initialize("127.0.0.1:1234", 2)
     assert len(parallel.devices_for(dataclasses.replace(TINY, batch=12))) == 6
     assert len(parallel.devices_for(dataclasses.replace(TINY, batch=12), shards=4)) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tasks", "tpus", "joined"),
+    [
+        ((), None, False, None),
+        ((), "1", False, None),
+        ((), "4", False, ()),
+        ((), None, True, ()),
+        (("host:1", 2, 1), None, False, ("host:1", 2, 1)),
+    ],
+)
+def test_a_job_is_joined_where_there_is_one(arguments, tasks, tpus, joined, monkeypatch):
+    calls = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *given: calls.append(given))
+    monkeypatch.setattr(parallel, "_has_tpus", lambda: tpus)
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS", raising=False)
+    if tasks:
+        monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks)
+    parallel.initialize(*arguments)
+    assert calls == ([] if joined is None else [joined])
 
 
 # --- two processes ---

@@ -6,6 +6,7 @@ of 1 x n is fully sharded.
 """
 
 import glob
+import importlib.util
 import os
 from collections.abc import Callable
 from functools import partial
@@ -42,8 +43,13 @@ def initialize(coordinator: str | None = None, num_processes: int | None = None,
         jax.distributed.initialize(coordinator, num_processes, process_id)
     elif any(given):
         raise ValueError("of the coordinator, the number of processes and the process id, give all or none")
-    elif int(os.environ.get("SLURM_NTASKS", 1)) > 1 or glob.glob("/dev/accel*") or glob.glob("/dev/vfio/[0-9]*"):
+    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1 or _has_tpus():
         jax.distributed.initialize()
+
+
+def _has_tpus() -> bool:
+    # JAX itself may not be asked before it is initialised. The devices alone could be of another kind.
+    return bool(importlib.util.find_spec("libtpu") and (glob.glob("/dev/accel*") or glob.glob("/dev/vfio/[0-9]*")))
 
 
 def is_first() -> bool:
