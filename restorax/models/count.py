@@ -74,12 +74,12 @@ def summary(model: nn.Module, height: int, width: int) -> Summary:
     forward = _program(model.apply, variables, *observed)
     # The leaves of a backward function are what it keeps.
     backward = _program(lambda v, *x: jax.vjp(lambda v: model.apply(v, *x), v)[1], variables, *observed)
-    computed = _computed(backward)
+    computed = _computed(backward, len(observed))
     kept = {id(v): _bytes(v) for v in backward.outvars if id(v) in computed}
     return Summary(
         parameters=sum(math.prod(p.shape) for p in jax.tree.leaves(variables)),
         multiply_adds=round(_multiply_adds(forward)),
-        forward_bytes=_peak(forward),
+        forward_bytes=_peak(forward, len(observed)),
         training_bytes=sum(kept.values()),
         receptive_field=model.receptive_field,
     )
@@ -171,13 +171,16 @@ def _multiply_adds(jaxpr: Any) -> float:
     return total
 
 
-def _peak(jaxpr: Any) -> int:
-    """Most bytes alive at once while a program runs, without its inputs."""
+def _peak(jaxpr: Any, images: int | None = None) -> int:
+    """Most bytes alive at once while a program runs, of what depends on its last inputs (all), without these."""
     last_use = {id(v): i for i, equation in enumerate(jaxpr.eqns) for v in equation.invars}
     last_use |= {id(v): len(jaxpr.eqns) for v in jaxpr.outvars}
+    computed = _computed(jaxpr, images)
     alive: dict[int, int] = {}
     most = 0
     for i, equation in enumerate(jaxpr.eqns):
+        if not any(id(v) in computed for v in equation.outvars):
+            continue
         dying = {id(v) for v in equation.invars if id(v) in alive and last_use[id(v)] == i}
         results = sum(map(_bytes, equation.outvars))
         inside = max((_peak(inner) for inner in _inner(equation.params)), default=0)
@@ -189,9 +192,9 @@ def _peak(jaxpr: Any) -> int:
     return most
 
 
-def _computed(jaxpr: Any) -> set[int]:
-    """What depends on the inputs of a program and is none of them."""
-    known = {id(v) for v in jaxpr.invars}
+def _computed(jaxpr: Any, images: int | None = None) -> set[int]:
+    """What depends on the last inputs of a program (all) and is none of them."""
+    known = {id(v) for v in jaxpr.invars[-images if images else None :]}
     found: set[int] = set()
     for equation in jaxpr.eqns:
         if any(id(v) in known or id(v) in found for v in equation.invars):
