@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "restorax"
 # A room may import the rooms named here, and itself.
 ALLOWED = {
     "types": set(),
+    "memory": set(),
     "metrics": {"types"},
     "image": set(),
     "layers": {"types"},

@@ -59,7 +59,7 @@ def _grouped_kernel_gradient(x, kernel, g):
 def _shifted(x, kernel):
     size, height, lanes = kernel.shape[0], x.shape[1], x.shape[2] * x.shape[3]
     rows = _long_rows(x, size)
-    taps = jnp.tile(kernel[:, :, 0], (1, 1, x.shape[2]))
+    taps = lax.optimization_barrier(jnp.tile(kernel[:, :, 0], (1, 1, x.shape[2])))
     return sum(
         rows[:, i : i + height, j * x.shape[3] :][..., :lanes] * taps[i, j].reshape(1, 1, -1)
         for i in range(size)
@@ -87,6 +87,6 @@ def _shifted_kernel_gradient(x, kernel, g):
 def _long_rows(x: Array, size: int) -> Array:
     """Padded by zeros, width and channels as one axis: long loops however few the channels."""
     margin = size // 2
-    padded = jnp.pad(x, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-    # Without the barrier, XLA would pad anew for every shift.
+    # Without the barriers, XLA would compute x and pad it anew for every shift.
+    padded = jnp.pad(lax.optimization_barrier(x), ((0, 0), (margin, margin), (margin, margin), (0, 0)))
     return lax.optimization_barrier(padded.reshape(*padded.shape[:2], -1))

@@ -1,0 +1,226 @@
+"""Every CNN restorer against its twin in PyTorch, with the same weights: ``python -m benchmarks.models``.
+
+Inference of one image and a training step (forward, backward, Adam) of a batch, both in turns. PyTorch runs channels
+last, and compiled where that works; the faster of the two counts. Prints a table and appends to results/models.csv.
+"""
+
+import argparse
+import csv
+import os
+import subprocess
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import restorax
+from restorax.convert.layouts import CONVERTERS, to_params
+from restorax.memory import keep_freed_memory
+from restorax.models import MODELS
+
+from . import torch_twins
+from .timing import interleaved
+
+NAMES = [
+    name for name in MODELS if not name.startswith("scanunet") and getattr(MODELS[name](), "kind", "plain") == "plain"
+]
+RESULTS = Path(__file__).parent / "results" / "models.csv"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", action="append", choices=NAMES, help="may be given several times [all]")
+    parser.add_argument("--quick", action="store_true", help="small images and few rounds, to see that it works")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--no-compile", action="store_true", help="PyTorch without torch.compile")
+    parser.add_argument("--no-save", action="store_true", help="do not append to results/models.csv")
+    options = parser.parse_args()
+    side, batch, patch, rounds = (32, 1, 16, 2) if options.quick else (256, 8, 64, options.rounds)
+    keep_freed_memory()
+    # As many threads as XLA takes.
+    torch.set_num_threads(int(os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or len(os.sched_getaffinity(0))))
+    rows = []
+    console = Console(width=170)
+    for name in options.model or NAMES:
+        rows.append(measure(name, side, batch, patch, rounds, compiled=not options.no_compile))
+        console.print(_table(rows[-1:]))
+    if len(rows) > 1:
+        console.print(_table(rows))
+    if not options.no_save:
+        _append(rows)
+
+
+def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compiled: bool) -> dict[str, Any]:
+    """One row: cost, difference and times of an architecture and its twin."""
+    model = MODELS[name]()
+    params, twin = _same_weights(name, model)
+    cost = restorax.summary(model, side, side)
+    images = [_observed(model, 1, side, seed) for seed in range(3)]
+    patches = [_observed(model, batch, patch, seed) for seed in range(3)]
+
+    apply = jax.jit(model.apply)
+    twin = twin.to(memory_format=torch.channels_last)
+    difference = np.abs(np.asarray(apply({"params": params}, *images[0])) - _run(twin, *_nchw(images[0]))).max()
+
+    forms = {"jax": lambda *x: apply({"params": params}, *x)}
+    for form, network in _torch_forms(twin, compiled).items():
+        forms[form] = lambda *x, network=network: _run(network, *_nchw(x))
+    inference = _times(forms, images, rounds)
+
+    forms = {"jax": _jax_step(model, params)}
+    for form, network in _torch_forms(twin, compiled).items():
+        forms[form] = _torch_step(network)
+    training = _times(forms, patches, rounds)
+    return {
+        "model": name,
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "receptive_field": cost.receptive_field or "image",
+        "difference": f"{difference:.1e}",
+        **_columns("inference", inference),
+        **_columns("training", training),
+        "image": f"1x{side}x{side}",
+        "patches": f"{batch}x{patch}x{patch}",
+        **_circumstances(),
+    }
+
+
+def _same_weights(name: str, model: Any) -> tuple[Any, torch.nn.Module]:
+    twin = torch_twins.build(model)
+    architecture = next((a for a in CONVERTERS if type(MODELS[a]()) is type(model)), None)
+    if architecture is None:
+        params = restorax.create(name)[1]
+        torch_twins.copy_params(twin, params)
+        return params, twin
+    torch_twins.randomise(twin)
+    state = {key: value.numpy() for key, value in twin.state_dict().items()}
+    return jax.tree.map(jnp.asarray, to_params(state, architecture, name)[1]), twin
+
+
+def _observed(model: Any, batch: int, side: int, seed: int) -> tuple[np.ndarray, ...]:
+    random = np.random.default_rng(seed)
+    image = random.random((batch, side, side, model.channels), np.float32)
+    return (image, np.full((batch, side, side, 1), 0.1, np.float32)) if model.condition_channels else (image,)
+
+
+def _nchw(observed: tuple[np.ndarray, ...]) -> list[torch.Tensor]:
+    """The same memory, which is channels last already."""
+    return [torch.from_numpy(x).permute(0, 3, 1, 2) for x in observed]
+
+
+def _run(network: Callable, *observed: torch.Tensor) -> np.ndarray:
+    with torch.inference_mode():
+        return network(*observed).permute(0, 2, 3, 1).numpy()
+
+
+def _torch_forms(twin: torch.nn.Module, compiled: bool) -> dict[str, Callable]:
+    return {"torch": twin} | ({"torch.compile": torch.compile(twin)} if compiled else {})
+
+
+def _jax_step(model: Any, params: Any) -> Callable:
+    adam = optax.adam(1e-6)
+    state = [jax.tree.map(jnp.copy, params), adam.init(params)]
+
+    @jax.jit
+    def step(params, moments, *observed):
+        def loss(p):
+            return jnp.mean((model.apply({"params": p}, *observed) - 0.5) ** 2)
+
+        value, gradients = jax.value_and_grad(loss)(params)
+        updates, moments = adam.update(gradients, moments)
+        return optax.apply_updates(params, updates), moments, value
+
+    def run(*observed):
+        *state[:], value = step(*state, *observed)
+        return value, state
+
+    return run
+
+
+def _torch_step(network: Any) -> Callable:
+    adam = torch.optim.Adam(network.parameters(), lr=1e-6, fused=True)
+
+    def run(*observed):
+        adam.zero_grad(set_to_none=True)
+        loss = (network(*_nchw(observed)) - 0.5).square().mean()
+        loss.backward()
+        adam.step()
+        return loss.item()
+
+    return run
+
+
+def _times(forms: dict[str, Callable], arguments: list[tuple], rounds: int) -> dict[str, Any]:
+    """Timings by form; forms that fail (torch.compile without a compiler) are left out."""
+    working = {}
+    for form, function in forms.items():
+        try:
+            function(*arguments[0])
+        except Exception as error:
+            if form != "torch.compile":
+                raise
+            print(f"{form} does not work here: {str(error).splitlines()[0]}")
+        else:
+            working[form] = function
+    return dict(zip(working, interleaved(list(working.values()), arguments, rounds=rounds), strict=True))
+
+
+def _columns(what: str, times: dict[str, Any]) -> dict[str, Any]:
+    milliseconds = {form: 1e3 * timing.median for form, timing in times.items()}
+    best = min(value for form, value in milliseconds.items() if form != "jax")
+    spread = {form: 1e3 * (timing.p90 - timing.p10) for form, timing in times.items()}
+    columns = {
+        f"{what}_{form}_ms": f"{milliseconds.get(form, float('nan')):.2f}" for form in ("jax", "torch", "torch.compile")
+    }
+    spreads = {f"{what}_{form}_spread_ms": f"{spread.get(form, float('nan')):.2f}" for form in ("jax", "torch")}
+    eager, ratio = milliseconds["jax"] / milliseconds["torch"], milliseconds["jax"] / best
+    return {**columns, **spreads, f"{what}_ratio": f"{ratio:.2f}", f"{what}_ratio_eager": f"{eager:.2f}"}
+
+
+def _circumstances() -> dict[str, Any]:
+    here = Path(__file__).parent
+    commit = subprocess.run(["git", "-C", str(here), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return {
+        "device": f"{jax.devices()[0].device_kind}, {torch.get_num_threads()} threads",
+        "jax": jax.__version__,
+        "torch": torch.__version__,
+        "commit": commit.stdout.strip(),
+        "date": date.today().isoformat(),
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    shown = ("parameters", "multiply-adds", "field", "difference")
+    times = ("inference [ms] jax", "torch", "compiled", "ratio", "training [ms] jax", "torch", "compiled", "ratio")
+    table = Table("model", *shown, *times)
+    for row in rows:
+        cost = (f"{row['parameters']:,}", f"{row['multiply_adds'] / 1e9:.2f} G", str(row["receptive_field"]))
+        cells = [
+            row[f"{w}_{c}"]
+            for w in ("inference", "training")
+            for c in ("jax_ms", "torch_ms", "torch.compile_ms", "ratio")
+        ]
+        table.add_row(row["model"], *cost, row["difference"], *cells)
+    return table
+
+
+def _append(rows: list[dict[str, Any]]) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    new = not RESULTS.exists()
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Networks without published PyTorch weights equal the twins that they are timed against."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from restorax.models import ARCNN, ConvAutoencoder, ResUNet, UNet
+
+torch = pytest.importorskip("torch")
+twins = pytest.importorskip("benchmarks.torch_twins")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ARCNN(channels=3, widths=(6, 5, 4)),
+        ConvAutoencoder(channels=3, patch=16, widths=(4, 6), code=10),
+        ResUNet(channels=3, widths=(4, 6, 8), blocks=2),
+        UNet(channels=3, widths=(4, 6, 8)),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_twins_with_the_same_parameters_give_the_same_image(model):
+    image = jax.random.uniform(jax.random.key(0), (2, 16, 24, 3))
+    params = jax.jit(model.init)(jax.random.key(1), image)["params"]
+    params = jax.tree.map(lambda p: p + 0.05 * jax.random.normal(jax.random.key(2), p.shape), params)
+    twin = twins.build(model)
+    twins.copy_params(twin, params)
+    with torch.no_grad():
+        expected = twin(torch.tensor(np.moveaxis(np.asarray(image), -1, 1).copy()))
+    out = jax.jit(model.apply)({"params": params}, image)
+    np.testing.assert_allclose(out, np.moveaxis(expected.numpy(), 1, -1), atol=1e-4, rtol=1e-4)
+    assert float(jnp.abs(out - image).max()) > 0.05
+
+
+def test_networks_without_a_twin_say_so():
+    with pytest.raises(ValueError, match="UNet gated has no twin"):
+        twins.build(UNet(kind="gated"))
