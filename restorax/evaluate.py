@@ -46,7 +46,9 @@ def _one(restore: Callable, degrade: Degradation, clean: np.ndarray, seed: int, 
     observed = degrade(jax.random.fold_in(jax.random.key(seed), index), jnp.asarray(clean))
     restored = jnp.round(jnp.clip(restore(*observed), 0, 1) * 255) / 255
     quality, structure = _compare(restored, clean)
-    return float(quality), float(structure), float(metrics.psnr(observed.image, clean))
+    # Of a burst, [frames, height, width, channel], the last frame is the one to restore.
+    before = observed.image if observed.image.ndim == clean.ndim else observed.image[-1]
+    return float(quality), float(structure), float(metrics.psnr(before, clean))
 
 
 @jax.jit

@@ -125,3 +125,23 @@ def test_bad_input_is_refused_in_a_sentence():
     both = _model(bidirectional=True)
     with pytest.raises(ValueError, match="all frames at once"):
         both.apply(_init(both, burst), carry, burst[0], method="step")
+
+
+def test_quality_of_a_burst_is_that_of_its_last_frame(monkeypatch, photograph):
+    import importlib
+
+    from restorax.metrics import psnr
+    from restorax.types import Observation
+
+    clean = photograph[:16, :16]
+
+    def degrade(key, image):
+        noise = 0.1 * jax.random.normal(key, (3, *image.shape))
+        return Observation(image + noise)
+
+    module = importlib.import_module("restorax.evaluate")
+    monkeypatch.setattr(module, "parse", lambda _: degrade)
+    result = module.evaluate(lambda burst, _: burst.mean(0), {"a": clean}, "three frames", dataset="one")
+    burst = degrade(jax.random.fold_in(jax.random.key(0), 0), clean).image
+    assert result.input_psnr == pytest.approx(float(psnr(burst[-1], clean)), abs=1e-3)
+    assert result.psnr > result.input_psnr + 3

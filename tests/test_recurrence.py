@@ -118,6 +118,14 @@ def test_carry_is_as_exact_as_asked(kind):
     assert abs(float(coarse) - float(exact)) > 1
 
 
+@pytest.mark.parametrize(("platform", "loops"), [("cpu", True), ("tpu", True), ("cuda", False), ("rocm", False)])
+def test_auto_scans_where_steps_are_cheap(platform, loops):
+    a, b, _ = _inputs((64, 2), rotating=False)
+    traced = jax.jit(lambda a, b: linear_recurrence(a, b, axis=0)).trace(a, b)
+    program = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert ("stablehlo.while" in program) == loops
+
+
 def test_backward_pass_keeps_decay_and_states_alone():
     a, b, _ = _inputs((50, 4), rotating=False)
     kept = jax.tree.leaves(jax.vjp(lambda a, b: linear_recurrence(a, b, axis=0, kind="scan"), a, b)[1])

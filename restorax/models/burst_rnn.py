@@ -137,7 +137,7 @@ class BurstRNN(nn.Module):
             states = [self.forward(sequence)[0]]
             if self.bidirectional:
                 states.append(self.backward(sequence, reverse=True)[0])
-            hidden = jnp.concatenate(states, axis=-1).astype(x.dtype)
+            hidden = jnp.concatenate(states, axis=-1)
             if reference is None:
                 hidden = jnp.moveaxis(hidden, 0, 1).reshape(features.shape[0], *hidden.shape[2:])
                 return self.decoder(features, hidden)

@@ -57,7 +57,7 @@ class ReNet(nn.Module):
             """Both directions along one axis; their hidden states side by side."""
             sequence = jnp.moveaxis(x, axis, 0)
             cells = (_CELLS[self.cell](self.width, name=f"{name}_{way}") for way in ("forward", "backward"))
-            states = [cell(sequence, reverse=i == 1)[0].astype(x.dtype) for i, cell in enumerate(cells)]
+            states = [cell(sequence, reverse=i == 1)[0] for i, cell in enumerate(cells)]
             return jnp.moveaxis(jnp.concatenate(states, axis=-1), 0, axis)
 
         def network(x):

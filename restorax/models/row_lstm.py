@@ -56,7 +56,7 @@ class RowLSTM(nn.Module):
             n, rows, _, columns, side, channels = patches.shape
             sequences = patches.transpose(2, 0, 1, 3, 4, 5).reshape(side, -1, side * channels)
             for i in range(self.layers):
-                sequences = LSTM(self.width, name=f"lstm{i}")(sequences)[0].astype(x.dtype)
+                sequences = LSTM(self.width, name=f"lstm{i}")(sequences)[0]
             out = Dense(side * self.channels, name="dense")(sequences)
             out = out.reshape(side, n, rows, columns, side, self.channels).transpose(1, 2, 0, 3, 4, 5)
             return _averaged(_averaged(out, 3), 1)

@@ -82,7 +82,8 @@ def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
     middle = recipe.evaluation[len(recipe.evaluation) // 2]
     observed = parse(middle)(jax.random.key(0), clean)
     restored = make_restore(recipe)(params, *observed)
-    strip = np.concatenate([np.asarray(part) for part in (observed.image, restored, clean)], axis=1)
+    degraded = observed.image if observed.image.ndim == clean.ndim else observed.image[-1]  # of a burst, the last frame
+    strip = np.concatenate([np.asarray(part) for part in (degraded, restored, clean)], axis=1)
     image.write(path, image.Picture(strip))
 
 

@@ -1,0 +1,73 @@
+"""What the measurements lean on: equal sizes, equal context."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks.ablation import PARAMETERS, VARIANTS, matched, recipe_of
+from benchmarks.halo import Loss, halo_needed, losses, restore_with_halo
+from restorax import data, restore, zoo
+from restorax.models import DnCNN, ScanUNet
+from restorax.train.step import build_model
+
+
+def _size(recipe):
+    model = build_model(recipe)
+    condition = jnp.zeros((1, 16, 16, model.condition_channels)) if model.condition_channels else None
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 16, 16, model.channels)), condition)
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("bottleneck", "stages_3") else pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS],
+)
+def test_variants_have_one_size(name):
+    recipe = recipe_of(matched(VARIANTS[name], PARAMETERS), "missing_pixels(missing=0.8)", 1)
+    assert recipe.config["masked"]
+    assert _size(recipe) == pytest.approx(PARAMETERS, rel=0.03)
+    if name == "bottleneck":
+        assert recipe.config["widths"] == ScanUNet().widths
+
+
+def test_blind_degradations_make_blind_networks():
+    recipe = recipe_of(VARIANTS["plain"], "gaussian_noise(sigma=0.1)", 3)
+    assert recipe.config == {"channels": 3}
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A restorer that sees three pixels to each side."""
+    model = DnCNN(depth=3, width=4)
+    params = model.init(jax.random.key(0), jnp.zeros((8, 8, 1)))["params"]
+    card = zoo.Card.read(zoo.find("resunet_s-gray-noise"))
+    return zoo.Restorer(params, model, dataclasses.replace(card, name="small"))
+
+
+@pytest.mark.parametrize("size", [(48, 80), (50, 71), (20, 17)])
+def test_a_halo_as_wide_as_the_receptive_field_changes_nothing(small, size):
+    image = np.random.default_rng(0).random((*size, 1), np.float32)
+    whole, enough, none = (
+        np.asarray(restore(small, image)),
+        *(restore_with_halo(small, image, None, core=16, halo=halo) for halo in (16, 0)),
+    )
+    np.testing.assert_allclose(enough, whole, atol=1e-6)
+    if min(size) > 32:
+        assert np.abs(none - whole).max() > 1e-3
+
+
+def test_losses_fall_with_the_halo(small):
+    images = {name: picture[:64, :64] for name, picture in list(data.sample_images(1).items())[:2]}
+    rows = losses(small, images, "gaussian_noise(sigma=0.1)", core=16, halos=(0, 16))
+    assert rows[1].worst < 1e-4 < rows[0].worst
+    with pytest.raises(ValueError, match="multiples of 16"):
+        losses(small, images, "gaussian_noise(sigma=0.1)", core=20)
+
+
+def test_halo_needed_is_the_first_from_which_all_are_good():
+    rows = [Loss(halo, 0.0, worst) for halo, worst in ((0, 0.04), (16, 0.3), (32, 0.04), (64, 0.01))]
+    assert halo_needed(rows) == 32
+    assert halo_needed(rows, limit=0.005) is None
