@@ -5,13 +5,10 @@ step that crops. The pipeline has to be at least twice as fast as the step. Rows
 """
 
 import argparse
-import csv
 import dataclasses
 import tempfile
 import time
 from functools import partial
-from importlib.metadata import version
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -20,12 +17,10 @@ from restorax import data
 from restorax.prepare import prepare
 from restorax.recipes import RECIPES
 from restorax.train import parallel
-from restorax.train.publish import hardware_said
 from restorax.train.step import init_state
 
+from .record import record
 from .timing import interleaved
-
-RESULTS = Path(__file__).parent / "results" / "input.csv"
 
 
 def pipeline(source: data.Patches, batch: int, batches: int) -> float:
@@ -46,28 +41,30 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=10, help="timed steps")
     parser.add_argument("--batch", type=int, help="instead of the recipe's")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="instead of the recipe's")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         prepare(options.data, "prepared", data_dir=folder)
         for name in options.recipes:
             recipe = RECIPES[name]
-            recipe = dataclasses.replace(recipe, batch=options.batch or recipe.batch)
+            changes = {"batch": options.batch, "dtype": options.dtype}
+            recipe = dataclasses.replace(recipe, **{key: value for key, value in changes.items() if value})
             opened = partial(data.open_patches, size=recipe.patch, channels=recipe.config["channels"], data_dir=folder)
             sources = {"folder": opened(options.data), "TFDS": opened("tfds:prepared")}
             rates = {kind: pipeline(source, recipe.batch, options.batches) for kind, source in sources.items()}
             step, crop = _device_rates(recipe, sources["folder"], options.rounds)
             rates["device memory"] = crop
             for kind, rate in rates.items():
-                row = {"recipe": name, "source": kind, "pipeline images/s": round(rate), "step images/s": round(step)}
+                row = {
+                    "recipe": name,
+                    "source": kind,
+                    "pipeline_images_per_s": round(rate),
+                    "step_images_per_s": round(step),
+                }
                 rows.append(row | {"ratio": round(rate / step, 1), "batch": recipe.batch, "dtype": recipe.dtype})
-                rows[-1] |= {"hardware": hardware_said(), "jax": version("jax")}
                 print(", ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    record("input", rows)
 
 
 def _device_rates(recipe, source, rounds):

@@ -5,12 +5,8 @@ last, and compiled where that works; the faster of the two counts. Prints a tabl
 """
 
 import argparse
-import csv
 import os
-import subprocess
 from collections.abc import Callable
-from datetime import date
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,12 +23,12 @@ from restorax.memory import keep_freed_memory
 from restorax.models import MODELS
 
 from . import torch_twins
+from .record import record
 from .timing import interleaved
 
 NAMES = [
     name for name in MODELS if not name.startswith("scanunet") and getattr(MODELS[name](), "kind", "plain") == "plain"
 ]
-RESULTS = Path(__file__).parent / "results" / "models.csv"
 
 
 def main() -> None:
@@ -55,7 +51,7 @@ def main() -> None:
     if len(rows) > 1:
         console.print(_table(rows))
     if not options.no_save:
-        _append(rows)
+        record("models", rows)
 
 
 def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compiled: bool) -> dict[str, Any]:
@@ -89,7 +85,8 @@ def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compil
         **_columns("training", training),
         "image": f"1x{side}x{side}",
         "patches": f"{batch}x{patch}x{patch}",
-        **_circumstances(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
     }
 
 
@@ -185,18 +182,6 @@ def _columns(what: str, times: dict[str, Any]) -> dict[str, Any]:
     return {**columns, **spreads, f"{what}_ratio": f"{ratio:.2f}", f"{what}_ratio_eager": f"{eager:.2f}"}
 
 
-def _circumstances() -> dict[str, Any]:
-    here = Path(__file__).parent
-    commit = subprocess.run(["git", "-C", str(here), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return {
-        "device": f"{jax.devices()[0].device_kind}, {torch.get_num_threads()} threads",
-        "jax": jax.__version__,
-        "torch": torch.__version__,
-        "commit": commit.stdout.strip(),
-        "date": date.today().isoformat(),
-    }
-
-
 def _table(rows: list[dict[str, Any]]) -> Table:
     shown = ("parameters", "multiply-adds", "field", "difference")
     times = ("inference [ms] jax", "torch", "compiled", "ratio", "training [ms] jax", "torch", "compiled", "ratio")
@@ -210,16 +195,6 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         ]
         table.add_row(row["model"], *cost, row["difference"], *cells)
     return table
-
-
-def _append(rows: list[dict[str, Any]]) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    new = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -213,6 +213,7 @@ def train(
     --coordinator, --num-processes and --process-id.
     """
     from . import data as sources
+    from .memory import keep_freed_memory
     from .recipes import RECIPES
     from .train import parallel
     from .train.loop import train as run
@@ -226,6 +227,7 @@ def train(
     ):
         if value not in accepted:
             raise ValueError(f"{option} {value!r} is unknown; accepted are {' and '.join(filter(None, accepted))}")
+    keep_freed_memory()
     parallel.initialize(coordinator, num_processes, process_id)
     changes = {"cycles": (steps,) if steps else None, "batch": batch, "accumulate": accumulate, "dtype": dtype}
     recipe = dataclasses.replace(RECIPES[name], **{key: value for key, value in changes.items() if value})
