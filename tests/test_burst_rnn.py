@@ -137,7 +137,7 @@ def test_quality_of_a_burst_is_that_of_its_last_frame(monkeypatch, photograph):
 
     def degrade(key, image):
         noise = 0.1 * jax.random.normal(key, (3, *image.shape))
-        return Observation(image + noise)
+        return Observation(image[None] + noise)
 
     module = importlib.import_module("restorax.evaluate")
     monkeypatch.setattr(module, "parse", lambda _: degrade)

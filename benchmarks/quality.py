@@ -1,0 +1,70 @@
+"""Entries of the zoo against classical methods on the same pictures: ``python -m benchmarks.quality NAME --data DIR``.
+
+Every classical method knows the degradation and has its parameters set by the truth (the best mean of a grid), except
+BM3D and biharmonic inpainting, which have none; the entries know nothing.
+"""
+
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import restorax
+from restorax import data, zoo
+from restorax.evaluate import evaluate
+
+from .classical import methods, observe
+from .record import record
+
+
+def compare(
+    restorer: zoo.Restorer, pictures: dict[str, np.ndarray], degradation: str, *, dataset: str
+) -> list[dict[str, object]]:
+    """One row per method, the entry first and the degraded image last."""
+    forms = {restorer.card.name: [partial(restorax.restore, restorer)]} | {
+        name: [observe(one) for one in settings] for name, settings in methods(degradation).items()
+    }
+    rows = []
+    for name, settings in forms.items():
+        start = time.perf_counter()
+        results = [evaluate(one, pictures, degradation, dataset=dataset) for one in settings]
+        seconds = (time.perf_counter() - start) / len(settings) / len(pictures)
+        best = max(results, key=lambda result: result.psnr)
+        where = {"dataset": dataset, "images": len(pictures), "degradation": degradation, "method": name}
+        quality = {"psnr": f"{best.psnr:.2f}", "ssim": f"{best.ssim:.4f}", "s_per_image": seconds}
+        rows.append(where | {"setting": f"{results.index(best) + 1} of {len(settings)}"} | quality)
+    untouched = {"method": "none", "setting": "", "psnr": f"{best.input_psnr:.2f}", "ssim": "", "s_per_image": 0.0}
+    return [*rows, where | untouched]
+
+
+def main(
+    names: list[str] = typer.Argument(None, help="Entries; all by default."),  # noqa: B008
+    folder: Path = typer.Option(..., "--data", help="Clean test pictures."),  # noqa: B008
+    degradation: list[str] = typer.Option([], help="What is undone [every evaluation of the card]."),  # noqa: B008
+    quick: bool = typer.Option(False, "--quick", help="Two pictures, quarter size."),
+    write: bool = typer.Option(True, help="Append rows to benchmarks/results/quality.csv."),
+) -> None:
+    """Degrade every picture, restore it by every method, print a table per degradation and append CSV rows."""
+    console = Console()
+    for name in names or zoo.list_models():
+        restorer = zoo.load(name)
+        pictures = data.test_images(folder, restorer.card.channels)
+        if quick:
+            pictures = {key: pictures[key][:96, :96] for key in sorted(pictures)[:2]}
+        for text in degradation or restorer.card.evaluation:
+            rows = compare(restorer, pictures, text, dataset=folder.resolve().name)
+            table = Table("method", "setting", "PSNR [dB]", "SSIM", "s / image", title=f"{text}, {folder.name}")
+            for row in rows:
+                cells = (str(row[key]) for key in ("method", "setting", "psnr", "ssim"))
+                table.add_row(*cells, f"{row['s_per_image']:.2f}")
+            console.print(table)
+            if write:
+                record("quality", rows)
+
+
+if __name__ == "__main__":
+    typer.run(main)
