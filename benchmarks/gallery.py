@@ -9,7 +9,7 @@ from rich.progress import track
 
 from restorax.data import sample_images
 from restorax.degrade import parse
-from restorax.image import written_beside
+from restorax.files import written_beside
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

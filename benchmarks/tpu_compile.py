@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jax.experimental import topologies
 from jax.sharding import Mesh
 
-from restorax.image import written_beside
+from restorax.files import written_beside
 from restorax.models.count import flops
 from restorax.recipes import RECIPES, Recipe
 from restorax.train import parallel

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import jax
-import numpy as np
 from rich.console import Console
 
 from . import image, zoo
@@ -35,7 +34,6 @@ def run(out: Path, console: Console) -> list[Result]:
             for index, picture in enumerate(sorted(pictures)):
                 key = jax.random.fold_in(jax.random.key(0), index)
                 observed = parse(degradation)(key, jax.numpy.asarray(pictures[picture]))
-                parts = (observed.image, restore(restorer, *observed), pictures[picture])
-                strip = np.concatenate([np.asarray(part) for part in parts], axis=1)
-                image.write(out / f"{name}-{picture}.png", image.Picture(strip))
+                strip = image.strip(observed.image, restore(restorer, *observed), pictures[picture])
+                image.write(out / f"{name}-{picture}.png", strip)
     return results

@@ -2,15 +2,14 @@
 
 import io
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
+
+from .files import written_beside
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm")
 
@@ -188,20 +187,7 @@ def list_pictures(folder: str | os.PathLike) -> list[Path]:
     return paths
 
 
-@contextmanager
-def written_beside(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` that takes its place only if nothing fails."""
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent}: no such folder to write {path.name} in")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.suffix)
-    os.close(handle)
-    try:
-        yield Path(name)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def strip(*pictures: np.ndarray) -> Picture:
+    """Pictures of one size side by side; of a burst, ``[frames, height, width, channels]``, its last frame."""
+    pixels = [np.asarray(picture) for picture in pictures]
+    return Picture(np.concatenate([one[-1] if one.ndim == 4 else one for one in pixels], axis=1))

@@ -13,6 +13,7 @@ from PIL import Image as PillowImage
 from PIL import ImageSequence
 
 from . import image
+from .files import written_beside
 from .types import Array
 from .zoo import Restorer
 
@@ -226,6 +227,6 @@ def write_animation(path: str | os.PathLike, animation: Animation) -> None:
         frames.append(PillowImage.fromarray(raw[:, :, 0] if raw.shape[2] == 1 else raw))
     options = {} if animation.loop is None else {"loop": animation.loop}
     milliseconds = [round(t) for t in animation.milliseconds]
-    with image.written_beside(path) as beside:
+    with written_beside(path) as beside:
         rest = {"append_images": frames[1:], "duration": milliseconds, **options} if len(frames) > 1 else {}
         frames[0].save(beside, save_all=len(frames) > 1, quality=95, **rest)

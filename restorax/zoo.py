@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .files import written_beside
 from .models import MODELS
 from .types import Array, Condition, Image, Params
 
@@ -129,7 +130,8 @@ class Card:
     def write(self, folder: Path) -> None:
         """Write ``folder/card.json``, beside and renamed."""
         text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
-        _write_beside(folder / "card.json", text.encode())
+        with written_beside(folder / "card.json") as beside:
+            beside.write_text(text, encoding="utf-8")
 
 
 class Restorer(flax.struct.PyTreeNode):
@@ -257,7 +259,8 @@ def save(folder: str | os.PathLike, card: Card, params: Params) -> Card:
     card = dataclasses.replace(
         card, sha256=hashlib.sha256(content).hexdigest(), parameters=sum(v.size for v in stored.values())
     )
-    _write_beside(folder / "params.safetensors", content)
+    with written_beside(folder / "params.safetensors") as beside:
+        beside.write_bytes(content)
     card.write(folder)
     return card
 
@@ -291,12 +294,3 @@ def _check_params(model: Any, params: Params, folder: Path) -> None:
 def _hashable(config: dict[str, Any]) -> dict[str, Any]:
     """JSON has lists where module fields are tuples."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-
-
-def _write_beside(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".writing-{path.name}")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)

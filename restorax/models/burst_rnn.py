@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..layers.cells import ConvGRU, State
-from ..layers.conv import Conv
+from ..layers.conv import Conv, small_normal
 from ..layers.frame import framed
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
 from ..layers.unet import ResidualBlock
@@ -186,5 +186,4 @@ class _Decoder(nn.Module):
         x = Conv(self.width, name="join")(jnp.concatenate([features, hidden], axis=-1))
         for i in range(self.blocks):
             x = ResidualBlock(self.width, name=f"block{i}")(x)
-        tail = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
-        return pixel_shuffle(Conv(4 * self.channels, init=tail, name="tail")(x))
+        return pixel_shuffle(Conv(4 * self.channels, init=small_normal, name="tail")(x))

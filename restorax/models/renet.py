@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from ..layers.cells import GRU, LSTM
-from ..layers.conv import Conv
+from ..layers.conv import Conv, small_normal
 from ..layers.frame import framed
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
 from ..types import Array, Condition, DTypeLike, Image
@@ -65,8 +65,8 @@ class ReNet(nn.Module):
             for i in range(self.layers):
                 x = sweep(x, 1, f"vertical{i}")
                 x = sweep(x, 2, f"horizontal{i}")
-            tail = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
-            return pixel_shuffle(Conv(self.patch**2 * self.channels, size=1, init=tail, name="tail")(x), self.patch)
+            x = Conv(self.patch**2 * self.channels, size=1, init=small_normal, name="tail")(x)
+            return pixel_shuffle(x, self.patch)
 
         return framed(
             network,

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from ..layers.conv import Conv
+from ..layers.conv import Conv, small_normal
 from ..layers.frame import framed
 from ..layers.recurrence import linear_recurrence
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
@@ -58,8 +58,7 @@ class SpatialRNN(nn.Module):
             for i, p in enumerate(jnp.split(coefficients, self.passes, axis=-1)):
                 x = Conv(self.width, relu=True, name=f"join{i}")(_filtered(x, p))
             x = Conv(self.width, relu=True, name="tail0")(x + skip)
-            small = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
-            return pixel_shuffle(Conv(4 * self.channels, init=small, name="tail1")(x))
+            return pixel_shuffle(Conv(4 * self.channels, init=small_normal, name="tail1")(x))
 
         return framed(
             network,

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from ..layers import conv
 from ..layers.cells import ConvLSTM
-from ..layers.conv import Conv
+from ..layers.conv import Conv, small_normal
 from ..layers.frame import framed
 from ..layers.resample import double, halve, pixel_shuffle
 from ..layers.unet import widest
@@ -181,5 +181,4 @@ class _EncoderDecoder(nn.Module):
         x = level(x, bottom, "up")
         for i in reversed(range(bottom)):
             x = level(_Grow(self.widths[i], name=f"grow{i}")(x) + skips[i], i, "up")
-        tail = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
-        return Conv(self.channels, size=5, init=tail, name="tail")(x), state or ()
+        return Conv(self.channels, size=5, init=small_normal, name="tail")(x), state or ()

@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from .. import image, zoo
 from ..data import sample_images
@@ -82,9 +81,7 @@ def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
     middle = recipe.evaluation[len(recipe.evaluation) // 2]
     observed = parse(middle)(jax.random.key(0), clean)
     restored = make_restore(recipe)(params, *observed)
-    degraded = observed.image if observed.image.ndim == clean.ndim else observed.image[-1]  # of a burst, the last frame
-    strip = np.concatenate([np.asarray(part) for part in (degraded, restored, clean)], axis=1)
-    image.write(path, image.Picture(strip))
+    image.write(path, image.strip(observed.image, restored, clean))
 
 
 def hardware_said(note: str = "") -> str:
