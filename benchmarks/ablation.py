@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +25,7 @@ from restorax.train.step import build_model, init_state, make_restore, make_step
 from .record import record
 
 PARAMETERS = 2_570_068  # of scanunet_s
+TIMED = 10  # steps
 
 
 class Variant(NamedTuple):
@@ -82,27 +84,29 @@ def recipe_of(variant: Variant, degradation: str, channels: int, **changes: Any)
 
 
 def train(recipe: Recipe, source: data.FolderPatches) -> tuple[Any, float]:
-    """Averaged parameters after the recipe's steps, and the seconds that they took, compilation apart."""
+    """Averaged parameters after the recipe's steps, and their seconds: steps times the median time of a few.
+
+    Compilation does not count, nor do pauses of a machine that does other things now and then.
+    """
     init_key, step_key = jax.random.split(jax.random.key(recipe.seed))
     state, step = init_state(recipe, init_key), jax.jit(make_step(recipe), donate_argnums=0)
+    times = []
     for done, patches in enumerate(data.batches(source, batch=recipe.batch, start=0)):
+        if done % TIMED == 0:
+            jax.block_until_ready(state)
+            times.append(time.perf_counter())
         if done == recipe.steps:
             break
         state, metrics = step(state, patches, step_key)
-        if done == 0:
-            jax.block_until_ready(state)
-            start = time.perf_counter()
-    jax.block_until_ready(state)
-    seconds = time.perf_counter() - start  # of all steps but the first, which compiles
     if not jnp.isfinite(metrics["loss"]):
         raise FloatingPointError(f"the loss of {recipe.architecture} is {metrics['loss']} after {recipe.steps} steps")
-    return state.ema, seconds * recipe.steps / max(recipe.steps - 1, 1)
+    return state.ema, float(np.median(np.diff(times)[1:])) / TIMED * recipe.steps
 
 
 def _steps_within(seconds: float, recipe: Recipe, source: data.FolderPatches) -> int:
-    """How many steps fit into so many seconds, from the time of ten."""
-    short = replace(recipe, cycles=(11,))
-    return max(1, int(seconds / (train(short, source)[1] / 11)))
+    """How many steps fit into so many seconds, from the time of a few."""
+    short = replace(recipe, cycles=(4 * TIMED,))
+    return max(1, int(seconds / train(short, source)[1] * short.steps))
 
 
 def main(
