@@ -184,5 +184,42 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper=_SCANUNET,
     ),
+    "unet-color-missing": Recipe(
+        architecture="unet",
+        config={"channels": 3, "widths": (32, 64, 128), "residual": True, "condition_channels": 1, "masked": True},
+        degradation=(
+            "one_of(missing_pixels(missing=uniform(0.2, 0.9)), missing_strokes(thickness=uniform(0.2, 1)), "
+            "missing_blocks(side=uniform(8, 32), blocks=4), missing_lines(lines=5, thickness=uniform(1, 5)))"
+        ),
+        evaluation=(
+            "missing_pixels(missing=0.5)",
+            "missing_pixels(missing=0.8)",
+            "missing_strokes(thickness=0.4)",
+            "missing_blocks(side=24, blocks=8)",
+        ),
+        cycles=(15_000,),
+        dtype="bfloat16",
+        limits=(
+            "Knows single pixels, free-form strokes to 15 pixels, squares to 32 pixels and lines to 5 pixels missing, "
+            "with an exact mask and clean known pixels: larger holes are filled smoothly, without objects or texture. "
+            "What it writes into holes is plausible, not what was there. Not for measurements or evidence."
+        ),
+        paper="Ronneberger et al., U-Net: Convolutional networks for biomedical image segmentation, MICCAI 2015",
+    ),
+    "burst_rnn-gray-noise": Recipe(
+        architecture="burst_rnn",
+        config={"channels": 1, "residual": True},
+        degradation="burst(frames=8, shift=2) + gaussian_noise(sigma=uniform(0, 55/255))",
+        evaluation=tuple(f"burst(frames=8, shift=2) + gaussian_noise(sigma={s}/255)" for s in (15, 25, 50)),
+        cycles=(6_000,),
+        patch=64,
+        dtype="bfloat16",
+        limits=(
+            "Knows up to 8 frames that differ by shifts of the whole picture of at most 2 pixels and by independent "
+            "white Gaussian noise up to sigma 55/255; restores the last one. Objects that move, turning cameras and "
+            "larger shifts gain less or smear. Not for measurements or evidence."
+        ),
+        paper="Ballas et al., Delving deeper into convolutional networks for learning video representations, ICLR 2016",
+    ),
 }
 """Recipes by zoo name. ``restorax train NAME --data DIR`` runs one."""
