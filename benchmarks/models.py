@@ -64,7 +64,8 @@ def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compil
 
     apply = jax.jit(model.apply)
     twin = twin.to(memory_format=torch.channels_last)
-    difference = np.abs(np.asarray(apply({"params": params}, *images[0])) - _run(twin, *_nchw(images[0]))).max()
+    ours, theirs = np.asarray(apply({"params": params}, *images[0])), _run(twin, *_nchw(images[0]))
+    difference = np.abs(ours - theirs).max() / np.abs(theirs).max()
 
     forms = {"jax": lambda *x: apply({"params": params}, *x)}
     for form, network in _torch_forms(twin, compiled).items():
