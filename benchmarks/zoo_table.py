@@ -1,30 +1,84 @@
-"""Write README's table of the zoo from the cards: ``python -m benchmarks.zoo_table``."""
+"""Write what the cards say into README and zoo/README.md: ``python -m benchmarks.zoo_table``."""
 
 import re
 from pathlib import Path
 
 from restorax import zoo
+from restorax.files import written_beside
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README, PAGE = ROOT / "README.md", ROOT / "zoo" / "README.md"
 
 
-def table() -> str:
-    """Markdown, one row per entry."""
-    rows = ["| entry | undoes | parameters | GFLOP/Mpx | PSNR [dB] (degraded image) |", "|---|---|---|---|---|"]
-    for name in zoo.list_models():
-        card = zoo.Card.read(zoo.ZOO / name)
-        results = "<br>".join(
-            f"{r.dataset}, `{r.degradation}`: **{r.psnr:.2f}** ({r.input_psnr:.2f})" for r in card.results
-        )
-        size, work = f"{card.parameters / 1e6:.2f} M", f"{card.flops_per_megapixel / 1e9:.0f}"
-        rows.append(f"| `{name}` | `{card.degradation}` | {size} | {work} | {results} |")
+def head() -> str:
+    """Markdown, one row per entry: PSNR on its first test set."""
+    rows = ["| entry | parameters | GFLOP/Mpx | undone | PSNR [dB] (degraded image) |", "|---|---|---|---|---|"]
+    for name, card in _cards().items():
+        first = [r for r in card.results if r.dataset == card.results[0].dataset]
+        results = " · ".join(f"**{r.psnr:.2f}** ({r.input_psnr:.2f})" for r in first)
+        undone = " · ".join(f"`{r.degradation}`" for r in first)
+        where = f"{undone} | {first[0].dataset}: {results}" if first else " | "
+        rows.append(f"| [`{name}`](zoo/{name}) | {_size(card)} | {card.flops_per_megapixel / 1e9:.0f} | {where} |")
     return "\n".join(rows)
 
 
+def entries() -> str:
+    """Markdown, one section per entry: every result of its card."""
+    parts = []
+    for name, card in _cards().items():
+        field = f"sees {card.receptive_field} px" if card.receptive_field else "sees the whole image"
+        cost = f"{_size(card)} parameters, {card.flops_per_megapixel / 1e9:.0f} GFLOP/Mpx, {field}"
+        trained = f"{card.steps} steps, {card.seconds / 60:.0f} minutes on {card.hardware}"
+        rows = [
+            f"| {r.dataset} | `{r.degradation}` | {r.input_psnr:.2f} | {r.psnr:.2f} | {r.ssim:.4f} |"
+            for r in card.results
+        ]
+        table = "\n".join(["| set | degradation | degraded | PSNR | SSIM |", "|---|---|---|---|---|", *rows])
+        parts.append(
+            f"### `{name}`\n\n![Degraded, restored, clean]({name}/preview.png)\n\nUndoes `{card.degradation}`; {cost}. "
+            f"Trained on {card.data}: {trained}. {card.limits}\n\n{table}"
+        )
+    return "\n\n".join(parts)
+
+
+def pairs() -> str:
+    """Markdown: entries with the same degradation measured on the same set, side by side."""
+    found: dict[tuple[str, str], list[tuple[str, float]]] = {}
+    for name, card in _cards().items():
+        for r in card.results:
+            found.setdefault((r.degradation, r.dataset), []).append((name, r.psnr))
+    rows = []
+    for (degradation, dataset), them in found.items():
+        if len(them) > 1:
+            best_first = " · ".join(f"`{name}` {psnr:.2f}" for name, psnr in sorted(them, key=lambda one: -one[1]))
+            rows.append(f"| `{degradation}` | {dataset} | {best_first} |")
+    return "\n".join(["| degradation | set | PSNR [dB], best first |", "|---|---|---|", *rows])
+
+
+def _cards() -> dict[str, zoo.Card]:
+    return {name: zoo.Card.read(zoo.ZOO / name) for name in zoo.list_models()}
+
+
+def _size(card: zoo.Card) -> str:
+    return f"{card.parameters / 1e6:.2f} M"
+
+
+def fill(path: Path, marker: str, content: str) -> None:
+    """Replace what stands between ``<!-- marker -->`` and ``<!-- /marker -->`` in a file."""
+    text = path.read_text()
+    between = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
+    new, count = between.subn(lambda marks: f"{marks[1]}{content}\n{marks[2]}", text)
+    if count != 1:
+        raise ValueError(f"{path} must have <!-- {marker} --> and <!-- /{marker} --> once")
+    with written_beside(path) as beside:
+        beside.write_text(new)
+
+
 def main() -> None:
-    """Replace what stands between the markers."""
-    text = README.read_text()
-    README.write_text(re.sub(r"(<!-- zoo -->\n).*?(<!-- /zoo -->)", rf"\1{table()}\n\2", text, flags=re.DOTALL))
+    """Bring both files up to date with the cards."""
+    fill(README, "zoo", head())
+    fill(PAGE, "entries", entries())
+    fill(PAGE, "pairs", pairs())
 
 
 if __name__ == "__main__":

@@ -208,7 +208,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "burst_rnn-gray-noise": Recipe(
         architecture="burst_rnn",
-        config={"channels": 1, "residual": True},
+        config={"channels": 1, "width": 32, "residual": True},
         degradation="burst(frames=8, shift=2) + gaussian_noise(sigma=uniform(0, 55/255))",
         evaluation=tuple(f"burst(frames=8, shift=2) + gaussian_noise(sigma={s}/255)" for s in (15, 25, 50)),
         cycles=(6_000,),
