@@ -5,10 +5,24 @@ import runpy
 import sys
 from pathlib import Path
 
-SUITES = (
-    "ceiling throughput training scaling quality robustness operators tpu_compile models recurrence input halo "
-    "large_image ablation conv report"
-).split()
+SUITES = [
+    "ceiling",
+    "throughput",
+    "training",
+    "scaling",
+    "quality",
+    "robustness",
+    "operators",
+    "tpu_compile",
+    "models",
+    "recurrence",
+    "input",
+    "halo",
+    "large_image",
+    "ablation",
+    "conv",
+    "report",
+]
 
 
 def purpose(name: str) -> str:

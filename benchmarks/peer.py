@@ -44,7 +44,7 @@ def matched(model: Any, params: Any) -> tuple[Any, torch.nn.Module]:
 
 
 def tensor(x: Any) -> torch.Tensor:
-    """An image ``[batch, height, width, channel]`` on the device: ``[batch, channel, height, width]`` in that memory."""
+    """An image on the device, seen as ``[batch, channel, height, width]``, in memory channels last."""
     return torch.tensor(np.asarray(x)).to(PLACE).permute(0, 3, 1, 2)
 
 

@@ -22,7 +22,19 @@ from .timing import interleaved
 SIDES = (256, 512)
 LARGE = (3000, 4000)
 TILE = 512
-SHOWN = "form dtype size batch median_ms p10_ms p90_ms mpix_per_s share memory_MiB difference".split()
+SHOWN = [
+    "form",
+    "dtype",
+    "size",
+    "batch",
+    "median_ms",
+    "p10_ms",
+    "p90_ms",
+    "mpix_per_s",
+    "share",
+    "memory_MiB",
+    "difference",
+]
 
 
 def measure(
