@@ -5,7 +5,7 @@ import runpy
 import sys
 from pathlib import Path
 
-SUITES = [
+SUITES = (
     "ceiling",
     "throughput",
     "training",
@@ -22,7 +22,7 @@ SUITES = [
     "ablation",
     "conv",
     "report",
-]
+)
 
 
 def purpose(name: str) -> str:
