@@ -21,6 +21,7 @@ import jax
 import numpy as np
 
 import restorax
+from restorax.models.count import flops
 from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.step import init_state
@@ -64,7 +65,8 @@ def _forward(restorer: Restorer, batch: int, side: int, seconds: float) -> dict[
     apply = jax.jit(restorer.model.apply)
     timing = interleaved([lambda *x: apply(variables, *x)], images, rounds=20, seconds=seconds)[0]
     memory = apply.lower(variables, *images[0]).compile().memory_analysis().temp_size_in_bytes / 2**20
-    return {**timing.columns(), "memory_MiB": memory}
+    work = flops(restorer.model.apply, variables, *images[0])
+    return {**timing.columns(), "memory_MiB": memory, "gflop": work / 1e9}
 
 
 def pixels(name: str, sides: Sequence[int], dtype: str, seconds: float) -> list[dict[str, Any]]:
@@ -142,11 +144,16 @@ def devices(name: str, counts: Sequence[int], seconds: float, **changes: Any) ->
 def _fitted(part: str, name: str, measured: Sequence[tuple[float, dict[str, Any]]]) -> list[dict[str, Any]]:
     """Rows with the exponents of all sizes, and of each size from the one before."""
     sizes, costs = zip(*measured, strict=True)
-    fit = lambda key, i=0, j=len(sizes): exponent(sizes[i:j], [max(c[key], 1e-9) for c in costs[i:j]])  # noqa: E731
-    whole = {"exponent": fit("median_ms"), "memory_exponent": fit("memory_MiB")} if len(sizes) > 1 else {}
-    rows = [{"part": part, "name": name, "size": size, **cost} for size, cost in measured]
+
+    def fit(key, of):
+        return exponent(sizes[of], [max(cost[key], 1e-9) for cost in costs[of]])
+
+    every = slice(None)
+    whole = {"exponent": fit("median_ms", every), "memory_exponent": fit("memory_MiB", every)} if sizes[1:] else {}
     return [
-        row | {"local_exponent": fit("median_ms", i - 1, i + 1) if i else "", **whole} for i, row in enumerate(rows)
+        {"part": part, "name": name, "size": size, **cost}
+        | {"local_exponent": fit("median_ms", slice(i - 1, i + 1)) if i else "", **whole}
+        for i, (size, cost) in enumerate(measured)
     ]
 
 
@@ -204,7 +211,7 @@ def main(
     seconds, write = (0.1, False) if quick else (seconds, write)
     if part == ["devices"] and os.environ.get("JAX_PLATFORMS", "cpu") == "cpu":
         jax.config.update("jax_num_cpu_devices", 2 if quick else PRETENDED)
-    top = ceiling.start(quick=quick) if set(part or PARTS) - {"pods", "devices"} else None
+    top = ceiling.start(quick=quick) if set(part or PARTS) & {"pixels", "batch", "depth"} else None
     sides = [32, 64] if quick else [s for s in (64, 128, 256, 512, 1024) if s <= largest]
     tiled = [160, 224] if quick else [s for s in (1024, 2048, 4096) if s <= largest]
     powers = [2**i for i in range(int(math.log2(jax.device_count())) + 1)]
@@ -223,6 +230,9 @@ def main(
             subprocess.run([sys.executable, "-m", "benchmarks.scaling", "--part", "devices", *options], check=True)
             continue
         rows = measures[one]()
+        rows = [
+            r | {"share": top.share(1e9 * r["gflop"], r["median_ms"] / 1e3, dtype)} if "gflop" in r else r for r in rows
+        ]
         print(f"\n{one}\n{table(rows)}", flush=True)
         if write:
             record("pods" if one == "pods" else "scaling", [row | {"dtype": dtype} for row in rows])
