@@ -34,7 +34,9 @@ def compare(
         results = [evaluate(one, pictures, degradation, dataset=dataset) for one in settings]
         seconds = (time.perf_counter() - start) / len(settings) / len(pictures)
         best = max(results, key=lambda result: result.psnr)
-        where = {"dataset": dataset, "images": len(pictures), "degradation": degradation, "method": name}
+        size = float(np.mean([np.prod(picture.shape[:2]) for picture in pictures.values()])) / 1e6
+        where = {"dataset": dataset, "images": len(pictures), "megapixels": size, "degradation": degradation}
+        where |= {"method": name}
         quality = {"psnr": f"{best.psnr:.2f}", "ssim": f"{best.ssim:.4f}", "s_per_image": seconds}
         rows.append(where | {"setting": f"{results.index(best) + 1} of {len(settings)}"} | quality)
     untouched = {"method": "none", "setting": "", "psnr": f"{best.input_psnr:.2f}", "ssim": "", "s_per_image": 0.0}

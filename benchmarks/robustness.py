@@ -1,7 +1,7 @@
 """Every entry against degradations and strengths that it was not trained on: ``python -m benchmarks.robustness``.
 
-What it gains over the degraded image, in dB, as rows and as a heat map in docs/robustness.png. Entries know no more than
-their card promises: a mask of known pixels where there is one, else one that says that all are known.
+What it gains over the degraded image, in dB, as rows and as a heat map in docs/robustness.png. Entries are told no
+more than their card asks for: a mask of known pixels where there is one, else one that says that all are known.
 """
 
 import re

@@ -1,0 +1,189 @@
+"""The newest rows of every suite as one page, benchmarks/report.md: ``python -m benchmarks report``."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from restorax.image import written_beside
+
+from . import record
+from .record import table
+
+Row = Mapping[str, str]
+PAGE = Path(__file__).parent / "report.md"
+PLOTS = PAGE.parent.parent / "docs"
+ORIGIN = ("date", "device", "driver", "jax", "xla", "torch", "commit")
+
+
+class Section(NamedTuple):
+    """What a table shows of a suite's file: of rows with one key and device, the newest; by default all columns."""
+
+    suite: str
+    title: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+
+SECTIONS = (
+    Section("ceiling", "Ceilings of the devices", ("what", "dtype", "side", "by")),
+    Section("training", "Training", ("name", "what", "dtype", "devices", "batch", "patch")),
+    Section("scaling", "Scaling; pretended devices show overhead, not speed", ("part", "name", "size", "dtype")),
+    Section("pods", "Weak scaling on pods, estimated from the TPU compiler's numbers", ("name", "chip", "chips")),
+    Section("tpu_compile", "What the TPU compiler says", ("recipe", "topology", "shards", "program")),
+    Section("quality", "Quality", ("dataset", "degradation", "method")),
+    Section("operators", "Operators", ("operator", "batch")),
+    Section("models", "Architectures beside PyTorch", ("model",)),
+    Section("recurrence", "Recurrences", ("recurrence", "steps", "form")),
+    Section("recurrence_compile", "Compiling recurrent networks", ("network",)),
+    Section("input", "Input", ("recipe", "source")),
+    Section("halo", "Context that a tile needs", ("entry", "degradation", "core", "halo")),
+    Section("ablation", "What recurrence is worth", ("variant", "trained", "degradation", "steps", "seed")),
+)
+
+
+def newest(rows: Iterable[Row], key: Sequence[str]) -> list[Row]:
+    """The last row of each key, in the order in which the keys came first."""
+    return list({tuple(row.get(k, "") for k in key): row for row in rows}.values())
+
+
+def page(plots: Path = PLOTS) -> str:
+    """Markdown; the plots that it shows are written beside."""
+    parts = ["# Benchmarks", "Made by `python -m benchmarks report` from the rows in `benchmarks/results/`."]
+    speed = newest(record.read("throughput"), ("device", "entry", "form", "dtype", "size", "batch"))
+    quality = newest(record.read("quality"), ("device", "dataset", "degradation", "method"))
+    parts += _by_device("Throughput", head(speed))
+    for name, title, x in (("multiply_adds", "multiply-adds per pixel", _work), ("milliseconds", "ms per Mpix", _time)):
+        if points := [(q, cost) for q in quality if (cost := x(q, speed))]:
+            draw(points, title, plots / f"psnr_{name}.png")
+            parts.append(f"![PSNR against {title}](../docs/psnr_{name}.png)")
+    for section in SECTIONS:
+        rows = newest(record.read(section.suite), ("device", *section.key))
+        parts += _by_device(section.title, rows, section.columns)
+    gains = newest(record.read("robustness"), ("entry", "degradation", "dataset"))
+    parts += _by_device("Robustness: PSNR gained in dB", matrix(gains))
+    if gains:
+        parts.append("![Gains as a heat map](../docs/robustness.png)")
+    return "\n\n".join(parts) + "\n"
+
+
+def head(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """JAX and PyTorch side by side: one image alone, and the most pixels per second of any batch."""
+    lines = []
+    for key in dict.fromkeys((row["device"], row["entry"], row["dtype"], row["size"]) for row in rows):
+        same = [row for row in rows if (row["device"], row["entry"], row["dtype"], row["size"]) == key]
+        line = dict(zip(("device", "entry", "dtype", "size"), key, strict=True)) | {"date": same[-1]["date"]}
+        for form in ("JAX", "PyTorch", "torch.compile"):
+            line[f"{form} ms"] = next(
+                (r["median_ms"] for r in same if r["form"].split(",")[0] == form and r["batch"] == "1"), ""
+            )
+        fastest = {
+            form: _fastest(same, lambda f, form=form: (f.split(",")[0] == "JAX") == form) for form in (True, False)
+        }
+        ours, theirs = fastest[True], fastest[False]
+        if ours:
+            line |= {"JAX Mpix/s": ours["mpix_per_s"], "batch": ours["batch"], "share": ours["share"]}
+            line["memory_MiB"] = ours["memory_MiB"]
+        if theirs:
+            line["PyTorch Mpix/s"] = theirs["mpix_per_s"]
+            line["JAX / PyTorch"] = f"{float(ours['mpix_per_s']) / float(theirs['mpix_per_s']):.2f}"
+        lines.append(line)
+    return lines
+
+
+def _fastest(rows: Sequence[Row], wanted: Callable[[str], bool]) -> Row | None:
+    return max((row for row in rows if wanted(row["form"])), key=lambda row: float(row["mpix_per_s"]), default=None)
+
+
+def matrix(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """Entries as columns, degradations as lines."""
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        key = row["degradation"], row["dataset"]
+        same = {"date": row["date"], "device": row["device"], "degradation": key[0], "dataset": key[1]}
+        lines.setdefault(key, same)[row["entry"]] = row["gain"]
+    return list(lines.values())
+
+
+def _work(quality: Row, speed: Sequence[Row]) -> float | None:
+    """Multiply-adds per pixel of an entry."""
+    row = next((r for r in speed if quality["method"] in r["entry"].split() and r["batch"] == "1"), None)
+    return float(row["gflop_per_image"]) * 1e9 / 2 / _pixels(row) if row else None
+
+
+def _time(quality: Row, speed: Sequence[Row]) -> float | None:
+    """Milliseconds per megapixel on the device of the row: an entry's in float32, a classical method's as it was."""
+    for row in speed:
+        same = row["form"] == "JAX" and row["dtype"] == "float32" and row["device"] == quality["device"]
+        if same and row["batch"] == "1" and quality["method"] in row["entry"].split():
+            return float(row["median_ms"]) / _pixels(row) * 1e6
+    if "-" in quality["method"] or not quality.get("megapixels") or not float(quality["s_per_image"]):
+        return None
+    return 1e3 * float(quality["s_per_image"]) / float(quality["megapixels"])
+
+
+def _pixels(row: Row) -> int:
+    height, width = map(int, row["size"].split("x"))
+    return height * width
+
+
+def draw(points: Sequence[tuple[Row, float]], title: str, path: Path) -> None:
+    """A panel for every test set and degradation, PSNR against a cost."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    panels = list(dict.fromkeys((row["dataset"], row["degradation"]) for row, _ in points))
+    columns = min(3, len(panels))
+    figure, axes = plt.subplots(
+        -(-len(panels) // columns),
+        columns,
+        figsize=(4.2 * columns, 3 * -(-len(panels) // columns)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    for axis, (dataset, degradation) in zip(axes.flat, panels, strict=False):
+        for row, cost in points:
+            if (row["dataset"], row["degradation"]) == (dataset, degradation):
+                axis.semilogx(cost, float(row["psnr"]), "o", markersize=4)
+                axis.annotate(
+                    row["method"], (cost, float(row["psnr"])), fontsize=6, xytext=(3, 3), textcoords="offset points"
+                )
+        axis.set_title(f"{degradation}, {dataset}", fontsize=6)
+        axis.set_xlabel(title, fontsize=7)
+        axis.set_ylabel("PSNR [dB]", fontsize=7)
+        axis.tick_params(labelsize=6)
+        axis.margins(0.25)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(path) as beside:
+        figure.savefig(beside, format="png", dpi=110)
+    plt.close(figure)
+
+
+def _by_device(title: str, rows: Sequence[Row], columns: Sequence[str] = ()) -> list[str]:
+    """A table for every device, with what the rows have in common above it."""
+    parts = [f"## {title}"] if rows else []
+    for device in dict.fromkeys(row.get("device", "") for row in rows):
+        mine = [row for row in rows if row.get("device", "") == device]
+        dates = sorted({row["date"] for row in mine if row.get("date")})
+        versions = {f"{k} {row[k]}" for row in mine for k in ("driver", "jax", "torch", "commit") if row.get(k)}
+        if device:
+            parts.append(
+                f"{device}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; {', '.join(sorted(versions))}"
+            )
+        seen = dict.fromkeys(c for row in mine for c in row if c not in ORIGIN and any(r.get(c) for r in mine))
+        parts.append(table(mine, columns or list(seen)))
+    return parts
+
+
+def main() -> None:
+    """Write the page and its plots."""
+    with written_beside(PAGE) as beside:
+        beside.write_text(page())
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()
