@@ -4,13 +4,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import torch
-
-from restorax.convert.layouts import CONVERTERS, to_params
-from restorax.models import MODELS
 
 from . import torch_twins
 
@@ -23,23 +18,8 @@ torch.backends.cudnn.benchmark = True
 
 
 def matched(model: Any, params: Any) -> tuple[Any, torch.nn.Module]:
-    """Parameters for a JAX network and its twin, channels last, with the same weights.
-
-    They are the given ones, or random where weights only go from PyTorch's layout to JAX's.
-
-    Raises:
-        ValueError: if the network has no twin.
-    """
-    if not getattr(model, "residual", True):
-        raise ValueError(f"{type(model).__name__} without residual connection has no twin in PyTorch")
-    twin = torch_twins.build(model)
-    architecture = next((a for a in CONVERTERS if type(MODELS[a]()) is type(model)), None)
-    if architecture is None:
-        torch_twins.copy_params(twin, params)
-    else:
-        torch_twins.randomise(twin)
-        state = {key: value.numpy() for key, value in twin.state_dict().items()}
-        params = jax.tree.map(jnp.asarray, to_params(state, architecture, architecture)[1])
+    """:func:`torch_twins.matched` with the twin on the device, channels last."""
+    params, twin = torch_twins.matched(model, params)
     return params, twin.to(PLACE, memory_format=torch.channels_last)
 
 

@@ -64,7 +64,7 @@ def main(
                 cells = (str(row[key]) for key in ("method", "setting", "psnr", "ssim"))
                 table.add_row(*cells, f"{row['s_per_image']:.2f}")
             console.print(table)
-            if write:
+            if write and not quick:
                 record("quality", rows)
 
 
