@@ -4,14 +4,14 @@
 #   RESTORAX_COMMIT=$(git rev-parse --short HEAD) bash benchmarks/gpu.sh OUT [SECONDS]
 #
 # Run it at the top of the repository. It takes SECONDS at most (470) and needs jax with its GPU plugin, flax, optax,
-# jaxtyping and safetensors, and PyTorch with CUDA for the comparison; no grain, no TensorFlow Datasets, no typer.
+# jaxtyping, safetensors and Pillow, and PyTorch with CUDA for the comparison; no grain, no TensorFlow Datasets, no typer.
 # `python -m benchmarks.record OUT` then adds the rows to benchmarks/results/.
 set -euo pipefail
 out=$1 limit=${2:-470}
 mkdir -p "$out"
 export RESTORAX_RESULTS=$out PYTHONPATH=$PWD PYTHONUNBUFFERED=1
 export XLA_PYTHON_CLIENT_PREALLOCATE=false # PyTorch needs memory too
-python3 -c 'import flax, jax, jaxtyping, optax, safetensors; assert jax.default_backend() == "gpu", "JAX has no GPU here"'
+python3 -c 'import flax, jax, jaxtyping, optax, PIL, safetensors; assert jax.default_backend() == "gpu", "JAX has no GPU here"'
 python3 -c 'import torch; assert torch.cuda.is_available()' || echo "PyTorch has no GPU here: JAX alone is measured"
 
 suite() { # name of the suite, arguments of its main

@@ -5,7 +5,10 @@ what they take more than one device is overhead, and nothing is said of speed. P
 compiler said (see ``weak_scaling``); nothing ran there.
 """
 
+import contextlib
 import csv
+import ctypes
+import gc
 import math
 import os
 import subprocess
@@ -37,7 +40,7 @@ PRETENDED = 8
 
 
 class Chip(NamedTuple):
-    """FLOP/s in bfloat16, bytes/s of its memory, and bytes/s of one link to one neighbour in one direction.
+    """FLOP/s in bfloat16, bytes/s of its memory and of a link to one neighbour in one direction, axes of the torus.
 
     Reference:
         Cloud TPU documentation, pages of v5e, v5p and v6e: 197, 459 and 918 TFLOP/s; 819, 2765 and 1638 GB/s; links of
@@ -47,9 +50,14 @@ class Chip(NamedTuple):
     flops: float
     memory: float
     link: float
+    axes: int
 
 
-CHIPS = {"v5e": Chip(197e12, 819e9, 50e9), "v5p": Chip(459e12, 2765e9, 100e9), "v6e": Chip(918e12, 1638e9, 100e9)}
+CHIPS = {
+    "v5e": Chip(197e12, 819e9, 50e9, 2),
+    "v5p": Chip(459e12, 2765e9, 100e9, 3),
+    "v6e": Chip(918e12, 1638e9, 100e9, 2),
+}
 HOP = 1e-6  # assumed seconds from one chip to the next, whatever the size
 
 
@@ -64,7 +72,7 @@ def _forward(restorer: Restorer, batch: int, side: int, seconds: float) -> dict[
     images = [networks.observed(restorer.model, batch, side, side, seed) for seed in range(3)]
     apply = jax.jit(restorer.model.apply)
     timing = interleaved([lambda *x: apply(variables, *x)], images, rounds=20, seconds=seconds)[0]
-    memory = apply.lower(variables, *images[0]).compile().memory_analysis().temp_size_in_bytes / 2**20
+    memory = _temporary(apply.lower(variables, *images[0]))
     work = flops(restorer.model.apply, variables, *images[0])
     return {**timing.columns(), "memory_MiB": memory, "gflop": work / 1e9}
 
@@ -88,24 +96,30 @@ def depth(depths: Sequence[int], side: int, dtype: str, seconds: float) -> list[
 
 
 def tiles(name: str, sides: Sequence[int], tile: int, dtype: str, rounds: int = 2) -> list[dict[str, Any]]:
-    """Images in tiles: memory beyond the images themselves, measured while they are restored."""
+    """Images in tiles: memory of the program for a tile, and what was measured with the image and its sums beside."""
     restorer, rows = networks.load(name, dtype), []
     for side in sides:
         observed = [np.asarray(x[0]) for x in networks.observed(restorer.model, 1, side, side)]
         run = lambda observed=observed: restorax.restore(restorer, *observed, tile=tile)  # noqa: E731
         timing = interleaved([run], [()], rounds=rounds)[0]
-        rows.append((side**2, {**timing.columns(), "memory_MiB": peak_memory(run)}))
+        part = [x[:tile, :tile] for x in observed]
+        program = _temporary(jax.jit(restorer.model.apply).lower({"params": restorer.params}, *part))
+        memory = {"memory_MiB": program, "measured_MiB": peak_memory(run)}
+        rows.append((side**2, {**timing.columns(), **memory, "image_MiB": observed[0].nbytes / 2**20}))
     return _fitted("tiles", name, rows)
 
 
 def peak_memory(run: Callable[[], Any]) -> float:
     """MiB that a function takes at most beyond what is there before: of the accelerator, else of the process."""
+    gc.collect()
     if jax.default_backend() != "cpu":
         device = jax.devices()[0]
         before = device.memory_stats()["bytes_in_use"]
         jax.block_until_ready(run())
         return (device.memory_stats()["peak_bytes_in_use"] - before) / 2**20  # the peak of the process so far
     resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")  # noqa: E731
+    with contextlib.suppress(OSError, AttributeError):  # no glibc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is freed but kept would be used again unseen
     before, peak, done = resident(), 0, threading.Event()
 
     def watch():
@@ -136,9 +150,14 @@ def devices(name: str, counts: Sequence[int], seconds: float, **changes: Any) ->
         ours = [parallel.assemble(x, recipe.batch, mesh) for x in (patches, np.arange(recipe.batch))]
         arguments = (state, ours[0], jax.random.key(1), ours[1])
         timing = interleaved([step], [arguments], rounds=20, seconds=seconds)[0]
-        memory = step.lower(*arguments).compile().memory_analysis().temp_size_in_bytes / 2**20
-        rows.append((count, {**timing.columns(), "memory_MiB": memory}))
-    return _fitted("devices", name, rows)
+        cost = {**timing.columns(), "memory_MiB": _temporary(step.lower(*arguments))}
+        rows.append({"part": "devices", "name": name, "size": count, **cost})
+    return [row | {"overhead": row["median_ms"] / rows[0]["median_ms"] - 1} for row in rows]
+
+
+def _temporary(lowered: Any) -> float:
+    """MiB that a program takes beyond what goes in and out, as the compiler says."""
+    return lowered.compile().memory_analysis().temp_size_in_bytes / 2**20
 
 
 def _fitted(part: str, name: str, measured: Sequence[tuple[float, dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -161,9 +180,9 @@ def weak_scaling(chip: Chip, *, flops: float, touched: float, exchanged: float, 
     """Seconds of computation and of communication in a step whose share of the batch stays the same.
 
     Computing takes what the slower of arithmetic and memory takes at its peak, hence too short: the share of the
-    communication is overstated. Gradients are summed in one ring over all chips in one direction, after all computing:
-    each link carries ``2 (n - 1) / n`` times their bytes, in ``2 (n - 1)`` hops. A real pod uses several rings at once
-    and overlaps them with the backward pass.
+    communication is overstated. Gradients are summed after all computing, along one axis of the torus after the other,
+    in one ring in one direction: a link carries ``2 (n - 1) / n`` times their bytes, in ``2 d (n ** (1 / d) - 1)`` hops
+    for ``d`` axes. A real pod uses all links at once and overlaps them with the backward pass.
 
     Args:
         chip: what one can do.
@@ -173,7 +192,8 @@ def weak_scaling(chip: Chip, *, flops: float, touched: float, exchanged: float, 
         chips: how many there are.
     """
     computing = max(flops / chip.flops, touched / chip.memory)
-    return computing, 2 * (chips - 1) * (exchanged / chips / chip.link + HOP)
+    hops = 2 * chip.axes * (chips ** (1 / chip.axes) - 1)
+    return computing, 2 * (chips - 1) / chips * exchanged / chip.link + hops * HOP
 
 
 def pods(path: Path, counts: Sequence[int] = (4, 16, 64, 256)) -> list[dict[str, Any]]:
