@@ -14,6 +14,7 @@ SUITES = (
     "robustness",
     "operators",
     "tpu_compile",
+    "pods",
     "models",
     "recurrence",
     "input",

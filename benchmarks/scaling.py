@@ -1,12 +1,10 @@
 """How time and memory grow with pixels, batch, depth and devices: ``python -m benchmarks.scaling``.
 
-Parts: pixels (whole images), tiles, batch, depth, devices and pods. Devices pretended by one processor share its cores:
-what they take more than one device is overhead, and nothing is said of speed. Pods are an estimate from what the TPU
-compiler said (see ``weak_scaling``); nothing ran there.
+Parts: pixels (whole images), tiles, batch, depth and devices. Devices pretended by one processor share its cores: what
+they take more than one device is overhead, and nothing is said of speed.
 """
 
 import contextlib
-import csv
 import ctypes
 import gc
 import math
@@ -18,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,31 +32,9 @@ from . import ceiling, networks
 from .record import record, table
 from .timing import interleaved
 
-PARTS = ("pixels", "tiles", "batch", "depth", "devices", "pods")
+PARTS = ("pixels", "tiles", "batch", "depth", "devices")
 TILE = 512
 PRETENDED = 8
-
-
-class Chip(NamedTuple):
-    """FLOP/s in bfloat16, bytes/s of its memory and of a link to one neighbour in one direction, axes of the torus.
-
-    Reference:
-        Cloud TPU documentation, pages of v5e, v5p and v6e: 197, 459 and 918 TFLOP/s; 819, 2765 and 1638 GB/s; links of
-        all ports and both directions together 400, 1200 and 800 GB/s, of 4, 6 and 4 ports.
-    """
-
-    flops: float
-    memory: float
-    link: float
-    axes: int
-
-
-CHIPS = {
-    "v5e": Chip(197e12, 819e9, 50e9, 2),
-    "v5p": Chip(459e12, 2765e9, 100e9, 3),
-    "v6e": Chip(918e12, 1638e9, 100e9, 2),
-}
-HOP = 1e-6  # assumed seconds from one chip to the next, whatever the size
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
@@ -176,46 +152,6 @@ def _fitted(part: str, name: str, measured: Sequence[tuple[float, dict[str, Any]
     ]
 
 
-def weak_scaling(chip: Chip, *, flops: float, touched: float, exchanged: float, chips: int) -> tuple[float, float]:
-    """Seconds of computation and of communication in a step whose share of the batch stays the same.
-
-    Computing takes what the slower of arithmetic and memory takes at its peak, hence too short: the share of the
-    communication is overstated. Gradients are summed after all computing, along one axis of the torus after the other,
-    in one ring in one direction: a link carries ``2 (n - 1) / n`` times their bytes, in ``2 d (n ** (1 / d) - 1)`` hops
-    for ``d`` axes. A real pod uses all links at once and overlaps them with the backward pass.
-
-    Args:
-        chip: what one can do.
-        flops: of the step on one chip.
-        touched: bytes of its memory read and written.
-        exchanged: bytes of the gradients.
-        chips: how many there are.
-    """
-    computing = max(flops / chip.flops, touched / chip.memory)
-    hops = 2 * chip.axes * (chips ** (1 / chip.axes) - 1)
-    return computing, 2 * (chips - 1) / chips * exchanged / chip.link + hops * HOP
-
-
-def pods(path: Path, counts: Sequence[int] = (4, 16, 64, 256)) -> list[dict[str, Any]]:
-    """Estimated efficiency of training on pods, from the rows of the TPU compiler."""
-    rows = []
-    with path.open() as file:
-        compiled = [row for row in csv.DictReader(file) if row["program"] == "training step" and row["shards"] == "1"]
-    for row in compiled:
-        kind = row["topology"].split(":")[0]
-        cost = {
-            "flops": 1e9 * float(row["GFLOP"]),
-            "touched": 1e9 * float(row["GB touched"]),
-            "exchanged": 2**20 * float(row["collective MiB"]),
-        }
-        for count in counts:
-            computing, talking = weak_scaling(CHIPS[kind], **cost, chips=count)
-            times = {"computing_ms": 1e3 * computing, "communication_ms": 1e3 * talking}
-            about = {"name": row["recipe"], "chip": kind, "chips": count, "per_chip": row["per chip"]}
-            rows.append({**about, **times, "efficiency": computing / (computing + talking)})
-    return rows
-
-
 def main(
     part: list[str] | None = None,
     name: str = "resunet_s-gray-noise",
@@ -225,7 +161,7 @@ def main(
     quick: bool = False,
     write: bool = True,
 ) -> None:
-    """Measure parts, print a table each and append rows to benchmarks/results/scaling.csv and pods.csv."""
+    """Measure parts, print a table each and append rows to benchmarks/results/scaling.csv."""
     if unknown := set(part or ()) - set(PARTS):
         raise ValueError(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     seconds, write = (0.1, False) if quick else (seconds, write)
@@ -242,7 +178,6 @@ def main(
         "batch": lambda: batch(name, (1, 2) if quick else (1, 2, 4, 8, 16), 32 if quick else 128, dtype, seconds),
         "depth": lambda: depth((3, 5) if quick else (5, 9, 17, 33), 32 if quick else 256, dtype, seconds),
         "devices": lambda: devices(name, powers, seconds, **small),
-        "pods": lambda: pods(Path(__file__).parent / "results" / "tpu_compile.csv"),
     }
     for one in part or PARTS:
         if one == "devices" and len(part or PARTS) > 1:  # in a process of its own, whose devices are pretended
@@ -255,7 +190,7 @@ def main(
         ]
         print(f"\n{one}\n{table(rows)}", flush=True)
         if write:
-            record("pods" if one == "pods" else "scaling", [row | {"dtype": dtype} for row in rows])
+            record("scaling", [row | {"dtype": dtype} for row in rows])
 
 
 if __name__ == "__main__":

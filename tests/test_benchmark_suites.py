@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as suites
-from benchmarks import ceiling, networks, record, report, robustness, scaling, throughput, timing, training
+from benchmarks import ceiling, networks, pods, record, report, robustness, scaling, throughput, timing, training
 from restorax import zoo
 from restorax.recipes import Recipe
 
@@ -172,15 +172,14 @@ def test_peak_memory_is_what_a_function_takes():
     assert scaling.peak_memory(lambda: time.sleep(0.02)) < 40
 
 
-def test_weak_scaling_by_hand(tmp_path):
-    chip = scaling.Chip(flops=1e12, memory=1e11, link=1e10, axes=2)
-    assert scaling.weak_scaling(chip, flops=2e12, touched=1e9, exchanged=1e8, chips=1) == (2.0, 0.0)
-    computing, talking = scaling.weak_scaling(chip, flops=1e9, touched=1e9, exchanged=1e8, chips=4)
+def test_weak_scaling_by_hand():
+    chip = pods.Chip(flops=1e12, memory=1e11, link=1e10, axes=2)
+    assert pods.weak_scaling(chip, flops=2e12, touched=1e9, exchanged=1e8, chips=1) == (2.0, 0.0)
+    computing, talking = pods.weak_scaling(chip, flops=1e9, touched=1e9, exchanged=1e8, chips=4)
     assert computing == 0.01  # the memory's share
-    assert talking == pytest.approx(2 * 3 / 4 * 1e8 / 1e10 + 4 * scaling.HOP)
-    path = scaling.Path(record.__file__).parent / "results" / "tpu_compile.csv"
-    rows = scaling.pods(path, (1, 16, 256))
-    assert {row["chip"] for row in rows} <= scaling.CHIPS.keys()
+    assert talking == pytest.approx(2 * 3 / 4 * 1e8 / 1e10 + 4 * pods.HOP)
+    rows = pods.pods(pods.COMPILED, (1, 16, 256))
+    assert {row["chip"] for row in rows} <= pods.CHIPS.keys()
     for row in rows:
         share = row["computing_ms"] / (row["computing_ms"] + row["communication_ms"])
         assert row["efficiency"] == pytest.approx(share)
