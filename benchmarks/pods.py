@@ -1,7 +1,7 @@
 """Weak scaling on TPU pods, estimated from what the TPU compiler said: ``python -m benchmarks.pods``.
 
-Nothing ran there. The rows of results/tpu_compile.csv give arithmetic, traffic and exchanged bytes of a training step per
-chip, the documentation of the chips gives their speed. The assumptions are those of ``weak_scaling``, all pessimistic.
+Nothing ran there. The rows of results/tpu_compile.csv give arithmetic, traffic and exchanged bytes of a training step
+on one chip, the documentation of the chips their speed. The assumptions are those of ``weak_scaling``, all pessimistic.
 """
 
 import csv

@@ -171,7 +171,7 @@ def main(
     sides = [32, 64] if quick else [s for s in (64, 128, 256, 512, 1024) if s <= largest]
     tiled = [160, 224] if quick else [s for s in (1024, 2048, 4096) if s <= largest]
     powers = [2**i for i in range(int(math.log2(jax.device_count())) + 1)]
-    small = {"batch": 2, "patch": 16} if quick else {"batch": 8}
+    small = {"dtype": dtype} | ({"batch": 2, "patch": 16} if quick else {"batch": 8})
     measures = {
         "pixels": lambda: pixels(name, sides, dtype, seconds),
         "tiles": lambda: tiles(name, tiled, 144 if quick else TILE, dtype),
@@ -181,13 +181,14 @@ def main(
     }
     for one in part or PARTS:
         if one == "devices" and len(part or PARTS) > 1:  # in a process of its own, whose devices are pretended
-            options = ["--quick"] * quick + ["--no-write"] * (not write) + ["--seconds", str(seconds), "--name", name]
+            options = ["--quick"] * quick + ["--no-write"] * (not write)
+            options += ["--seconds", str(seconds), "--name", name, "--dtype", dtype]
             subprocess.run([sys.executable, "-m", "benchmarks.scaling", "--part", "devices", *options], check=True)
             continue
         rows = measures[one]()
-        rows = [
-            r | {"share": top.share(1e9 * r["gflop"], r["median_ms"] / 1e3, dtype)} if "gflop" in r else r for r in rows
-        ]
+        for row in rows:
+            if "gflop" in row:
+                row["share"] = top.share(1e9 * row["gflop"], 1e-3 * row["median_ms"], dtype)
         print(f"\n{one}\n{table(rows)}", flush=True)
         if write:
             record("scaling", [row | {"dtype": dtype} for row in rows])
