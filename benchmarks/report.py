@@ -1,5 +1,6 @@
 """The newest rows of every suite as one page, benchmarks/report.md: ``python -m benchmarks report``."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,9 @@ from .record import table
 
 Row = Mapping[str, str]
 PAGE = Path(__file__).parent / "report.md"
-PLOTS = PAGE.parent.parent / "docs"
+README = PAGE.parent.parent / "README.md"
+PLOTS = README.parent / "docs"
+SPEED = ("device", "entry", "form", "dtype", "size", "batch")
 ORIGIN = ("date", "device", "driver", "jax", "xla", "torch", "commit")
 
 
@@ -37,7 +40,9 @@ SECTIONS = (
     Section("recurrence_compile", "Compiling recurrent networks", ("network",)),
     Section("input", "Input", ("recipe", "source")),
     Section("halo", "Context that a tile needs", ("entry", "degradation", "core", "halo")),
-    Section("ablation", "What recurrence is worth", ("variant", "trained", "degradation", "steps", "seed")),
+    Section(
+        "ablation", "What recurrence is worth", ("variant", "trained", "degradation", "steps", "batch", "dtype", "seed")
+    ),
 )
 
 
@@ -49,7 +54,7 @@ def newest(rows: Iterable[Row], key: Sequence[str]) -> list[Row]:
 def page(plots: Path = PLOTS) -> str:
     """Markdown; the plots that it shows are written beside."""
     parts = ["# Benchmarks", "Made by `python -m benchmarks report` from the rows in `benchmarks/results/`."]
-    speed = newest(record.read("throughput"), ("device", "entry", "form", "dtype", "size", "batch"))
+    speed = newest(record.read("throughput"), SPEED)
     quality = newest(record.read("quality"), ("device", "dataset", "degradation", "method"))
     parts += _by_device("Throughput", head(speed))
     for name, title, x in (("multiply_adds", "multiply-adds per pixel", _work), ("milliseconds", "ms per Mpix", _time)):
@@ -116,7 +121,8 @@ def _time(quality: Row, speed: Sequence[Row]) -> float | None:
         same = row["form"] == "JAX" and row["dtype"] == "float32" and row["device"] == quality["device"]
         if same and row["batch"] == "1" and quality["method"] in row["entry"].split():
             return float(row["median_ms"]) / _pixels(row) * 1e6
-    if "-" in quality["method"] or not quality.get("megapixels") or not float(quality["s_per_image"]):
+    entry = re.match(r"\w+-(gray|color)-", quality["method"])  # its first picture compiled
+    if entry or not quality.get("megapixels") or not float(quality["s_per_image"]):
         return None
     return 1e3 * float(quality["s_per_image"]) / float(quality["megapixels"])
 
@@ -178,10 +184,28 @@ def _by_device(title: str, rows: Sequence[Row], columns: Sequence[str] = ()) -> 
     return parts
 
 
+def in_readme(text: str, rows: Sequence[Row]) -> str:
+    """The same text with the speed at 512 x 512 between its markers, if it has them."""
+    lines = [row for row in head(rows) if row["size"] == "512x512"]
+    columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "share", "JAX / PyTorch")
+    if not lines:
+        return text
+    return re.sub(
+        r"(<!-- speed -->\n).*?(<!-- /speed -->)",
+        lambda found: f"{found[1]}{table(lines, columns)}\n{found[2]}",
+        text,
+        flags=re.DOTALL,
+    )
+
+
 def main() -> None:
-    """Write the page and its plots."""
+    """Write the page and its plots, and the head of the table of speeds into README."""
     with written_beside(PAGE) as beside:
         beside.write_text(page())
+    text = in_readme(README.read_text(), newest(record.read("throughput"), SPEED))
+    if text != README.read_text():
+        with written_beside(README) as beside:
+            beside.write_text(text)
     print(PAGE)
 
 

@@ -223,7 +223,7 @@ def test_the_report_has_the_newest_numbers_and_no_others(results):
     rows = [origin | speed | dict(zip(keys, values, strict=True)) for values in measured]
     _write(results / "throughput.csv", rows)
     where = {"dataset": "set", "degradation": "noise", "megapixels": "0.1", "ssim": "0.9"}
-    methods = (("two", "31.25", "7"), ("median", "28.5", "0.02"), ("none", "20.17", "0.0"))
+    methods = (("two", "31.25", "7"), ("non-local means", "28.5", "0.02"), ("none", "20.17", "0.0"))
     quality = [dict(zip(("method", "psnr", "s_per_image"), m, strict=True)) for m in methods]
     _write(results / "quality.csv", [origin | where | q for q in quality])
     gain = {"entry": "one", "dataset": "set", "degradation": "blur(2)", "gain": "-1.75"}
@@ -242,7 +242,19 @@ def test_the_report_has_the_newest_numbers_and_no_others(results):
     assert report._time(quality[0] | origin | where, rows[1:]) == 8 / 20_000 * 1e6
     assert report._time(quality[1] | origin | where, rows[1:]) == pytest.approx(200)
     assert report._time(quality[2] | origin | where, rows[1:]) is None
+    assert report._time(quality[0] | origin | where | {"method": "net-gray-noise"}, rows[1:]) is None
     assert report._work(quality[0], rows) == 4e9 / 2 / 20_000
+
+
+def test_readme_gets_the_speeds_between_its_markers():
+    row = {"device": "abacus", "date": "", "entry": "one", "dtype": "float32", "size": "512x512", "form": "JAX"}
+    row |= {"batch": "1", "median_ms": "7.25", "mpix_per_s": "1", "share": "0.5", "memory_MiB": "3"}
+    text = report.in_readme("a\n<!-- speed -->\nold\n<!-- /speed -->\nz\n", [row, row | {"size": "256x256"}])
+    assert text.startswith("a\n<!-- speed -->\n| device")
+    assert text.count("7.25") == 1
+    assert "old" not in text
+    assert text.endswith("<!-- /speed -->\nz\n")
+    assert report.in_readme("no markers", [row]) == "no markers"
 
 
 def test_architectures_are_loaded_like_entries(small):
