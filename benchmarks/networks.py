@@ -15,6 +15,9 @@ from restorax import zoo
 ARCHITECTURES = ("dncnn", "nafnet", "unet")
 """Measured beside the entries by default: those that everybody knows."""
 
+QUICK = ("resunet_s-gray-noise", "dncnn")
+"""An entry, which is a recipe too, and an architecture: enough to see that a suite works."""
+
 
 def load(name: str, dtype: str = "float32", **fields: Any) -> zoo.Restorer:
     """An entry, or an architecture with fresh parameters and perhaps other fields."""

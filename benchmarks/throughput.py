@@ -134,7 +134,7 @@ def main(
     ladder = batch or ((1, 2, 8) if on_cpu else (1, 8, 64))
     pixels = (2 if quick else 8 if on_cpu else 64) * 256**2
     top = ceiling.start(quick=quick)
-    for entries in networks.groups(name or ()):
+    for entries in networks.groups(name or (networks.QUICK if quick else ())):
         for one in dtype or ("float32", "bfloat16"):
             restorer, rows = networks.load(entries[0], one), []
             for s in [48] if quick else side or SIDES:

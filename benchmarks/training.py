@@ -202,7 +202,7 @@ def main(
     keep_freed_memory()
     top = ceiling.start(quick=quick)
     batch, patch, seconds = (jax.device_count(), 16, 0.1) if quick else (batch, patch, seconds)
-    for one in name or (*RECIPES, *networks.ARCHITECTURES):
+    for one in name or (networks.QUICK if quick else (*RECIPES, *networks.ARCHITECTURES)):
         rows = []
         if one in RECIPES:
             changes = {"batch": batch, "patch": patch, "dtype": dtype and dtype[0]}
