@@ -28,7 +28,7 @@ def record(suite: str, rows: Iterable[Mapping[str, Any]]) -> Path:
         The file.
     """
     path = RESULTS / f"{suite}.csv"
-    _append(path, [{**_origin(), **{k: f"{v:.4g}" if isinstance(v, float) else v for k, v in r.items()}} for r in rows])
+    _append(path, [{**_origin(), **{key: _text(value) for key, value in row.items()}} for row in rows])
     return path
 
 
@@ -44,13 +44,17 @@ def read(suite: str) -> list[dict[str, str]]:
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
     """Rows as a Markdown table, also to be read in a terminal; by default with the columns of the first row."""
     columns = columns or list(rows[0])
-    shown = [f"{v:.4g}" if isinstance(v, float) else str(v) for row in rows for v in (row.get(c, "") for c in columns)]
-    lines = [list(columns), *(shown[i : i + len(columns)] for i in range(0, len(shown), len(columns)))]
+    lines = [list(columns), *([_text(row.get(column, "")) for column in columns] for row in rows)]
     widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(
         f"| {' | '.join(c.ljust(w) for c, w in zip(line, widths, strict=True))} |".replace("\n", " ") for line in lines
     )
+
+
+def _text(value: Any) -> str:
+    """Numbers to four digits, and without an exponent up to a million."""
+    return f"{float(f'{value:.4g}'):g}" if isinstance(value, float) else str(value)
 
 
 def device() -> str:

@@ -19,12 +19,11 @@ ORIGIN = ("date", "device", "driver", "jax", "xla", "torch", "commit")
 
 
 class Section(NamedTuple):
-    """What a table shows of a suite's file: of rows with one key and device, the newest; by default all columns."""
+    """A table of a suite's file: of the rows with one key and device, the newest."""
 
     suite: str
     title: str
     key: tuple[str, ...]
-    columns: tuple[str, ...] = ()
 
 
 SECTIONS = (
@@ -63,7 +62,7 @@ def page(plots: Path = PLOTS) -> str:
             parts.append(f"![PSNR against {title}](../docs/psnr_{name}.png)")
     for section in SECTIONS:
         rows = newest(record.read(section.suite), ("device", *section.key))
-        parts += _by_device(section.title, rows, section.columns)
+        parts += _by_device(section.title, rows)
     gains = newest(record.read("robustness"), ("entry", "degradation", "dataset"))
     parts += _by_device("Robustness: PSNR gained in dB", matrix(gains))
     if gains:
@@ -76,7 +75,9 @@ def head(rows: Sequence[Row]) -> list[dict[str, str]]:
     lines = []
     for key in dict.fromkeys((row["device"], row["entry"], row["dtype"], row["size"]) for row in rows):
         same = [row for row in rows if (row["device"], row["entry"], row["dtype"], row["size"]) == key]
-        line = dict(zip(("device", "entry", "dtype", "size"), key, strict=True)) | {"date": same[-1]["date"]}
+        line = dict(zip(("device", "entry", "dtype", "size"), key, strict=True)) | {
+            k: same[-1].get(k, "") for k in ORIGIN if k != "device"
+        }
         for form in ("JAX", "PyTorch", "torch.compile"):
             line[f"{form} ms"] = next(
                 (r["median_ms"] for r in same if r["form"].split(",")[0] == form and r["batch"] == "1"), ""
@@ -168,7 +169,7 @@ def draw(points: Sequence[tuple[Row, float]], title: str, path: Path) -> None:
     plt.close(figure)
 
 
-def _by_device(title: str, rows: Sequence[Row], columns: Sequence[str] = ()) -> list[str]:
+def _by_device(title: str, rows: Sequence[Row]) -> list[str]:
     """A table for every device, with what the rows have in common above it."""
     parts = [f"## {title}"] if rows else []
     for device in dict.fromkeys(row.get("device", "") for row in rows):
@@ -180,7 +181,7 @@ def _by_device(title: str, rows: Sequence[Row], columns: Sequence[str] = ()) -> 
                 f"{device}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; {', '.join(sorted(versions))}"
             )
         seen = dict.fromkeys(c for row in mine for c in row if c not in ORIGIN and any(r.get(c) for r in mine))
-        parts.append(table(mine, columns or list(seen)))
+        parts.append(table(mine, list(seen)))
     return parts
 
 

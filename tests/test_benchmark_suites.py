@@ -89,6 +89,10 @@ def test_rows_say_where_they_come_from_and_files_may_gain_columns(results, tmp_p
     assert [row["a"] for row in record.read("some")] == ["1.235", "2", "7"]
     assert record.read("some")[-1]["c"] == "8"
     assert record.read("none") == []
+    assert record.table([{"x": 20141.3, "y": 1}, {"x": 0.00012345}]).splitlines()[2:] == [
+        "| 20140     | 1   |",
+        "| 0.0001234 |     |",
+    ]
 
 
 def test_ceilings_are_the_best_of_their_rows():
