@@ -1,7 +1,7 @@
 """The newest rows of every suite as one page, benchmarks/report.md: ``python -m benchmarks report``."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,13 +82,8 @@ def head(rows: Sequence[Row]) -> list[dict[str, str]]:
             line[f"{form} ms"] = next(
                 (r["median_ms"] for r in same if r["form"].split(",")[0] == form and r["batch"] == "1"), ""
             )
-        fastest = {
-            form: _fastest(same, lambda f, form=form: (f.split(",")[0] == "JAX") == form) for form in (True, False)
-        }
-        ours, theirs = fastest[True], fastest[False]
-        if ours:
-            line |= {"JAX Mpix/s": ours["mpix_per_s"], "batch": ours["batch"], "share": ours["share"]}
-            line["memory_MiB"] = ours["memory_MiB"]
+        ours, theirs = _fastest(same, jax=True), _fastest(same, jax=False)
+        line |= {"JAX Mpix/s": ours["mpix_per_s"]} | {key: ours[key] for key in ("batch", "share", "memory_MiB")}
         if theirs:
             line["PyTorch Mpix/s"] = theirs["mpix_per_s"]
             line["JAX / PyTorch"] = f"{float(ours['mpix_per_s']) / float(theirs['mpix_per_s']):.2f}"
@@ -96,8 +91,9 @@ def head(rows: Sequence[Row]) -> list[dict[str, str]]:
     return lines
 
 
-def _fastest(rows: Sequence[Row], wanted: Callable[[str], bool]) -> Row | None:
-    return max((row for row in rows if wanted(row["form"])), key=lambda row: float(row["mpix_per_s"]), default=None)
+def _fastest(rows: Sequence[Row], *, jax: bool) -> Row | None:
+    wanted = (row for row in rows if row["form"].startswith("JAX") == jax)
+    return max(wanted, key=lambda row: float(row["mpix_per_s"]), default=None)
 
 
 def matrix(rows: Sequence[Row]) -> list[dict[str, str]]:
