@@ -14,6 +14,8 @@ from typing import Any
 
 import jax
 
+from restorax.image import written_beside
+
 RESULTS = Path(os.environ.get("RESTORAX_RESULTS") or Path(__file__).parent / "results")
 
 
@@ -77,12 +79,10 @@ def _append(path: Path, rows: list[Mapping[str, Any]]) -> None:
             before = list(csv.DictReader(file))
     columns = dict.fromkeys(column for row in (*before[:1], *rows) for column in row)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".writing-{path.name}")
-    with beside.open("w", newline="") as file:
+    with written_beside(path) as beside, beside.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows((*before, *rows))
-    os.replace(beside, path)
 
 
 @functools.cache

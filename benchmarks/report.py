@@ -57,7 +57,8 @@ def page(plots: Path = PLOTS) -> str:
     quality = newest(record.read("quality"), ("device", "dataset", "degradation", "method"))
     parts += _by_device("Throughput", head(speed))
     for name, title, x in (("multiply_adds", "multiply-adds per pixel", _work), ("milliseconds", "ms per Mpix", _time)):
-        if points := [(q, cost) for q in quality if (cost := x(q, speed))]:
+        points = [(row, x(row, speed)) for row in quality]
+        if any(cost for _, cost in points):
             draw(points, title, plots / f"psnr_{name}.png")
             parts.append(f"![PSNR against {title}](../docs/psnr_{name}.png)")
     for section in SECTIONS:
@@ -113,15 +114,12 @@ def _work(quality: Row, speed: Sequence[Row]) -> float | None:
 
 
 def _time(quality: Row, speed: Sequence[Row]) -> float | None:
-    """Milliseconds per megapixel on the device of the row: an entry's in float32, a classical method's as it was."""
+    """Milliseconds per megapixel of an entry in float32, on the device of the row."""
     for row in speed:
         same = row["form"] == "JAX" and row["dtype"] == "float32" and row["device"] == quality["device"]
         if same and row["batch"] == "1" and quality["method"] in row["entry"].split():
             return float(row["median_ms"]) / _pixels(row) * 1e6
-    entry = re.match(r"\w+-(gray|color)-", quality["method"])  # its first picture compiled
-    if entry or not quality.get("megapixels") or not float(quality["s_per_image"]):
-        return None
-    return 1e3 * float(quality["s_per_image"]) / float(quality["megapixels"])
+    return None
 
 
 def _pixels(row: Row) -> int:
@@ -129,14 +127,14 @@ def _pixels(row: Row) -> int:
     return height * width
 
 
-def draw(points: Sequence[tuple[Row, float]], title: str, path: Path) -> None:
-    """A panel for every test set and degradation, PSNR against a cost."""
+def draw(points: Sequence[tuple[Row, float | None]], title: str, path: Path) -> None:
+    """A panel for every test set and degradation, PSNR against a cost; lines are methods whose cost is not known."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    panels = list(dict.fromkeys((row["dataset"], row["degradation"]) for row, _ in points))
+    panels = list(dict.fromkeys((row["dataset"], row["degradation"]) for row, cost in points if cost))
     columns = min(3, len(panels))
     figure, axes = plt.subplots(
         -(-len(panels) // columns),
@@ -150,10 +148,13 @@ def draw(points: Sequence[tuple[Row, float]], title: str, path: Path) -> None:
     for axis, (dataset, degradation) in zip(axes.flat, panels, strict=False):
         for row, cost in points:
             if (row["dataset"], row["degradation"]) == (dataset, degradation):
-                axis.semilogx(cost, float(row["psnr"]), "o", markersize=4)
-                axis.annotate(
-                    row["method"], (cost, float(row["psnr"])), fontsize=6, xytext=(3, 3), textcoords="offset points"
-                )
+                level = float(row["psnr"])
+                if cost:
+                    axis.semilogx(cost, level, "o", markersize=4)
+                    axis.annotate(row["method"], (cost, level), (3, 3), textcoords="offset points", fontsize=6)
+                else:
+                    axis.axhline(level, linewidth=0.6, linestyle="--", color="grey")
+                    axis.text(0.01, level, row["method"], transform=axis.get_yaxis_transform(), fontsize=6)
         axis.set_title(f"{degradation}, {dataset}", fontsize=6)
         axis.set_xlabel(title, fontsize=7)
         axis.set_ylabel("PSNR [dB]", fontsize=7)

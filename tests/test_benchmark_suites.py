@@ -226,9 +226,9 @@ def test_the_report_has_the_newest_numbers_and_no_others(results):
     keys = ("form", "batch", "median_ms", "mpix_per_s")
     rows = [origin | speed | dict(zip(keys, values, strict=True)) for values in measured]
     _write(results / "throughput.csv", rows)
-    where = {"dataset": "set", "degradation": "noise", "megapixels": "0.1", "ssim": "0.9"}
-    methods = (("two", "31.25", "7"), ("non-local means", "28.5", "0.02"), ("none", "20.17", "0.0"))
-    quality = [dict(zip(("method", "psnr", "s_per_image"), m, strict=True)) for m in methods]
+    where = {"dataset": "set", "degradation": "noise", "ssim": "0.9"}
+    methods = (("two", "31.25"), ("non-local means", "28.5"), ("none", "20.17"))
+    quality = [dict(zip(("method", "psnr"), m, strict=True)) for m in methods]
     _write(results / "quality.csv", [origin | where | q for q in quality])
     gain = {"entry": "one", "dataset": "set", "degradation": "blur(2)", "gain": "-1.75"}
     _write(results / "robustness.csv", [origin | gain | {"gain": "9.99"}, origin | gain])
@@ -244,9 +244,7 @@ def test_the_report_has_the_newest_numbers_and_no_others(results):
     ]  # fmt: skip
     assert (results / "psnr_milliseconds.png").exists()
     assert report._time(quality[0] | origin | where, rows[1:]) == 8 / 20_000 * 1e6
-    assert report._time(quality[1] | origin | where, rows[1:]) == pytest.approx(200)
-    assert report._time(quality[2] | origin | where, rows[1:]) is None
-    assert report._time(quality[0] | origin | where | {"method": "net-gray-noise"}, rows[1:]) is None
+    assert report._time(quality[1] | origin | where, rows[1:]) is None
     assert report._work(quality[0], rows) == 4e9 / 2 / 20_000
 
 
