@@ -11,6 +11,7 @@ import numpy as np
 
 import restorax
 from restorax import zoo
+from restorax.models import BurstRNN
 
 ARCHITECTURES = ("dncnn", "nafnet", "unet")
 """Measured beside the entries by default: those that everybody knows."""
@@ -40,9 +41,10 @@ def groups(names: Sequence[str] = ()) -> list[list[str]]:
 
 
 def observed(model: Any, batch: int, height: int, width: int, seed: int = 0) -> tuple[jax.Array, ...]:
-    """A random image, and a condition if the network takes one, in device memory."""
+    """A random image, or a burst of five frames, and a condition if the network takes one, in device memory."""
     random = np.random.default_rng(seed)
-    image = jnp.asarray(random.random((batch, height, width, model.channels), np.float32))
+    frames = (5,) if isinstance(model, BurstRNN) else ()
+    image = jnp.asarray(random.random((batch, *frames, height, width, model.channels), np.float32))
     if not model.condition_channels:
         return (image,)
     known = random.random((batch, height, width, model.condition_channels)) < 0.5

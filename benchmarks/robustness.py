@@ -17,6 +17,7 @@ import restorax
 from restorax import data, zoo
 from restorax.evaluate import evaluate
 from restorax.image import written_beside
+from restorax.models import BurstRNN
 
 from .record import record, table
 
@@ -81,7 +82,7 @@ def heat_map(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     for row in rows:
         place = texts.index(row["degradation"]), entries.index(row["entry"])
         grid[place] = gain = float(row["gain"])
-        axis.text(*place[::-1], f"{gain:+.1f}", ha="center", va="center", fontsize=7)
+        axis.text(*place[::-1], f"{gain:+.1f}", ha="center", va="center", fontsize=7, color="wk"[abs(gain) < 8])
         if str(row["trained"]) == "True":
             axis.add_patch(plt.Rectangle((place[1] - 0.48, place[0] - 0.46), 0.96, 0.92, fill=False, linewidth=1))
     colours = axis.imshow(grid, "RdBu", aspect="auto", vmin=-12, vmax=12)
@@ -106,6 +107,9 @@ def main(
     rows = []
     for one in name or zoo.list_models():
         restorer = zoo.load(one)
+        if isinstance(restorer.model, BurstRNN):
+            print(f"{one} restores bursts, not single images")
+            continue
         channels = restorer.card.channels
         pictures = data.test_images(folder, channels) if folder else data.sample_images(channels)
         if quick:

@@ -78,7 +78,7 @@ def tiles(name: str, sides: Sequence[int], tile: int, dtype: str, rounds: int = 
         observed = [np.asarray(x[0]) for x in networks.observed(restorer.model, 1, side, side)]
         run = lambda observed=observed: restorax.restore(restorer, *observed, tile=tile)  # noqa: E731
         timing = interleaved([run], [()], rounds=rounds)[0]
-        part = [x[:tile, :tile] for x in observed]
+        part = [x[..., :tile, :tile, :] for x in observed]
         program = _temporary(jax.jit(restorer.model.apply).lower({"params": restorer.params}, *part))
         memory = {"memory_MiB": program, "measured_MiB": peak_memory(run)}
         rows.append((side**2, {**timing.columns(), **memory, "image_MiB": observed[0].nbytes / 2**20}))

@@ -80,7 +80,7 @@ def measure_tiled(
     image, *condition = (np.asarray(x[0]) for x in networks.observed(model, 1, *size))
     shapes = [jax.ShapeDtypeStruct((1, *x.shape), x.dtype) for x in (image, *condition)]
     timing = interleaved([lambda: restorax.restore(restorer, image, *condition, tile=tile)], [()], rounds=rounds)[0]
-    tiles = [jax.ShapeDtypeStruct((tile, tile, x.shape[-1]), x.dtype) for x in (image, *condition)]
+    tiles = [jax.ShapeDtypeStruct((*x.shape[:-3], tile, tile, x.shape[-1]), x.dtype) for x in (image, *condition)]
     memory = jax.jit(model.apply).lower({"params": restorer.params}, *tiles).compile().memory_analysis()
     work = flops(model.apply, {"params": restorer.params}, *shapes)
     mib = memory.temp_size_in_bytes / 2**20

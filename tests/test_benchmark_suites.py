@@ -264,5 +264,6 @@ def test_architectures_are_loaded_like_entries(small):
     assert (small.model.depth, small.model.width, small.card.channels) == (3, 4, 1)
     assert dataclasses.asdict(networks.load("resunet_s-gray-noise").card)["steps"] > 0
     assert networks.load("dncnn", "bfloat16").model.dtype == jnp.bfloat16
+    assert networks.observed(networks.load("burst_rnn").model, 2, 8, 6)[0].shape == (2, 5, 8, 6, 1)
     with pytest.raises(ValueError, match="no architecture named"):
         networks.load("nothing")
