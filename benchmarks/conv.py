@@ -1,5 +1,6 @@
 """The tuned forms of convolution against plain XLA: ``python -m benchmarks.conv``."""
 
+import argparse
 import os
 from collections.abc import Callable
 
@@ -19,8 +20,12 @@ FORMS = ("plain", "")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small images and few rounds, to see that it works")
+    quick = parser.parse_args().quick
+    rounds = 3 if quick else 20
     table = Table("shape", "plain forward + backward", "tuned", "plain / tuned", title=f"3x3, {jax.devices()[0]}")
-    for shape in SHAPES:
+    for shape in ((1, 12, 12, 8),) if quick else SHAPES:
         channels = shape[-1]
         arguments = [
             (
@@ -30,16 +35,17 @@ def main() -> None:
             )
             for i in range(3)
         ]
-        plain, tuned = interleaved([_traced_as(form, _gradients) for form in FORMS], arguments)
+        plain, tuned = interleaved([_traced_as(form, _gradients) for form in FORMS], arguments, rounds=rounds)
         row = (f"{1e3 * plain.median:.1f} ms", f"{1e3 * tuned.median:.1f} ms", f"{plain.median / tuned.median:.2f}")
         table.add_row(" x ".join(map(str, shape)), *row)
     model = MODELS["resunet_s"]()
-    patches = [(jax.random.uniform(jax.random.key(i), (8, 96, 96, 1)),) for i in range(3)]
+    size = (1, 32, 32, 1) if quick else (8, 96, 96, 1)
+    patches = [(jax.random.uniform(jax.random.key(i), size),) for i in range(3)]
     params = model.init(jax.random.key(0), *patches[0])
     whole = [_traced_as(form, lambda x: jax.grad(lambda p: (model.apply(p, x) ** 2).mean())(params)) for form in FORMS]
-    plain, tuned = interleaved(whole, patches)
+    plain, tuned = interleaved(whole, patches, rounds=rounds)
     row = (f"{1e3 * plain.median:.0f} ms", f"{1e3 * tuned.median:.0f} ms", f"{plain.median / tuned.median:.2f}")
-    table.add_row("resunet_s, 8 x 96 x 96", *row)
+    table.add_row(f"resunet_s, {' x '.join(map(str, size[:3]))}", *row)
     Console().print(table)
 
 

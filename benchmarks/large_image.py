@@ -19,7 +19,10 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=4000)
     parser.add_argument("--width", type=int, default=6000)
     parser.add_argument("--model", default="resunet_s-gray-noise")
+    parser.add_argument("--quick", action="store_true", help="a small picture, to see that it works")
     options = parser.parse_args()
+    if options.quick:
+        options.height, options.width = 300, 400
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in.png", Path(folder) / "out.png"
         photograph = sample_images(3)["chelsea"]

@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 import restorax
-from restorax.convert.layouts import CONVERTERS, to_params
 from restorax.memory import keep_freed_memory
 from restorax.models import MODELS
 
@@ -50,14 +49,14 @@ def main() -> None:
         console.print(_table(rows[-1:]))
     if len(rows) > 1:
         console.print(_table(rows))
-    if not options.no_save:
+    if not (options.no_save or options.quick):
         record("models", rows)
 
 
 def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compiled: bool) -> dict[str, Any]:
     """One row: cost, difference and times of an architecture and its twin."""
     model = MODELS[name]()
-    params, twin = _same_weights(name, model)
+    params, twin = torch_twins.matched(model, restorax.create(name)[1])
     cost = restorax.summary(model, side, side)
     images = [_observed(model, 1, side, seed) for seed in range(3)]
     patches = [_observed(model, batch, patch, seed) for seed in range(3)]
@@ -89,18 +88,6 @@ def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compil
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-
-
-def _same_weights(name: str, model: Any) -> tuple[Any, torch.nn.Module]:
-    twin = torch_twins.build(model)
-    architecture = next((a for a in CONVERTERS if type(MODELS[a]()) is type(model)), None)
-    if architecture is None:
-        params = restorax.create(name)[1]
-        torch_twins.copy_params(twin, params)
-        return params, twin
-    torch_twins.randomise(twin)
-    state = {key: value.numpy() for key, value in twin.state_dict().items()}
-    return jax.tree.map(jnp.asarray, to_params(state, architecture, name)[1]), twin
 
 
 def _observed(model: Any, batch: int, side: int, seed: int) -> tuple[np.ndarray, ...]:

@@ -58,7 +58,7 @@ def main(
             for row in rows:
                 table.add_row(*(row[key] for key in ("method", "setting", "psnr", "ssim")))
             console.print(table)
-            if write:
+            if write and not quick:
                 record("quality", rows)
 
 

@@ -1,48 +1,62 @@
-"""Results as CSV rows that say where they come from."""
+"""Results as CSV rows that say where they come from; rows from elsewhere: ``python -m benchmarks.record FOLDER``."""
 
 import csv
 import datetime
+import functools
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import jax
 
-RESULTS = Path(__file__).parent / "results"
+from restorax.image import written_beside
+
+RESULTS = Path(os.environ.get("RESTORAX_RESULTS") or Path(__file__).parent / "results")
 
 
 def record(suite: str, rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Append rows to ``benchmarks/results/<suite>.csv``, each with date, device, versions and commit.
+    """Append rows to ``<suite>.csv`` in ``RESULTS``, each with date, device, driver, versions and commit.
 
     Args:
         suite: name of the file.
-        rows: measurements, all with the same keys; numbers are kept to four digits.
+        rows: measurements; numbers are kept to four digits.
 
     Returns:
         The file.
     """
-    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{suite}.csv"
-    rows = [{**_origin(), **{k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}} for row in rows]
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+    _append(path, [{**_origin(), **{key: _text(value) for key, value in row.items()}} for row in rows])
     return path
 
 
-def _origin() -> dict[str, str]:
-    return {
-        "date": datetime.date.today().isoformat(),
-        "device": device(),
-        "jax": jax.__version__,
-        "commit": _commit(),
-    }
+def read(suite: str) -> list[dict[str, str]]:
+    """The rows of a suite, oldest first; none if it has not run."""
+    path = RESULTS / f"{suite}.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Rows as a Markdown table, also to be read in a terminal; by default with the columns of the first row."""
+    columns = columns or list(rows[0])
+    lines = [list(columns), *([_text(row.get(column, "")) for column in columns] for row in rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        f"| {' | '.join(c.ljust(w) for c, w in zip(line, widths, strict=True))} |".replace("\n", " ") for line in lines
+    )
+
+
+def _text(value: Any) -> str:
+    """Numbers to four digits, and without an exponent up to a million."""
+    return f"{float(f'{value:.4g}'):g}" if isinstance(value, float) else str(value)
 
 
 def device() -> str:
@@ -57,6 +71,65 @@ def device() -> str:
     return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
-def _commit() -> str:
-    command = ["git", "-C", str(RESULTS.parent), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+def _append(path: Path, rows: list[Mapping[str, Any]]) -> None:
+    """Rows may bring columns that the file has not had; they stay empty in the rows before."""
+    before = []
+    if path.exists():
+        with path.open(newline="") as file:
+            before = list(csv.DictReader(file))
+    columns = dict.fromkeys(column for row in (*before[:1], *rows) for column in row)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(path) as beside, beside.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows((*before, *rows))
+
+
+@functools.cache
+def _origin() -> dict[str, str]:
+    return {
+        "date": datetime.date.today().isoformat(),
+        "device": device(),
+        "driver": _driver(),
+        "jax": jax.__version__,
+        "xla": _version("jaxlib"),  # carries it
+        "torch": _version("torch"),
+        "commit": os.environ.get("RESTORAX_COMMIT") or _said("git", "-C", str(Path(__file__).parent), *_HEAD),
+    }
+
+
+_HEAD = ("rev-parse", "--short", "HEAD")
+
+
+def _driver() -> str:
+    if jax.default_backend() != "gpu":
+        return ""
+    return _said("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _said(*command: str) -> str:
+    """What a command prints; nothing if there is no such command."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""
+
+
+def main(folders: Sequence[str]) -> None:
+    """Append the rows of every CSV file in the folders to those in ``RESULTS``."""
+    for path in (path for folder in folders for path in sorted(Path(folder).glob("*.csv"))):
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        _append(RESULTS / path.name, rows)
+        print(f"{len(rows)} rows of {path}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

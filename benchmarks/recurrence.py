@@ -182,6 +182,7 @@ def main(
     rounds: int = typer.Option(20, help="Timed calls of each form."),
     longest_loop: int = typer.Option(64, help="Longest Python loop: longer ones compile for minutes."),
     only: str = typer.Option("", help="linear, rotating, LSTM, GRU or compile."),
+    quick: bool = typer.Option(False, "--quick", help="One short length, to see that it works; no rows."),
     write: bool = typer.Option(True, help="Append rows to benchmarks/results/."),
 ) -> None:
     """Time every form in turns with PyTorch's, and measure the memory of the backward pass."""
@@ -193,6 +194,8 @@ def main(
     }
     if only not in ("", "compile", *makers):
         raise typer.BadParameter(f"{only!r} is not one of {', '.join(makers)} and compile")
+    if quick:
+        steps, rounds, longest_loop, write = [8], 3, 8, False
     console = Console()
     for name, (make, kind) in makers.items():
         if only in ("", name):
@@ -204,7 +207,7 @@ def main(
             if write:
                 record("recurrence", rows)
     if only in ("", "compile"):
-        rows = _compile_times(RECURRENT)
+        rows = _compile_times(RECURRENT[: 1 if quick else None])
         console.print(_table(f"compile time, {jax.devices()[0]}", rows))
         if write:
             record("recurrence_compile", rows)

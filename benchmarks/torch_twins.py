@@ -3,10 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from restorax.convert.layouts import CONVERTERS, to_params
+from restorax.models import MODELS
 
 
 def conv(entering: int, features: int, size: int = 3, **options: Any) -> nn.Conv2d:
@@ -469,3 +474,23 @@ def copy_params(twin: nn.Module, params: dict[str, Any]) -> None:
             kernel = kernel.T if kernel.ndim == 2 else kernel.transpose(3, 2, 0, 1)
         layer.weight.data.copy_(torch.tensor(np.ascontiguousarray(kernel)))
         layer.bias.data.copy_(torch.tensor(np.asarray(ours["bias"])))
+
+
+def matched(model: Any, params: dict[str, Any]) -> tuple[dict[str, Any], nn.Module]:
+    """Parameters for a JAX network, and its twin with the same weights.
+
+    They are the given ones, or random where weights only go from PyTorch's layout to JAX's.
+
+    Raises:
+        ValueError: if the network has no twin.
+    """
+    if model.residual != type(model).residual:
+        raise ValueError(f"{type(model).__name__} with residual={model.residual} has no twin in PyTorch")
+    twin = build(model)
+    architecture = next((name for name in CONVERTERS if type(MODELS[name]()) is type(model)), None)
+    if architecture is None:
+        copy_params(twin, params)
+        return params, twin
+    randomise(twin)
+    state = {key: value.numpy() for key, value in twin.state_dict().items()}
+    return jax.tree.map(jnp.asarray, to_params(state, architecture, architecture)[1]), twin

@@ -37,3 +37,5 @@ def test_twins_with_the_same_parameters_give_the_same_image(model):
 def test_networks_without_a_twin_say_so():
     with pytest.raises(ValueError, match="UNet gated has no twin"):
         twins.build(UNet(kind="gated"))
+    with pytest.raises(ValueError, match="residual=False has no twin"):
+        twins.matched(ResUNet(residual=False), {})

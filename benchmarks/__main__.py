@@ -1,0 +1,46 @@
+"""The suites and what each of them says: ``python -m benchmarks``, and ``python -m benchmarks NAME ...`` runs one."""
+
+import ast
+import runpy
+import sys
+from pathlib import Path
+
+SUITES = (
+    "ceiling",
+    "throughput",
+    "training",
+    "scaling",
+    "quality",
+    "robustness",
+    "operators",
+    "tpu_compile",
+    "pods",
+    "models",
+    "recurrence",
+    "input",
+    "halo",
+    "large_image",
+    "ablation",
+    "conv",
+    "report",
+)
+
+
+def purpose(name: str) -> str:
+    """First line of a suite's docstring, without importing it."""
+    return ast.get_docstring(ast.parse((Path(__file__).parent / f"{name}.py").read_text())).splitlines()[0]
+
+
+def main() -> None:
+    if len(sys.argv) < 2:
+        print("\n".join(f"{name:<12}{purpose(name)}" for name in SUITES))
+        return
+    name = sys.argv[1]
+    if name not in SUITES:
+        sys.exit(f"there is no suite {name!r}; there are {', '.join(SUITES)}")
+    del sys.argv[1]
+    runpy.run_module(f"benchmarks.{name}", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""PyTorch beside JAX: the same network with the same weights, on the same kind of device, in the same run."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from . import torch_twins
+
+PLACE = "cuda" if torch.cuda.is_available() else "cpu"
+
+# What XLA does by itself: as many threads as it takes, TF32 for products of float32, and the fastest of cuDNN's ways.
+torch.set_num_threads(int(os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or len(os.sched_getaffinity(0))))
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+torch.backends.cudnn.benchmark = True
+
+
+def matched(model: Any, params: Any) -> tuple[Any, torch.nn.Module]:
+    """:func:`torch_twins.matched` with the twin on the device, channels last."""
+    params, twin = torch_twins.matched(model, params)
+    return params, twin.to(PLACE, memory_format=torch.channels_last)
+
+
+def tensor(x: Any) -> torch.Tensor:
+    """An image on the device, seen as ``[batch, channel, height, width]``, in memory channels last."""
+    return torch.tensor(np.asarray(x)).to(PLACE).permute(0, 3, 1, 2)
+
+
+def array(x: torch.Tensor) -> np.ndarray:
+    return x.detach().float().cpu().permute(0, 2, 3, 1).numpy()
+
+
+def precision(dtype: str) -> torch.autocast:
+    return torch.autocast(PLACE, torch.bfloat16, enabled=dtype == "bfloat16")
+
+
+def restorers(twin: torch.nn.Module, dtype: str, *, compiled: bool) -> dict[str, Callable]:
+    """Functions of tensors, without gradients: PyTorch as it is, and compiled."""
+
+    def restore(network, *observed):
+        with torch.inference_mode(), precision(dtype):
+            return network(*observed)
+
+    return forms(restore, twin, compiled=compiled)
+
+
+def trainers(twin: torch.nn.Module, dtype: str, *, sigma: float, compiled: bool) -> dict[str, Callable]:
+    """Training steps on clean images in [0, 1]: noise, network, L1, backward, Adam; they return the loss."""
+    twin.train()
+    adam = torch.optim.Adam(twin.parameters(), lr=1e-6, fused=True)
+
+    def step(network, clean):
+        adam.zero_grad(set_to_none=True)
+        with precision(dtype):
+            restored = network(clean + sigma * torch.randn_like(clean))
+        loss = (restored.float() - clean).abs().mean()
+        loss.backward()
+        adam.step()
+        return loss.detach()
+
+    return forms(step, twin, compiled=compiled)
+
+
+def forms(function: Callable, twin: torch.nn.Module, *, compiled: bool) -> dict[str, Callable]:
+    """``function(network, ...)`` with the twin and with the compiled twin."""
+    torch._dynamo.reset()  # every size is compiled for itself, as by XLA
+    networks = {"PyTorch": twin} | ({"torch.compile": torch.compile(twin, dynamic=False)} if compiled else {})
+    return {form: lambda *x, network=network: function(network, *x) for form, network in networks.items()}
+
+
+def works(form: str, function: Callable, *arguments: Any) -> bool:
+    """Whether a form runs here; torch.compile needs a compiler of its own."""
+    try:
+        function(*arguments)
+    except Exception as error:
+        if form != "torch.compile":
+            raise
+        print(f"{form} does not work here: {str(error).splitlines()[0]}", flush=True)
+        return False
+    return True

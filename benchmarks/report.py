@@ -1,0 +1,211 @@
+"""The newest rows of every suite as one page, benchmarks/report.md: ``python -m benchmarks report``."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from restorax.image import written_beside
+
+from . import record
+from .record import table
+
+Row = Mapping[str, str]
+PAGE = Path(__file__).parent / "report.md"
+README = PAGE.parent.parent / "README.md"
+PLOTS = README.parent / "docs"
+SPEED = ("device", "entry", "form", "dtype", "size", "batch")
+ORIGIN = ("date", "device", "driver", "jax", "xla", "torch", "commit")
+
+
+class Section(NamedTuple):
+    """A table of a suite's file: of the rows with one key and device, the newest."""
+
+    suite: str
+    title: str
+    key: tuple[str, ...]
+
+
+SECTIONS = (
+    Section("ceiling", "Ceilings of the devices", ("what", "dtype", "side", "by")),
+    Section("training", "Training", ("name", "what", "dtype", "devices", "batch", "patch")),
+    Section("scaling", "Scaling; pretended devices show overhead, not speed", ("part", "name", "size", "dtype")),
+    Section("pods", "Weak scaling on pods, estimated from the TPU compiler's numbers", ("name", "chip", "chips")),
+    Section("tpu_compile", "What the TPU compiler says", ("recipe", "topology", "shards", "program")),
+    Section("quality", "Quality", ("dataset", "degradation", "method")),
+    Section("operators", "Operators", ("operator", "batch")),
+    Section("models", "Architectures beside PyTorch", ("model",)),
+    Section("recurrence", "Recurrences", ("recurrence", "steps", "form")),
+    Section("recurrence_compile", "Compiling recurrent networks", ("network",)),
+    Section("input", "Input", ("recipe", "source")),
+    Section("halo", "Context that a tile needs", ("entry", "degradation", "core", "halo")),
+    Section(
+        "ablation", "What recurrence is worth", ("variant", "trained", "degradation", "steps", "batch", "dtype", "seed")
+    ),
+)
+
+
+def newest(rows: Iterable[Row], key: Sequence[str]) -> list[Row]:
+    """The last row of each key, in the order in which the keys came first."""
+    return list({tuple(row.get(k, "") for k in key): row for row in rows}.values())
+
+
+def page(plots: Path = PLOTS) -> str:
+    """Markdown; the plots that it shows are written beside."""
+    parts = ["# Benchmarks", "Made by `python -m benchmarks report` from the rows in `benchmarks/results/`."]
+    speed = newest(record.read("throughput"), SPEED)
+    quality = newest(record.read("quality"), ("device", "dataset", "degradation", "method"))
+    parts += _by_device("Throughput", head(speed))
+    for name, title, x in (("multiply_adds", "multiply-adds per pixel", _work), ("milliseconds", "ms per Mpix", _time)):
+        points = [(row, x(row, speed)) for row in quality]
+        if any(cost for _, cost in points):
+            draw(points, title, plots / f"psnr_{name}.png")
+            parts.append(f"![PSNR against {title}](../docs/psnr_{name}.png)")
+    for section in SECTIONS:
+        rows = newest(record.read(section.suite), ("device", *section.key))
+        parts += _by_device(section.title, rows)
+    gains = newest(record.read("robustness"), ("entry", "degradation", "dataset"))
+    parts += _by_device("Robustness: PSNR gained in dB", matrix(gains))
+    if gains:
+        parts.append("![Gains as a heat map](../docs/robustness.png)")
+    return "\n\n".join(parts) + "\n"
+
+
+def head(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """JAX and PyTorch side by side: one image alone, and the most pixels per second of any batch."""
+    lines = []
+    for key in dict.fromkeys((row["device"], row["entry"], row["dtype"], row["size"]) for row in rows):
+        same = [row for row in rows if (row["device"], row["entry"], row["dtype"], row["size"]) == key]
+        line = dict(zip(("device", "entry", "dtype", "size"), key, strict=True)) | {
+            k: same[-1].get(k, "") for k in ORIGIN if k != "device"
+        }
+        for form in ("JAX", "PyTorch", "torch.compile"):
+            line[f"{form} ms"] = next(
+                (r["median_ms"] for r in same if r["form"].split(",")[0] == form and r["batch"] == "1"), ""
+            )
+        ours, theirs = _fastest(same, jax=True), _fastest(same, jax=False)
+        line |= {"JAX Mpix/s": ours["mpix_per_s"]} | {key: ours[key] for key in ("batch", "share", "memory_MiB")}
+        if theirs:
+            line["PyTorch Mpix/s"] = theirs["mpix_per_s"]
+            line["JAX / PyTorch"] = f"{float(ours['mpix_per_s']) / float(theirs['mpix_per_s']):.2f}"
+        lines.append(line)
+    return lines
+
+
+def _fastest(rows: Sequence[Row], *, jax: bool) -> Row | None:
+    wanted = (row for row in rows if row["form"].startswith("JAX") == jax)
+    return max(wanted, key=lambda row: float(row["mpix_per_s"]), default=None)
+
+
+def matrix(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """Entries as columns, degradations as lines."""
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        key = row["degradation"], row["dataset"]
+        same = {"date": row["date"], "device": row["device"], "degradation": key[0], "dataset": key[1]}
+        lines.setdefault(key, same)[row["entry"]] = row["gain"]
+    return list(lines.values())
+
+
+def _work(quality: Row, speed: Sequence[Row]) -> float | None:
+    """Multiply-adds per pixel of an entry."""
+    row = next((r for r in speed if quality["method"] in r["entry"].split() and r["batch"] == "1"), None)
+    return float(row["gflop_per_image"]) * 1e9 / 2 / _pixels(row) if row else None
+
+
+def _time(quality: Row, speed: Sequence[Row]) -> float | None:
+    """Milliseconds per megapixel of an entry in float32, on the device of the row."""
+    for row in speed:
+        same = row["form"] == "JAX" and row["dtype"] == "float32" and row["device"] == quality["device"]
+        if same and row["batch"] == "1" and quality["method"] in row["entry"].split():
+            return float(row["median_ms"]) / _pixels(row) * 1e6
+    return None
+
+
+def _pixels(row: Row) -> int:
+    height, width = map(int, row["size"].split("x"))
+    return height * width
+
+
+def draw(points: Sequence[tuple[Row, float | None]], title: str, path: Path) -> None:
+    """A panel for every test set and degradation, PSNR against a cost; lines are methods whose cost is not known."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    panels = list(dict.fromkeys((row["dataset"], row["degradation"]) for row, cost in points if cost))
+    columns = min(3, len(panels))
+    figure, axes = plt.subplots(
+        -(-len(panels) // columns),
+        columns,
+        figsize=(4.2 * columns, 3 * -(-len(panels) // columns)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    for axis, (dataset, degradation) in zip(axes.flat, panels, strict=False):
+        for row, cost in points:
+            if (row["dataset"], row["degradation"]) == (dataset, degradation):
+                level = float(row["psnr"])
+                if cost:
+                    axis.semilogx(cost, level, "o", markersize=4)
+                    axis.annotate(row["method"], (cost, level), (3, 3), textcoords="offset points", fontsize=6)
+                else:
+                    axis.axhline(level, linewidth=0.6, linestyle="--", color="grey")
+                    axis.text(0.01, level, row["method"], transform=axis.get_yaxis_transform(), fontsize=6)
+        axis.set_title(f"{degradation}, {dataset}", fontsize=6)
+        axis.set_xlabel(title, fontsize=7)
+        axis.set_ylabel("PSNR [dB]", fontsize=7)
+        axis.tick_params(labelsize=6)
+        axis.margins(0.25)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(path) as beside:
+        figure.savefig(beside, format="png", dpi=110)
+    plt.close(figure)
+
+
+def _by_device(title: str, rows: Sequence[Row]) -> list[str]:
+    """A table for every device, with what the rows have in common above it."""
+    parts = [f"## {title}"] if rows else []
+    for device in dict.fromkeys(row.get("device", "") for row in rows):
+        mine = [row for row in rows if row.get("device", "") == device]
+        dates = sorted({row["date"] for row in mine if row.get("date")})
+        versions = {f"{k} {row[k]}" for row in mine for k in ("driver", "jax", "torch", "commit") if row.get(k)}
+        if device:
+            parts.append(
+                f"{device}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; {', '.join(sorted(versions))}"
+            )
+        seen = dict.fromkeys(c for row in mine for c in row if c not in ORIGIN and any(r.get(c) for r in mine))
+        parts.append(table(mine, list(seen)))
+    return parts
+
+
+def in_readme(text: str, rows: Sequence[Row]) -> str:
+    """The same text with the speed at 512 x 512 between its markers, if it has them."""
+    lines = [row for row in head(rows) if row["size"] == "512x512"]
+    columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "share", "JAX / PyTorch")
+    if not lines:
+        return text
+    return re.sub(
+        r"(<!-- speed -->\n).*?(<!-- /speed -->)",
+        lambda found: f"{found[1]}{table(lines, columns)}\n{found[2]}",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def main() -> None:
+    """Write the page and its plots, and the head of the table of speeds into README."""
+    with written_beside(PAGE) as beside:
+        beside.write_text(page())
+    text = in_readme(README.read_text(), newest(record.read("throughput"), SPEED))
+    if text != README.read_text():
+        with written_beside(README) as beside:
+            beside.write_text(text)
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Every entry against degradations and strengths that it was not trained on: ``python -m benchmarks.robustness``.
+
+What it gains over the degraded image, in dB, as rows and as a heat map in docs/robustness.png. Entries are told no
+more than their card asks for: a mask of known pixels where there is one, else one that says that all are known.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+import restorax
+from restorax import data, zoo
+from restorax.evaluate import evaluate
+from restorax.image import written_beside
+from restorax.models import BurstRNN
+
+from .record import record, table
+
+MAP = Path(__file__).parent.parent / "docs" / "robustness.png"
+DEGRADATIONS = (
+    *(f"gaussian_noise(sigma={s}/255)" for s in (5, 15, 25, 50, 75)),
+    *(f"correlated_noise(sigma={s}/255)" for s in (15, 25)),
+    "speckle_noise(sigma=0.2)",
+    *(f"shot_noise(peak={p})" for p in (100, 10, 1)),
+    "emccd_noise(peak=10)",
+    *(f"salt_and_pepper_noise(amount={a})" for a in (0.05, 0.3, 0.8)),
+    "impulse_noise(amount=0.2)",
+    *(f"jpeg(quality={q})" for q in (40, 10, 3)),
+    "jpeg(quality=10) + gaussian_noise(sigma=15/255)",
+    *(f"missing_pixels(missing={m})" for m in (0.1, 0.5, 0.8, 0.95)),
+    "missing_strokes()",
+    *(f"gaussian_blur(sigma={s})" for s in (1, 1.6, 3)),
+    "motion_blur(length=15) + gaussian_noise(sigma=2.55/255)",
+    "defocus_blur(blur_radius=3) + gaussian_noise(sigma=2.55/255)",
+)
+
+
+def gains(
+    restorer: zoo.Restorer, pictures: Mapping[str, np.ndarray], degradations: Sequence[str], *, dataset: str
+) -> list[dict[str, Any]]:
+    """A row per degradation, with the PSNR before and after."""
+    rows = []
+    for text in degradations:
+        result = evaluate(partial(_restore, restorer), pictures, text, dataset=dataset)
+        quality = {"input_psnr": f"{result.input_psnr:.2f}", "psnr": f"{result.psnr:.2f}"}
+        about = {"entry": restorer.card.name, "degradation": text, "trained": trained(restorer.card.degradation, text)}
+        gain = {"gain": f"{result.psnr - result.input_psnr:.2f}"}
+        rows.append({**about, "dataset": dataset, "images": len(pictures), **quality, **gain})
+    return rows
+
+
+def _restore(restorer: zoo.Restorer, image: Any, condition: Any = None) -> Any:
+    wanted = restorer.model.condition_channels
+    if not wanted:
+        condition = None
+    elif condition is None:
+        condition = jnp.ones((*image.shape[:-1], wanted))
+    return restorax.restore(restorer, image, condition)
+
+
+def trained(learnt: str, text: str) -> bool:
+    """Whether an entry has seen all operators of a degradation; their strengths may have been others."""
+    names = lambda chain: set(re.findall(r"([a-z]\w+)\(", chain)) - {"uniform", "log_uniform", "one_of", "maybe"}  # noqa: E731
+    return names(text) <= names(learnt)
+
+
+def heat_map(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw the gains, entries to the right and degradations down; frames are where operators are known."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    entries, texts = (list(dict.fromkeys(row[key] for row in rows)) for key in ("entry", "degradation"))
+    grid = np.full((len(texts), len(entries)), np.nan)
+    figure, axis = plt.subplots(figsize=(3.4 + 0.75 * len(entries), 1.6 + 0.27 * len(texts)), layout="constrained")
+    for row in rows:
+        place = texts.index(row["degradation"]), entries.index(row["entry"])
+        grid[place] = gain = float(row["gain"])
+        axis.text(*place[::-1], f"{gain:+.1f}", ha="center", va="center", fontsize=7, color="wk"[abs(gain) < 8])
+        if str(row["trained"]) == "True":
+            axis.add_patch(plt.Rectangle((place[1] - 0.48, place[0] - 0.46), 0.96, 0.92, fill=False, linewidth=1))
+    colours = axis.imshow(grid, "RdBu", aspect="auto", vmin=-12, vmax=12)
+    axis.set_xticks(range(len(entries)), entries, rotation=40, ha="right", fontsize=7)
+    axis.set_yticks(range(len(texts)), texts, fontsize=7)
+    axis.set_title("PSNR gained [dB]; framed: operators of the training", fontsize=8)
+    figure.colorbar(colours, extend="both")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(path) as beside:
+        figure.savefig(beside, format=path.suffix[1:], dpi=110)
+    plt.close(figure)
+
+
+def main(
+    name: list[str] | None = None,
+    folder: str = "",
+    degradation: list[str] | None = None,
+    quick: bool = False,
+    write: bool = True,
+) -> None:
+    """Measure on a folder of clean pictures, else on the photographs of scikit-image; print, record and draw."""
+    rows = []
+    for one in name or zoo.list_models():
+        restorer = zoo.load(one)
+        if isinstance(restorer.model, BurstRNN):
+            print(f"{one} restores bursts, not single images")
+            continue
+        channels = restorer.card.channels
+        pictures = data.test_images(folder, channels) if folder else data.sample_images(channels)
+        if quick:
+            pictures = {key: pictures[key][:48, :48] for key in sorted(pictures)[:1]}
+        dataset = Path(folder).resolve().name if folder else "sample photographs"
+        texts = degradation or DEGRADATIONS[:: 9 if quick else 1]
+        rows += (mine := gains(restorer, pictures, texts, dataset=dataset))
+        print(f"\n{table(mine)}", flush=True)
+        if write and not quick:
+            record("robustness", mine)
+    if write and not quick:
+        heat_map(rows, MAP)
+
+
+if __name__ == "__main__":
+    import typer
+
+    typer.run(main)

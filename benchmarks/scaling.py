@@ -1,0 +1,200 @@
+"""How time and memory grow with pixels, batch, depth and devices: ``python -m benchmarks.scaling``.
+
+Parts: pixels (whole images), tiles, batch, depth and devices. Devices pretended by one processor share its cores: what
+they take more than one device is overhead, and nothing is said of speed.
+"""
+
+import contextlib
+import ctypes
+import gc
+import math
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import restorax
+from restorax.models.count import flops
+from restorax.recipes import RECIPES
+from restorax.train import parallel
+from restorax.train.step import init_state
+from restorax.zoo import Restorer
+
+from . import ceiling, networks
+from .record import record, table
+from .timing import interleaved
+
+PARTS = ("pixels", "tiles", "batch", "depth", "devices")
+TILE = 512
+PRETENDED = 8
+
+
+def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
+    """Of the power law that fits best, by least squares of the logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+
+
+def _forward(restorer: Restorer, batch: int, side: int, seconds: float) -> dict[str, Any]:
+    """Time and temporary memory of whole square images."""
+    variables = {"params": restorer.params}
+    images = [networks.observed(restorer.model, batch, side, side, seed) for seed in range(3)]
+    apply = jax.jit(restorer.model.apply)
+    timing = interleaved([lambda *x: apply(variables, *x)], images, rounds=20, seconds=seconds)[0]
+    memory = _temporary(apply.lower(variables, *images[0]))
+    work = flops(restorer.model.apply, variables, *images[0])
+    return {**timing.columns(), "memory_MiB": memory, "gflop": work / 1e9}
+
+
+def pixels(name: str, sides: Sequence[int], dtype: str, seconds: float) -> list[dict[str, Any]]:
+    """Whole images of growing sides."""
+    restorer = networks.load(name, dtype)
+    return _fitted("pixels", name, [(side**2, _forward(restorer, 1, side, seconds)) for side in sides])
+
+
+def batch(name: str, sizes: Sequence[int], side: int, dtype: str, seconds: float) -> list[dict[str, Any]]:
+    """Growing batches of small images."""
+    restorer = networks.load(name, dtype)
+    return _fitted("batch", name, [(size, _forward(restorer, size, side, seconds)) for size in sizes])
+
+
+def depth(depths: Sequence[int], side: int, dtype: str, seconds: float) -> list[dict[str, Any]]:
+    """DnCNN with more and more layers."""
+    forward = lambda layers: _forward(networks.load("dncnn", dtype, depth=layers), 1, side, seconds)  # noqa: E731
+    return _fitted("depth", "dncnn", [(layers, forward(layers)) for layers in depths])
+
+
+def tiles(name: str, sides: Sequence[int], tile: int, dtype: str, rounds: int = 2) -> list[dict[str, Any]]:
+    """Images in tiles: memory of the program for a tile, and what was measured with the image and its sums beside."""
+    restorer, rows = networks.load(name, dtype), []
+    for side in sides:
+        observed = [np.asarray(x[0]) for x in networks.observed(restorer.model, 1, side, side)]
+        run = lambda observed=observed: restorax.restore(restorer, *observed, tile=tile)  # noqa: E731
+        timing = interleaved([run], [()], rounds=rounds)[0]
+        part = [x[..., :tile, :tile, :] for x in observed]
+        program = _temporary(jax.jit(restorer.model.apply).lower({"params": restorer.params}, *part))
+        memory = {"memory_MiB": program, "measured_MiB": peak_memory(run)}
+        rows.append((side**2, {**timing.columns(), **memory, "image_MiB": observed[0].nbytes / 2**20}))
+    return _fitted("tiles", name, rows)
+
+
+def peak_memory(run: Callable[[], Any]) -> float:
+    """MiB that a function takes at most beyond what is there before: of the accelerator, else of the process."""
+    gc.collect()
+    if jax.default_backend() != "cpu":
+        device = jax.devices()[0]
+        before = device.memory_stats()["bytes_in_use"]
+        jax.block_until_ready(run())
+        return (device.memory_stats()["peak_bytes_in_use"] - before) / 2**20  # the peak of the process so far
+    resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")  # noqa: E731
+    with contextlib.suppress(OSError, AttributeError):  # no glibc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is freed but kept would be used again unseen
+    before, peak, done = resident(), 0, threading.Event()
+
+    def watch():
+        nonlocal peak
+        while not done.wait(0.002):
+            peak = max(peak, resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        jax.block_until_ready(run())
+    finally:
+        done.set()
+        watcher.join()
+    return max(peak - before, 0) / 2**20
+
+
+def devices(name: str, counts: Sequence[int], seconds: float, **changes: Any) -> list[dict[str, Any]]:
+    """The same batch on more and more devices of this process."""
+    recipe = replace(RECIPES[name], **changes)
+    shape = (recipe.batch, recipe.patch, recipe.patch, recipe.config["channels"])
+    patches = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    rows = []
+    for count in counts:
+        mesh = parallel.make_mesh(devices=jax.devices()[:count])
+        state = parallel.make_state(partial(init_state, recipe, jax.random.key(0)), mesh)
+        step = jax.jit(parallel.jit_step(recipe, mesh))  # no donation: the same state is timed again and again
+        ours = [parallel.assemble(x, recipe.batch, mesh) for x in (patches, np.arange(recipe.batch))]
+        arguments = (state, ours[0], jax.random.key(1), ours[1])
+        timing = interleaved([step], [arguments], rounds=20, seconds=seconds)[0]
+        cost = {**timing.columns(), "memory_MiB": _temporary(step.lower(*arguments))}
+        rows.append({"part": "devices", "name": name, "size": count, **cost})
+    return [row | {"overhead": row["median_ms"] / rows[0]["median_ms"] - 1} for row in rows]
+
+
+def _temporary(lowered: Any) -> float:
+    """MiB that a program takes beyond what goes in and out, as the compiler says."""
+    return lowered.compile().memory_analysis().temp_size_in_bytes / 2**20
+
+
+def _fitted(part: str, name: str, measured: Sequence[tuple[float, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows with the exponents of all sizes, and of each size from the one before."""
+    sizes, costs = zip(*measured, strict=True)
+
+    def fit(key, of):
+        return exponent(sizes[of], [max(cost[key], 1e-9) for cost in costs[of]])
+
+    every = slice(None)
+    whole = {"exponent": fit("median_ms", every), "memory_exponent": fit("memory_MiB", every)} if sizes[1:] else {}
+    return [
+        {"part": part, "name": name, "size": size, **cost}
+        | {"local_exponent": fit("median_ms", slice(i - 1, i + 1)) if i else "", **whole}
+        for i, (size, cost) in enumerate(measured)
+    ]
+
+
+def main(
+    part: list[str] | None = None,
+    name: str = "resunet_s-gray-noise",
+    dtype: str = "float32",
+    largest: int = 4096,
+    seconds: float = 5.0,
+    quick: bool = False,
+    write: bool = True,
+) -> None:
+    """Measure parts, print a table each and append rows to benchmarks/results/scaling.csv."""
+    if unknown := set(part or ()) - set(PARTS):
+        raise ValueError(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    seconds, write = (0.1, False) if quick else (seconds, write)
+    if part == ["devices"] and os.environ.get("JAX_PLATFORMS", "cpu") == "cpu":
+        jax.config.update("jax_num_cpu_devices", 2 if quick else PRETENDED)
+    top = ceiling.start(quick=quick) if set(part or PARTS) & {"pixels", "batch", "depth"} else None
+    sides = [32, 64] if quick else [s for s in (64, 128, 256, 512, 1024) if s <= largest]
+    tiled = [160, 224] if quick else [s for s in (1024, 2048, 4096) if s <= largest]
+    powers = [2**i for i in range(int(math.log2(jax.device_count())) + 1)]
+    small = {"dtype": dtype} | ({"batch": 2, "patch": 16} if quick else {"batch": 8})
+    measures = {
+        "pixels": lambda: pixels(name, sides, dtype, seconds),
+        "tiles": lambda: tiles(name, tiled, 144 if quick else TILE, dtype),
+        "batch": lambda: batch(name, (1, 2) if quick else (1, 2, 4, 8, 16), 32 if quick else 128, dtype, seconds),
+        "depth": lambda: depth((3, 5) if quick else (5, 9, 17, 33), 32 if quick else 256, dtype, seconds),
+        "devices": lambda: devices(name, powers, seconds, **small),
+    }
+    for one in part or PARTS:
+        if one == "devices" and len(part or PARTS) > 1:  # in a process of its own, whose devices are pretended
+            options = ["--quick"] * quick + ["--no-write"] * (not write)
+            options += ["--seconds", str(seconds), "--name", name, "--dtype", dtype]
+            subprocess.run([sys.executable, "-m", "benchmarks.scaling", "--part", "devices", *options], check=True)
+            continue
+        rows = measures[one]()
+        for row in rows:
+            if "gflop" in row:
+                row["share"] = top.share(1e9 * row["gflop"], 1e-3 * row["median_ms"], dtype)
+        print(f"\n{one}\n{table(rows)}", flush=True)
+        if write:
+            record("scaling", [row | {"dtype": dtype} for row in rows])
+
+
+if __name__ == "__main__":
+    import typer
+
+    typer.run(main)

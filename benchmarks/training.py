@@ -1,0 +1,223 @@
+"""How fast recipes train, and where the time of a step goes: ``python -m benchmarks.training``.
+
+Every recipe's own step on one device and on all, through jit and through pmap, on patches that come from the host. Its
+parts are timed alone: degradation, forward and gradient; backward is gradient less forward, update what the step takes
+beyond degradation and gradient. DnCNN, U-Net and NAFNet take one step with Adam that PyTorch takes too: noise, network,
+L1, backward, update.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from restorax import data
+from restorax.memory import keep_freed_memory
+from restorax.models.count import flops
+from restorax.recipes import RECIPES, Recipe
+from restorax.train import parallel
+from restorax.train.losses import parse_loss
+from restorax.train.step import build_model, init_state, make_draw, make_step
+
+from . import ceiling, networks
+from .record import record, table
+from .timing import Timing, interleaved
+
+SIGMA = 25 / 255
+SHOWN = ("what", "dtype", "devices", "batch", "median_ms", "p10_ms", "p90_ms", "images_per_s", "share", "difference")
+
+
+def measure_steps(recipe: Recipe, top: ceiling.Ceiling, seconds: float) -> list[dict[str, Any]]:
+    """The whole step: jit on one device and, where there are several, on all; pmap on all."""
+    devices, init = jax.devices(), partial(init_state, recipe, jax.random.key(0))
+    forms = {}
+    for some in (devices[:1], devices) if len(devices) > 1 else (devices,):
+        mesh = parallel.make_mesh(devices=some)
+        forms["jit", len(some)] = _going_on(parallel.jit_step(recipe, mesh), parallel.make_state(init, mesh))
+    forms["pmap", len(devices)] = _going_on(parallel.pmap_step(recipe), jax.jit(init)())
+    arguments = [(_patches(recipe, seed), jax.random.key(1), np.arange(recipe.batch)) for seed in range(3)]
+    timings = interleaved(list(forms.values()), arguments, rounds=20, seconds=seconds)
+    work = flops(make_step(recipe), jax.eval_shape(init), *arguments[0])
+    return [
+        _row(f"step, {how}", recipe, timing, devices=count, share=top.share(work, timing.median, recipe.dtype))
+        for (how, count), timing in zip(forms, timings, strict=True)
+    ]
+
+
+def measure_parts(recipe: Recipe, seconds: float) -> list[dict[str, Any]]:
+    """Where the time of a step on one device goes, and the step's temporary memory."""
+    model, distance, draw = build_model(recipe), parse_loss(recipe.loss), make_draw(recipe)
+
+    def loss(params, observation, clean):
+        return distance(model.apply({"params": params}, observation.image, observation.condition), clean)
+
+    state, key = jax.jit(partial(init_state, recipe))(jax.random.key(0)), jax.random.key(1)
+    keys = jax.random.split(key, recipe.batch)
+    degrade, step = jax.jit(draw), jax.jit(make_step(recipe))
+    forward, gradient = jax.jit(loss), jax.jit(jax.value_and_grad(loss))
+    patches = [jnp.asarray(_patches(recipe, seed)) for seed in range(3)]
+    functions = (
+        lambda p, *_: degrade(keys, p),
+        lambda _, *drawn: forward(state.params, *drawn),
+        lambda _, *drawn: gradient(state.params, *drawn),
+        lambda p, *_: step(state, p, key),
+    )
+    timings = interleaved(functions, [(p, *degrade(keys, p)) for p in patches], rounds=20, seconds=seconds)
+    drawn, forwards, both, whole = (timing.median for timing in timings)
+    memory = step.lower(state, patches[0], key).compile().memory_analysis().temp_size_in_bytes / 2**20
+    rows = [
+        _row(what, recipe, t, memory_MiB=memory) for what, t in zip(("degradation", "forward"), timings, strict=False)
+    ]
+    differences = {"backward": both - forwards, "update": whole - both - drawn, "input": input_seconds(recipe)}
+    rows += [
+        _row(what, recipe, seconds, memory_MiB=memory) for what, seconds in differences.items() if seconds is not None
+    ]
+    return rows
+
+
+class Photographs(data.Patches):
+    """Patches of the photographs that come with scikit-image."""
+
+    title = "photographs"
+
+    def __init__(self, **options: int):
+        super().__init__(**options)
+        self.pictures = [np.uint8(255 * p) for p in data.sample_images(self.channels).values()]
+
+    @property
+    def count(self) -> int:
+        return len(self.pictures)
+
+    def picture(self, number: int) -> np.ndarray:
+        return self.pictures[number]
+
+
+def input_seconds(recipe: Recipe, batches: int = 40) -> float | None:
+    """Seconds in which one thread of the host prepares a batch, beside the step; nothing where packages lack."""
+    try:
+        source = Photographs(size=recipe.patch, channels=recipe.config["channels"], seed=0)
+        feed = data.batches(source, batch=recipe.batch, start=0)
+        next(feed)
+    except (ImportError, ValueError):
+        return None
+    start = time.perf_counter()
+    for _ in range(batches):
+        next(feed)
+    return (time.perf_counter() - start) / batches
+
+
+def measure_peers(
+    name: str, dtype: str, batch: int, patch: int, top: ceiling.Ceiling, *, compiled: bool, seconds: float
+) -> list[dict[str, Any]]:
+    """The step with Adam, in JAX and in PyTorch; the difference is that of the first losses without noise."""
+    model = networks.load(name, dtype).model
+    clean = [networks.observed(model, batch, patch, patch, seed)[0] for seed in range(3)]
+    params, peers, tensors, difference = networks.load(name, dtype).params, {}, clean, ""
+    try:
+        from . import peer
+    except ImportError:
+        pass
+    else:
+        params, twin = peer.matched(model, params)
+        tensors = [peer.tensor(x) for x in clean]
+        with peer.torch.no_grad():
+            theirs = float((twin(tensors[0]) - tensors[0]).abs().mean())
+        ours = float(jnp.abs(networks.load(name).model.apply({"params": params}, clean[0]) - clean[0]).mean())
+        difference = f"{abs(ours - theirs):.1e}"
+        peers = peer.trainers(twin, dtype, sigma=SIGMA, compiled=compiled)
+        peers = {form: f for form, f in peers.items() if peer.works(form, f, tensors[0])}
+    step, work = _adam_step(model, params, clean[0])
+    functions = [lambda ours, _: step(ours), *(lambda _, theirs, f=f: f(theirs) for f in peers.values())]
+    timings = interleaved(functions, list(zip(clean, tensors, strict=True)), rounds=20, seconds=seconds)
+    recipe = Recipe(name, "", (), batch=batch, patch=patch, dtype=dtype)
+    return [
+        _row(f"Adam, {form}", recipe, timing, share=top.share(work, timing.median, dtype), difference=difference)
+        for form, timing in zip(["JAX", *peers], timings, strict=True)
+    ]
+
+
+def _adam_step(model: Any, params: Any, clean: jax.Array) -> tuple[Callable, float]:
+    """A step that keeps its state, and the floating-point operations of it."""
+    adam = optax.adam(1e-6)
+
+    def loss(params, noisy, clean):
+        return jnp.abs(model.apply({"params": params}, noisy) - clean).mean()
+
+    def step(state, clean):
+        params, moments, key = state
+        key, noise_key = jax.random.split(key)
+        noisy = clean + SIGMA * jax.random.normal(noise_key, clean.shape)
+        value, gradients = jax.value_and_grad(loss)(params, noisy, clean)
+        updates, moments = adam.update(gradients, moments)
+        return (optax.apply_updates(params, updates), moments, key), value
+
+    state = (jax.tree.map(jnp.array, params), adam.init(params), jax.random.key(0))
+    return _going_on(jax.jit(step, donate_argnums=0), state), flops(step, state, clean)
+
+
+def _going_on(step: Callable, state: Any) -> Callable:
+    """A step that goes on from its last state, which it overwrites."""
+    held = [state]
+
+    def run(*arguments):
+        held[0], result = step(held[0], *arguments)
+        return held[0], result
+
+    return run
+
+
+def _patches(recipe: Recipe, seed: int) -> np.ndarray:
+    shape = (recipe.batch, recipe.patch, recipe.patch, recipe.config["channels"])
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def _row(what: str, recipe: Recipe, took: Timing | float, *, devices=1, share="", memory_MiB="", difference=""):
+    """A difference of medians is a number of seconds, without a spread."""
+    median = took if isinstance(took, float) else took.median
+    times = took.columns() if isinstance(took, Timing) else {"median_ms": 1e3 * took, "p10_ms": "", "p90_ms": ""}
+    about = {"what": what, "dtype": recipe.dtype, "devices": devices, "batch": recipe.batch, "patch": recipe.patch}
+    speed = {"steps_per_s": 1 / median, "images_per_s": recipe.batch / median}
+    rest = {"share": share, "memory_MiB": memory_MiB, "difference": difference}
+    return about | times | {"compile_s": times.get("compile_s", "")} | speed | rest
+
+
+def main(
+    name: list[str] | None = None,
+    dtype: list[str] | None = None,
+    batch: int = 0,
+    patch: int = 0,
+    parts: bool = True,
+    compiled: bool = True,
+    seconds: float = 8.0,
+    quick: bool = False,
+    write: bool = True,
+) -> None:
+    """Time recipes and architectures, print a table each and append rows to benchmarks/results/training.csv."""
+    keep_freed_memory()
+    top = ceiling.start(quick=quick)
+    batch, patch, seconds = (jax.device_count(), 16, 0.1) if quick else (batch, patch, seconds)
+    for one in name or (networks.QUICK if quick else (*RECIPES, *networks.ARCHITECTURES)):
+        rows = []
+        if one in RECIPES:
+            changes = {"batch": batch, "patch": patch, "dtype": dtype and dtype[0]}
+            recipe = dataclasses.replace(RECIPES[one], **{key: value for key, value in changes.items() if value})
+            rows += measure_steps(recipe, top, seconds)
+            rows += measure_parts(recipe, seconds) if parts else []
+        else:
+            for d in dtype or ("float32", "bfloat16"):
+                rows += measure_peers(one, d, batch or 8, patch or 96, top, compiled=compiled, seconds=seconds)
+        print(f"\n{one}\n{table(rows, SHOWN)}", flush=True)
+        if write and not quick:
+            record("training", [{"name": one, **row} for row in rows])
+
+
+if __name__ == "__main__":
+    import typer
+
+    typer.run(main)

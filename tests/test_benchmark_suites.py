@@ -1,0 +1,269 @@
+"""The suites wait for results, fit what they say, keep where rows come from, and report no other numbers."""
+
+import csv
+import dataclasses
+import subprocess
+import sys
+import time
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as suites
+from benchmarks import ceiling, networks, pods, record, report, robustness, scaling, throughput, timing, training
+from restorax import zoo
+from restorax.recipes import Recipe
+
+TOP = ceiling.Ceiling(1e12, 2e12, 1e11)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def small():
+    return networks.load("dncnn", depth=3, width=4)
+
+
+def test_the_list_names_every_suite_and_runs_one(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["benchmarks"])
+    suites.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(suites.SUITES)
+    assert all(len(line.split()) > 3 for line in lines)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "nothing"])
+    with pytest.raises(SystemExit, match="no suite 'nothing'"):
+        suites.main()
+
+
+def test_gpu_suites_need_no_packages_beyond_the_essential():
+    absent = ["typer", "grain", "tensorflow_datasets", "skimage", "cv2", "matplotlib", "torch"]
+    suites = "ceiling, scaling, throughput, training"
+    program = f"import sys; sys.modules.update(dict.fromkeys({absent}))\nfrom benchmarks import {suites}"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+class Unfinished:
+    """What an asynchronous call returns."""
+
+    def block_until_ready(self):
+        time.sleep(0.02)
+        return self
+
+
+def test_no_time_is_taken_before_the_result_is_there(monkeypatch):
+    taken = timing.interleaved([Unfinished, lambda: {"nested": [Unfinished()]}, lambda: 1], [()], rounds=3)
+    assert min(taken[0].p10, taken[1].p10) >= 0.02
+    assert taken[2].median < 0.01
+
+    cuda = types.SimpleNamespace(synchronize=lambda: time.sleep(0.02))
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
+    tensor = types.SimpleNamespace(is_cuda=True)
+    assert timing.interleaved([lambda: (tensor,)], [()], rounds=3)[0].p10 >= 0.02
+
+
+def test_time_limits_rounds_and_compiling_is_apart():
+    calls = []
+    timing.interleaved([lambda: calls.append(1) or time.sleep(0.01)], [()], rounds=50, seconds=0.05)
+    assert 2 + 3 <= len(calls) <= 2 + 5
+    columns = timing.Timing(first=3.0, median=1.0, p10=0.5, p90=2.0).columns()
+    assert columns == {"median_ms": 1000, "p10_ms": 500, "p90_ms": 2000, "compile_s": 2}
+
+
+def test_rows_say_where_they_come_from_and_files_may_gain_columns(results, tmp_path):
+    record.record("some", [{"a": 1.23456}])
+    record.record("some", [{"a": 2, "b": 3}])
+    old, new = record.read("some")
+    assert {"date", "device", "driver", "jax", "xla", "torch", "commit"} <= old.keys()
+    assert old["jax"] == jax.__version__
+    assert (old["a"], old["b"], new["a"], new["b"]) == ("1.235", "", "2", "3")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "some.csv").write_text("a,c\n7,8\n")
+    record.main([str(tmp_path / "elsewhere")])
+    assert [row["a"] for row in record.read("some")] == ["1.235", "2", "7"]
+    assert record.read("some")[-1]["c"] == "8"
+    assert record.read("none") == []
+    assert record.table([{"x": 20141.3, "y": 1}, {"x": 0.00012345}]).splitlines()[2:] == [
+        "| 20140     | 1   |",
+        "| 0.0001234 |     |",
+    ]
+
+
+def test_ceilings_are_the_best_of_their_rows():
+    top, rows = ceiling.measure(quick=True, seconds=0.1)
+    assert top.copy == 1e9 * max(row["giga_per_s"] for row in rows if row["what"] == "copy")
+    assert top.bfloat16 == 1e9 * max(row["giga_per_s"] for row in rows if row["dtype"] == "bfloat16")
+    for row in rows:
+        work = 2 * 256**3 if row["what"] == "matrix product" else 8 * 1024**2
+        assert row["giga_per_s"] == pytest.approx(work / row["median_ms"] / 1e6)
+    assert top.share(5e11, 1.0, "float32") == pytest.approx(5e11 / top.float32)
+
+
+def test_throughput_stands_beside_pytorch_with_equal_output(small):
+    pytest.importorskip("torch")
+    rows = throughput.measure(small, "float32", 16, 2, TOP, compiled=False, seconds=0.05)
+    assert [row["form"] for row in rows] == ["JAX", "PyTorch"]
+    assert float(rows[1]["difference"]) < 1e-5
+    work = 2 * 9 * 4 * (1 + 4 + 1) * 16 * 16 / 1e9
+    for row in rows:
+        assert row["gflop_per_image"] == pytest.approx(work)
+        assert row["images_per_s"] == pytest.approx(2e3 / row["median_ms"])
+        assert row["share"] == pytest.approx(2 * work / row["median_ms"])
+    tiled = throughput.measure_tiled(small, "float32", (150, 200), 144, TOP, rounds=1)
+    assert tiled["gflop_per_image"] == pytest.approx(work * 150 * 200 / 256)
+
+
+def test_equal_networks_are_measured_once():
+    names = ["resunet_s-gray-jpeg", "resunet_s-color-noise", "resunet_s-gray-noise", "dncnn"]
+    assert networks.groups(names) == [[names[0], names[2]], [names[1]], [names[3]]]
+    assert throughput.batches(512, 8 * 256**2, (1, 2, 8)) == [1, 2]
+    assert throughput.batches(2048, 8 * 256**2, (1, 2, 8)) == [1]
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    config = {"channels": 1, "depth": 3, "width": 4}
+    return Recipe("dncnn", "gaussian_noise(sigma=0.1)", (), config=config, batch=jax.device_count(), patch=8)
+
+
+def test_training_steps_on_one_device_and_on_all(recipe):
+    rows = training.measure_steps(recipe, TOP, seconds=0.05)
+    assert [(r["what"], r["devices"]) for r in rows] == [("step, jit", 1), ("step, jit", 8), ("step, pmap", 8)]
+    assert all(r["images_per_s"] == pytest.approx(8 * r["steps_per_s"]) for r in rows)
+    assert all(0 < r["share"] < 1 for r in rows)
+
+
+def test_the_parts_of_a_step_add_up(recipe, monkeypatch):
+    fake = [timing.Timing(9, s, s, s) for s in (0.1, 0.2, 0.5, 1.0)]
+    monkeypatch.setattr(
+        training, "interleaved", lambda functions, arguments, **_: [f(*arguments[0]) for f in functions] and fake
+    )
+    monkeypatch.setattr(training, "input_seconds", lambda recipe: 0.3)
+    rows = {row["what"]: row["median_ms"] for row in training.measure_parts(recipe, 1.0)}
+    assert rows == pytest.approx({"degradation": 100, "forward": 200, "backward": 300, "update": 400, "input": 300})
+
+
+def test_training_stands_beside_pytorch_from_equal_losses():
+    pytest.importorskip("torch")
+    rows = training.measure_peers("dncnn", "float32", 1, 8, TOP, compiled=False, seconds=0.05)
+    assert [row["what"] for row in rows] == ["Adam, JAX", "Adam, PyTorch"]
+    assert float(rows[0]["difference"]) < 1e-5
+
+
+def test_exponents_of_power_laws_are_found():
+    sizes = [64**2, 128**2, 256**2]
+    assert scaling.exponent(sizes, [3e-9 * n**1.07 for n in sizes]) == pytest.approx(1.07)
+    costs = [{"median_ms": float(n**2), "memory_MiB": 5.0} for n in (1, 2, 4)]
+    rows = scaling._fitted("pixels", "x", list(zip((1, 2, 4), costs, strict=True)))
+    assert [row["local_exponent"] for row in rows] == ["", pytest.approx(2), pytest.approx(2)]
+    assert rows[0]["exponent"] == pytest.approx(2)
+    assert rows[0]["memory_exponent"] == pytest.approx(0, abs=1e-9)
+
+
+def test_peak_memory_is_what_a_function_takes():
+    def take():
+        block = np.ones(2**26, np.uint8)
+        time.sleep(0.05)
+        return block.sum()
+
+    assert 60 < scaling.peak_memory(take) < 160
+    assert scaling.peak_memory(lambda: time.sleep(0.02)) < 40
+
+
+def test_weak_scaling_by_hand():
+    chip = pods.Chip(flops=1e12, memory=1e11, link=1e10, axes=2)
+    assert pods.weak_scaling(chip, flops=2e12, touched=1e9, exchanged=1e8, chips=1) == (2.0, 0.0)
+    computing, talking = pods.weak_scaling(chip, flops=1e9, touched=1e9, exchanged=1e8, chips=4)
+    assert computing == 0.01  # the memory's share
+    assert talking == pytest.approx(2 * 3 / 4 * 1e8 / 1e10 + 4 * pods.HOP)
+    rows = pods.pods(pods.COMPILED, (1, 16, 256))
+    assert {row["chip"] for row in rows} <= pods.CHIPS.keys()
+    for row in rows:
+        share = row["computing_ms"] / (row["computing_ms"] + row["communication_ms"])
+        assert row["efficiency"] == pytest.approx(share)
+    assert [row["efficiency"] for row in rows[:3]] == sorted((row["efficiency"] for row in rows[:3]), reverse=True)
+
+
+def test_robustness_counts_gains_and_knows_what_was_trained(small, tmp_path):
+    assert robustness.trained("gaussian_noise(sigma=uniform(0, 55/255))", "gaussian_noise(sigma=75/255)")
+    assert not robustness.trained("jpeg(quality=uniform(5, 95))", "jpeg(quality=10) + gaussian_noise(sigma=0.1)")
+    pictures = {"a": np.random.default_rng(0).random((24, 24, 1), np.float32)}
+    rows = robustness.gains(small, pictures, ["gaussian_noise(sigma=0.1)", "missing_pixels(missing=0.5)"], dataset="x")
+    for row in rows:
+        assert float(row["gain"]) == pytest.approx(float(row["psnr"]) - float(row["input_psnr"]), abs=0.011)
+    robustness.heat_map(rows, tmp_path / "map.png")
+    assert (tmp_path / "map.png").stat().st_size > 5000
+
+    masked = zoo.load("scanunet_s-gray-missing")
+    image = jnp.asarray(pictures["a"])
+    everything = jnp.ones((24, 24, 1))
+    np.testing.assert_array_equal(robustness._restore(masked, image), robustness._restore(masked, image, everything))
+
+
+def _write(path, rows):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_the_report_has_the_newest_numbers_and_no_others(results):
+    origin = {"date": "2030-01-02", "device": "abacus", "jax": "9", "commit": "abc"}
+    speed = {"entry": "one two", "dtype": "float32", "size": "100x200", "share": "0.5", "gflop_per_image": "4"}
+    speed |= {"memory_MiB": "12.5"}
+    measured = [
+        ("JAX", "1", "99", "0.1"),
+        ("JAX", "1", "8", "2.5"),
+        ("JAX", "8", "40", "4"),
+        ("PyTorch", "1", "5", "3.2"),
+    ]
+    keys = ("form", "batch", "median_ms", "mpix_per_s")
+    rows = [origin | speed | dict(zip(keys, values, strict=True)) for values in measured]
+    _write(results / "throughput.csv", rows)
+    where = {"dataset": "set", "degradation": "noise", "ssim": "0.9"}
+    methods = (("two", "31.25"), ("non-local means", "28.5"), ("none", "20.17"))
+    quality = [dict(zip(("method", "psnr"), m, strict=True)) for m in methods]
+    _write(results / "quality.csv", [origin | where | q for q in quality])
+    gain = {"entry": "one", "dataset": "set", "degradation": "blur(2)", "gain": "-1.75"}
+    _write(results / "robustness.csv", [origin | gain | {"gain": "9.99"}, origin | gain])
+
+    page = report.page(results)
+    for shown in ("abacus", "2030-01-02", "1.25", "12.5", "31.25", "28.5", "20.17", "-1.75", "blur(2)"):
+        assert shown in page
+    assert "9.99" not in page
+    assert "| 99 " not in page
+    line = next(line for line in page.splitlines() if "one two" in line)
+    assert [cell.strip() for cell in line.split("|")][1:-1] == [
+        "one two", "float32", "100x200", "8", "5", "4", "8", "0.5", "12.5", "3.2", "1.25",
+    ]  # fmt: skip
+    assert (results / "psnr_milliseconds.png").exists()
+    assert report._time(quality[0] | origin | where, rows[1:]) == 8 / 20_000 * 1e6
+    assert report._time(quality[1] | origin | where, rows[1:]) is None
+    assert report._work(quality[0], rows) == 4e9 / 2 / 20_000
+
+
+def test_readme_gets_the_speeds_between_its_markers():
+    row = {"device": "abacus", "date": "", "entry": "one", "dtype": "float32", "size": "512x512", "form": "JAX"}
+    row |= {"batch": "1", "median_ms": "7.25", "mpix_per_s": "1", "share": "0.5", "memory_MiB": "3"}
+    text = report.in_readme("a\n<!-- speed -->\nold\n<!-- /speed -->\nz\n", [row, row | {"size": "256x256"}])
+    assert text.startswith("a\n<!-- speed -->\n| device")
+    assert text.count("7.25") == 1
+    assert "old" not in text
+    assert text.endswith("<!-- /speed -->\nz\n")
+    assert report.in_readme("no markers", [row]) == "no markers"
+
+
+def test_architectures_are_loaded_like_entries(small):
+    assert small.card.name == "dncnn"
+    assert (small.model.depth, small.model.width, small.card.channels) == (3, 4, 1)
+    assert dataclasses.asdict(networks.load("resunet_s-gray-noise").card)["steps"] > 0
+    assert networks.load("dncnn", "bfloat16").model.dtype == jnp.bfloat16
+    assert networks.observed(networks.load("burst_rnn").model, 2, 8, 6)[0].shape == (2, 5, 8, 6, 1)
+    with pytest.raises(ValueError, match="no architecture named"):
+        networks.load("nothing")
