@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from restorax.image import written_beside
+from restorax.files import written_beside
 
 RESULTS = Path(os.environ.get("RESTORAX_RESULTS") or Path(__file__).parent / "results")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from restorax.image import written_beside
+from restorax.files import written_beside
 
 from . import record
 from .record import table

@@ -16,7 +16,7 @@ import numpy as np
 import restorax
 from restorax import data, zoo
 from restorax.evaluate import evaluate
-from restorax.image import written_beside
+from restorax.files import written_beside
 from restorax.models import BurstRNN
 
 from .record import record, table
