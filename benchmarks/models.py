@@ -25,9 +25,17 @@ from . import torch_twins
 from .record import record
 from .timing import interleaved
 
-NAMES = [
-    name for name in MODELS if not name.startswith("scanunet") and getattr(MODELS[name](), "kind", "plain") == "plain"
-]
+
+def _has_twin(name: str) -> bool:
+    try:
+        with torch.device("meta"):
+            torch_twins.build(MODELS[name]())
+    except ValueError:
+        return False
+    return True
+
+
+NAMES = [name for name in MODELS if _has_twin(name)]
 
 
 def main() -> None:
@@ -47,10 +55,10 @@ def main() -> None:
     for name in options.model or NAMES:
         rows.append(measure(name, side, batch, patch, rounds, compiled=not options.no_compile))
         console.print(_table(rows[-1:]))
+        if not (options.no_save or options.quick):
+            record("models", rows[-1:])
     if len(rows) > 1:
         console.print(_table(rows))
-    if not (options.no_save or options.quick):
-        record("models", rows)
 
 
 def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compiled: bool) -> dict[str, Any]:
