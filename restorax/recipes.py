@@ -197,7 +197,7 @@ RECIPES: dict[str, Recipe] = {
             "missing_strokes(thickness=0.4)",
             "missing_blocks(side=24, blocks=8)",
         ),
-        cycles=(15_000,),
+        cycles=(10_000,),
         dtype="bfloat16",
         limits=(
             "Knows single pixels, free-form strokes to 15 pixels, squares to 32 pixels and lines to 5 pixels missing, "
