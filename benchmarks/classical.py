@@ -4,6 +4,7 @@ That is more than a user of theirs has, and more than the networks are told.
 """
 
 import ast
+import importlib.util
 from collections.abc import Callable
 from functools import partial
 
@@ -81,11 +82,11 @@ def _number(node: ast.expr) -> float:
 def _denoisers(sigma: float | None = None) -> dict[str, list[Method]]:
     """For white noise; without a level, as it is after a stabilising transform: the image says it."""
     level = sigma or 1.0
-    return {
+    found = {
         "non-local means": _nlm(np.array((0.6, 0.8, 1.0)) * level, level),
         "TV": _tv(np.array((0.6, 0.9, 1.2, 1.6)) * level),
-        "BM3D": [partial(bm3d, sigma=level)],
     }
+    return found | ({"BM3D": [partial(bm3d, sigma=level)]} if importlib.util.find_spec("bm3d") else {})
 
 
 def _medians() -> list[Method]:
@@ -134,7 +135,7 @@ def non_local_means(image, condition, strength, sigma):
 
 
 def bm3d(image, condition, sigma):
-    """BM3D of the package ``bm3d``, each channel alone."""
+    """BM3D of the package ``bm3d`` (where it is installed), each channel alone."""
     from bm3d import bm3d as run
 
     return np.stack([run(image[..., c], sigma) for c in range(image.shape[-1])], axis=-1)

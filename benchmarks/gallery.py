@@ -60,7 +60,7 @@ LADDERS: dict[str, tuple[str, tuple]] = {
 
 def main(out: str, side: int = 128) -> None:
     """Draw the gallery and write it as an image file."""
-    photograph = jnp.asarray(sample_images(3)["astronaut"][20 : 20 + side, 160 : 160 + side])
+    photograph = jnp.asarray(sample_images(3)["astronaut"][20 : 20 + side, 130 : 130 + side])
     columns = 3
     rows = -(-len(LADDERS) // columns)
     figure, axes = plt.subplots(rows, 3 * columns, figsize=(3 * columns * 1.3, rows * 1.48), dpi=100)
