@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks.ablation import PARAMETERS, VARIANTS, matched, recipe_of
+from benchmarks.classical import anscombe, methods, observe, response
 from benchmarks.halo import Loss, halo_needed, losses, restore_with_halo
+from benchmarks.quality import compare
 from restorax import data, restore, zoo
+from restorax.evaluate import evaluate
 from restorax.models import DnCNN, ScanUNet
 from restorax.train.step import build_model
 
@@ -71,3 +74,46 @@ def test_halo_needed_is_the_first_from_which_all_are_good():
     rows = [Loss(halo, 0.0, worst) for halo, worst in ((0, 0.04), (16, 0.3), (32, 0.04), (64, 0.01))]
     assert halo_needed(rows) == 32
     assert halo_needed(rows, limit=0.005) is None
+
+
+@pytest.mark.parametrize(
+    ("degradation", "expected"),
+    [
+        ("gaussian_noise(sigma=25/255)", {"TV", "non-local means"}),
+        ("apd_noise(peak=20)", {"median", "Anscombe, TV", "Anscombe, non-local means"}),
+        ("salt_and_pepper_noise(amount=0.3)", {"median", "adaptive median", "TV", "non-local means"}),
+        ("missing_pixels(missing=0.5)", {"biharmonic", "Navier-Stokes", "Telea"}),
+        ("gaussian_blur(sigma=1.6) + gaussian_noise(sigma=2.55/255)", {"Wiener", "Richardson-Lucy", "TV, ADMM"}),
+        ("haze(transmission=0.5)", set()),
+    ],
+)
+def test_classical_methods_restore_what_they_are_for(degradation, expected, photograph):
+    found = methods(degradation)
+    assert expected <= set(found)
+    pictures = {"a": np.round(photograph[96:144, 160:208] * 255) / 255}
+    for name in expected:
+        best = max(evaluate(observe(one), pictures, degradation, dataset="one").psnr for one in found[name][:3])
+        untouched = evaluate(lambda image, _: image, pictures, degradation, dataset="one").psnr
+        assert best > untouched + 1, name
+
+
+def test_the_stabilising_transform_is_undone_without_bias():
+    keep = anscombe(lambda stable, _: stable.mean() + 0 * stable, np.full((4, 4, 1), 0.5), None, 20, 2.0, 0.1)
+    counts = np.random.default_rng(0).poisson(0.5 * 20, (200, 200, 1)) / 20
+    smooth = anscombe(lambda stable, _: np.full_like(stable, stable.mean()), counts, None, 20, 1.0, 0.0)
+    assert float(smooth.mean()) == pytest.approx(0.5, abs=2e-3)
+    assert keep.shape == (4, 4, 1)
+
+
+def test_the_kernel_of_a_blur_is_its_answer_to_a_point():
+    kernel = response("motion_blur(length=9, radius=8)")
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert (kernel[31] > 1e-4).sum() == pytest.approx(9, abs=1)
+
+
+def test_the_best_setting_counts_beside_the_entry(photograph):
+    restorer = zoo.load("resunet_s-gray-impulse")
+    pictures = {"a": photograph[96:144, 160:208]}
+    rows = compare(restorer, pictures, "salt_and_pepper_noise(amount=0.3)", dataset="one")
+    psnr = {row["method"]: float(row["psnr"]) for row in rows}
+    assert psnr["none"] < psnr["median"] < psnr["resunet_s-gray-impulse"]
