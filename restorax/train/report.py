@@ -33,8 +33,8 @@ def strips(
     out = {}
     for number, name in enumerate(sorted(pictures)[:_SHOWN]):
         observed = degrade(jax.random.fold_in(jax.random.key(0), number), pictures[name])
-        parts = (observed.image, restore(params, *observed), pictures[name])
-        out[name] = np.clip(np.concatenate([np.asarray(part) for part in parts], axis=1), 0, 1)
+        strip = image.strip(observed.image, restore(params, *observed), pictures[name])
+        out[name] = np.clip(strip.pixels, 0, 1)
     return out
 
 
