@@ -162,6 +162,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper=_RESUNET,
     ),
+    # restorax train scanunet_s-gray-blur --data bsd432: 22 minutes on 2 CPU cores (convolutions through oneDNN);
+    # Set12, Gaussian 1.6 / motion 15 / defocus 3: 27.98 / 22.24 / 26.83 dB.
     "scanunet_s-gray-blur": Recipe(
         architecture="scanunet_s",
         config={"channels": 1, "residual": True},
@@ -181,9 +183,10 @@ RECIPES: dict[str, Recipe] = {
         patch=192,
         dtype="bfloat16",
         limits=(
-            "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion to 15 pixels or defocus to "
-            "5 pixels, with noise to 5/255: camera shake along a curve, blur that varies over the picture, and moving "
-            "objects are restored in part or not at all. Not for measurements or evidence."
+            "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion or defocus to 5 "
+            "pixels, with noise to 5/255. Of motion it undoes what is short: at 8 pixels a part, at 15 next to "
+            "nothing. Camera shake along a curve, blur that varies over the picture, and moving objects are "
+            "restored in part or not at all. Not for measurements or evidence."
         ),
         paper=_SCANUNET,
     ),
