@@ -195,18 +195,18 @@ RECIPES: dict[str, Recipe] = {
         config={"channels": 3, "widths": (32, 64, 128), "residual": True, "condition_channels": 1, "masked": True},
         degradation=(
             "one_of(missing_pixels(missing=uniform(0.2, 0.9)), missing_strokes(thickness=uniform(0.2, 1)), "
-            "missing_blocks(side=uniform(8, 32), blocks=4), missing_lines(lines=5, thickness=uniform(1, 5)))"
+            "missing_blocks(side=uniform(0.05, 0.3), blocks=4), missing_lines(lines=5, thickness=uniform(1, 5)))"
         ),
         evaluation=(
             "missing_pixels(missing=0.5)",
             "missing_pixels(missing=0.8)",
             "missing_strokes(thickness=0.4)",
-            "missing_blocks(side=24, blocks=8)",
+            "missing_blocks(side=0.07, blocks=8)",
         ),
-        cycles=(10_000,),
+        cycles=(6_000,),
         dtype="bfloat16",
         limits=(
-            "Knows single pixels, free-form strokes to 15 pixels, squares to 32 pixels and lines to 5 pixels missing, "
+            "Knows single pixels, free-form strokes to 15 pixels, squares to 28 pixels and lines to 5 pixels missing, "
             "with an exact mask and clean known pixels: larger holes are filled smoothly, without objects or texture. "
             "What it writes into holes is plausible, not what was there. Not for measurements or evidence."
         ),
