@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
@@ -187,7 +188,7 @@ def list_pictures(folder: str | os.PathLike) -> list[Path]:
     return paths
 
 
-def strip(*pictures: np.ndarray) -> Picture:
+def strip(*pictures: ArrayLike) -> Picture:
     """Pictures of one size side by side; of a burst, ``[frames, height, width, channels]``, its last frame."""
     pixels = [np.asarray(picture) for picture in pictures]
     return Picture(np.concatenate([one[-1] if one.ndim == 4 else one for one in pixels], axis=1))
