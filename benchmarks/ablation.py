@@ -19,6 +19,7 @@ from restorax import data
 from restorax.degrade import parse
 from restorax.evaluate import evaluate
 from restorax.models import MODELS
+from restorax.models.count import example
 from restorax.recipes import Recipe
 from restorax.train.step import build_model, init_state, make_restore, make_step
 
@@ -50,8 +51,7 @@ VARIANTS["plain"] = Variant("resunet_s", {})
 
 def _parameters(variant: Variant) -> int:
     model = MODELS[variant.architecture](**variant.config)
-    condition = jnp.zeros((1, 16, 16, model.condition_channels)) if model.condition_channels else None
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 16, 16, model.channels)), condition)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 

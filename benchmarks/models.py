@@ -5,7 +5,6 @@ last, and compiled where that works; the faster of the two counts. Prints a tabl
 """
 
 import argparse
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,7 @@ import restorax
 from restorax.memory import keep_freed_memory
 from restorax.models import MODELS
 
-from . import torch_twins
+from . import networks, peer, torch_twins
 from .record import record
 from .timing import interleaved
 
@@ -48,8 +47,6 @@ def main() -> None:
     options = parser.parse_args()
     side, batch, patch, rounds = (32, 1, 16, 2) if options.quick else (256, 8, 64, options.rounds)
     keep_freed_memory()
-    # As many threads as XLA takes.
-    torch.set_num_threads(int(os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or len(os.sched_getaffinity(0))))
     rows = []
     console = Console(width=170)
     for name in options.model or NAMES:
@@ -64,25 +61,20 @@ def main() -> None:
 def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compiled: bool) -> dict[str, Any]:
     """One row: cost, difference and times of an architecture and its twin."""
     model = MODELS[name]()
-    params, twin = torch_twins.matched(model, restorax.create(name)[1])
+    params, twin = peer.matched(model, restorax.create(name)[1])
     cost = restorax.summary(model, side, side)
-    images = [_observed(model, 1, side, seed) for seed in range(3)]
-    patches = [_observed(model, batch, patch, seed) for seed in range(3)]
+    images = [_both(networks.observed(model, 1, side, side, seed)) for seed in range(3)]
+    patches = [_both(networks.observed(model, batch, patch, patch, seed)) for seed in range(3)]
 
     apply = jax.jit(model.apply)
-    twin = twin.to(memory_format=torch.channels_last)
-    ours, theirs = np.asarray(apply({"params": params}, *images[0])), _run(twin, *_nchw(images[0]))
+    restorers = peer.restorers(twin, "float32", compiled=compiled)
+    ours, theirs = (
+        np.asarray(apply({"params": params}, *images[0][0])),
+        peer.array(restorers["PyTorch"](*images[0][1])),
+    )
     difference = np.abs(ours - theirs).max() / np.abs(theirs).max()
-
-    forms = {"jax": lambda *x: apply({"params": params}, *x)}
-    for form, network in _torch_forms(twin, compiled).items():
-        forms[form] = lambda *x, network=network: _run(network, *_nchw(x))
-    inference = _times(forms, images, rounds)
-
-    forms = {"jax": _jax_step(model, params)}
-    for form, network in _torch_forms(twin, compiled).items():
-        forms[form] = _torch_step(network)
-    training = _times(forms, patches, rounds)
+    inference = _times(lambda *x: apply({"params": params}, *x), restorers, images, rounds)
+    training = _times(_jax_step(model, params), _torch_steps(twin, compiled), patches, rounds)
     return {
         "model": name,
         "parameters": cost.parameters,
@@ -94,28 +86,12 @@ def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compil
         "image": f"1x{side}x{side}",
         "patches": f"{batch}x{patch}x{patch}",
         "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
     }
 
 
-def _observed(model: Any, batch: int, side: int, seed: int) -> tuple[np.ndarray, ...]:
-    random = np.random.default_rng(seed)
-    image = random.random((batch, side, side, model.channels), np.float32)
-    return (image, np.full((batch, side, side, 1), 0.1, np.float32)) if model.condition_channels else (image,)
-
-
-def _nchw(observed: tuple[np.ndarray, ...]) -> list[torch.Tensor]:
-    """The same memory, which is channels last already."""
-    return [torch.from_numpy(x).permute(0, 3, 1, 2) for x in observed]
-
-
-def _run(network: Callable, *observed: torch.Tensor) -> np.ndarray:
-    with torch.inference_mode():
-        return network(*observed).permute(0, 2, 3, 1).numpy()
-
-
-def _torch_forms(twin: torch.nn.Module, compiled: bool) -> dict[str, Callable]:
-    return {"torch": twin} | ({"torch.compile": torch.compile(twin)} if compiled else {})
+def _both(observed: tuple[jax.Array, ...]) -> tuple[tuple, tuple]:
+    """An image as JAX and as PyTorch take it."""
+    return observed, tuple(map(peer.tensor, observed))
 
 
 def _jax_step(model: Any, params: Any) -> Callable:
@@ -138,32 +114,25 @@ def _jax_step(model: Any, params: Any) -> Callable:
     return run
 
 
-def _torch_step(network: Any) -> Callable:
-    adam = torch.optim.Adam(network.parameters(), lr=1e-6, fused=True)
+def _torch_steps(twin: torch.nn.Module, compiled: bool) -> dict[str, Callable]:
+    adam = torch.optim.Adam(twin.parameters(), lr=1e-6, fused=True)
 
-    def run(*observed):
+    def step(network, *observed):
         adam.zero_grad(set_to_none=True)
-        loss = (network(*_nchw(observed)) - 0.5).square().mean()
+        loss = (network(*observed) - 0.5).square().mean()
         loss.backward()
         adam.step()
         return loss.item()
 
-    return run
+    return peer.forms(step, twin, compiled=compiled)
 
 
-def _times(forms: dict[str, Callable], arguments: list[tuple], rounds: int) -> dict[str, Any]:
+def _times(jax_form: Callable, peers: dict[str, Callable], arguments: list[tuple], rounds: int) -> dict[str, Any]:
     """Timings by form; forms that fail (torch.compile without a compiler) are left out."""
-    working = {}
-    for form, function in forms.items():
-        try:
-            function(*arguments[0])
-        except Exception as error:
-            if form != "torch.compile":
-                raise
-            print(f"{form} does not work here: {str(error).splitlines()[0]}")
-        else:
-            working[form] = function
-    return dict(zip(working, interleaved(list(working.values()), arguments, rounds=rounds), strict=True))
+    working = {form: f for form, f in peers.items() if peer.works(form, f, *arguments[0][1])}
+    functions = [lambda ours, _: jax_form(*ours), *(lambda _, theirs, f=f: f(*theirs) for f in working.values())]
+    names = ["jax", *("torch" if form == "PyTorch" else form for form in working)]
+    return dict(zip(names, interleaved(functions, arguments, rounds=rounds), strict=True))
 
 
 def _columns(what: str, times: dict[str, Any]) -> dict[str, Any]:

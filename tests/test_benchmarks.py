@@ -14,13 +14,13 @@ from benchmarks.quality import compare
 from restorax import data, restore, zoo
 from restorax.evaluate import evaluate
 from restorax.models import DnCNN, ScanUNet
+from restorax.models.count import example
 from restorax.train.step import build_model
 
 
 def _size(recipe):
     model = build_model(recipe)
-    condition = jnp.zeros((1, 16, 16, model.condition_channels)) if model.condition_channels else None
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 16, 16, model.channels)), condition)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
