@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import jax
 from rich.console import Console
 
 from . import image, zoo
 from .data import sample_images
-from .degrade import parse
 from .evaluate import evaluate
 from .restore import restore
 from .zoo import Result
@@ -29,11 +27,14 @@ def run(out: Path, console: Console) -> list[Result]:
         restorer = zoo.load(name)
         pictures = sample_images(restorer.card.channels)
         degradation = restorer.card.evaluation[len(restorer.card.evaluation) // 2]
+        strips = []
+
+        def run(observed, condition, restorer=restorer, strips=strips):
+            strips.append((observed, restore(restorer, observed, condition)))
+            return strips[-1][1]
+
         with console.status(f"{name}: {degradation}"):
-            results.append(evaluate(lambda *o, r=restorer: restore(r, *o), pictures, degradation, dataset=name))
-            for index, picture in enumerate(sorted(pictures)):
-                key = jax.random.fold_in(jax.random.key(0), index)
-                observed = parse(degradation)(key, jax.numpy.asarray(pictures[picture]))
-                strip = image.strip(observed.image, restore(restorer, *observed), pictures[picture])
-                image.write(out / f"{name}-{picture}.png", strip)
+            results.append(evaluate(run, pictures, degradation, dataset=name))
+            for picture, parts in zip(sorted(pictures), strips, strict=True):
+                image.write(out / f"{name}-{picture}.png", image.strip(*parts, pictures[picture]))
     return results

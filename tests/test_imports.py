@@ -26,7 +26,7 @@ ALLOWED = {
     "restore": {"types", "zoo", "image"},
     "video": {"types", "zoo", "files", "image"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
-    "demo": {"data", "degrade", "evaluate", "image", "restore", "zoo"},
+    "demo": {"data", "evaluate", "image", "restore", "zoo"},
     "train": {"types", "metrics", "data", "degrade", "evaluate", "image", "models", "recipes", "zoo"},
 }
 HEAVY = ("orbax", "grain", "tensorflow_datasets", "typer", "PIL", "optax", "matplotlib", "skimage", "cv2")
