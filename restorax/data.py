@@ -51,14 +51,18 @@ class Patches:
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Patch number ``index``, ``[size, size, channels]`` uint8."""
+        return self.patch(index, self.size)
+
+    def patch(self, index: int, size: int) -> np.ndarray:
+        """Patch number ``index`` with another side, at most that of the others: ``[size, size, channels]`` uint8."""
         epoch, position = divmod(int(index), self.count)
         order, draw = self._order(epoch), np.random.default_rng((self.seed, 1, int(index)))
         turns = (self.picture(int(order[(position + i) % self.count])) for i in range(self.count))
         picture = next((p for p in turns if p is not None), None)
         if picture is None:
             raise ValueError(f"none of the {self.title} can be used: {self.skipped[0]}")
-        top, left = (draw.integers(side - self.size + 1) for side in picture.shape[:2])
-        patch = picture[top : top + self.size, left : left + self.size]
+        top, left = (draw.integers(side - size + 1) for side in picture.shape[:2])
+        patch = picture[top : top + size, left : left + size]
         patch = np.rot90(patch, draw.integers(4))
         return np.ascontiguousarray(patch[:, ::-1] if draw.integers(2) else patch)
 
@@ -250,7 +254,9 @@ class DevicePictures(flax.struct.PyTreeNode):
         return jnp.where(along, patch[:, ::-1], patch)
 
 
-def batches(source: Patches, *, batch: int, start: int, rows: Sequence[int] | None = None) -> Iterator[np.ndarray]:
+def batches(
+    source: Patches, *, batch: int, start: int, rows: Sequence[int] | None = None, size: int | None = None
+) -> Iterator[np.ndarray]:
     """Endless batches from step ``start`` on, prepared by background threads.
 
     Args:
@@ -258,6 +264,7 @@ def batches(source: Patches, *, batch: int, start: int, rows: Sequence[int] | No
         batch: patches per step.
         start: first step; the batches of a step do not depend on where the run started.
         rows: which patches of every batch are wanted, by default all; a host asks for those of its devices.
+        size: side of the patches, by default and at most that of the source.
 
     Yields:
         ``[rows, size, size, channels]`` uint8.
@@ -271,7 +278,8 @@ def batches(source: Patches, *, batch: int, start: int, rows: Sequence[int] | No
         raise ValueError("reading patches needs the package grain; without it, train with --in-memory") from None
 
     rows = range(batch) if rows is None else rows
-    dataset = grain.MapDataset.source(_Rows(source, batch, rows))[start * len(rows) :].batch(len(rows))
+    patches = grain.MapDataset.source(_Rows(source, batch, rows, size or source.size))
+    dataset = patches[start * len(rows) :].batch(len(rows))
     options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=8)
     yield from dataset.to_iter_dataset(options)
 
@@ -279,15 +287,15 @@ def batches(source: Patches, *, batch: int, start: int, rows: Sequence[int] | No
 class _Rows:
     """Some rows of every batch, one patch after the other."""
 
-    def __init__(self, source: Patches, batch: int, rows: Sequence[int]):
-        self._source, self._batch, self._rows = source, batch, rows
+    def __init__(self, source: Patches, batch: int, rows: Sequence[int], size: int):
+        self._source, self._batch, self._rows, self._size = source, batch, rows, size
 
     def __len__(self) -> int:
         return len(self._source) // self._batch * len(self._rows)
 
     def __getitem__(self, index: int) -> np.ndarray:
         step, place = divmod(int(index), len(self._rows))
-        return self._source[step * self._batch + self._rows[place]]
+        return self._source.patch(step * self._batch + self._rows[place], self._size)
 
 
 def test_images(folder: str | os.PathLike, channels: int) -> dict[str, np.ndarray]:

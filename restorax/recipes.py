@@ -1,6 +1,6 @@
 """How every published entry was trained: one frozen recipe per zoo name."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -14,6 +14,7 @@ class Recipe:
         degradation: what the network learns to undo, in the language of ``restorax.degrade.parse``.
         evaluation: degradations under which validation and the card report quality.
         cycles: steps of each cosine cycle of the learning rate; the peak halves from one to the next.
+        last: fields that differ in the last cycle: ``patch``, ``batch``, ``accumulate``, ``loss`` or ``degradation``.
         batch: patches per step, over all devices.
         accumulate: parts into which a batch is split, one after the other, to save memory; the result is the same.
         patch: side of a patch in pixels.
@@ -35,6 +36,7 @@ class Recipe:
     evaluation: tuple[str, ...]
     config: dict[str, Any] = field(default_factory=dict)
     cycles: tuple[int, ...] = (30_000,)
+    last: dict[str, Any] = field(default_factory=dict)
     batch: int = 8
     accumulate: int = 1
     patch: int = 96
@@ -54,6 +56,12 @@ class Recipe:
     def steps(self) -> int:
         """Optimiser steps in all."""
         return sum(self.cycles)
+
+    @property
+    def stages(self) -> tuple[tuple[int, "Recipe"], ...]:
+        """What is trained up to which step: the recipe as it stands, then with the fields of its last cycle."""
+        whole = (self.steps, replace(self, **self.last, last={}))
+        return ((self.steps - self.cycles[-1], replace(self, last={})), whole) if self.last else (whole,)
 
 
 _RESUNET = (

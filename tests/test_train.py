@@ -240,8 +240,8 @@ def test_resuming_is_bit_identical(pictures, validation, tmp_path):
     # The same training, stopped after 7 steps by the signal that Ctrl-C sends.
     original = data.batches
 
-    def interrupted(source, *, batch, start, rows):
-        for i, patches in enumerate(original(source, batch=batch, start=start, rows=rows)):
+    def interrupted(source, **options):
+        for i, patches in enumerate(original(source, **options)):
             if i == 7:
                 os.kill(os.getpid(), signal.SIGINT)
             yield patches
@@ -377,12 +377,37 @@ def test_what_continues_a_training_and_what_does_not(pictures, validation, tmp_p
     train("a", short, resume="never", **arguments)
     with pytest.raises(ValueError, match=r"cycles was \[2\] and is \[3\]"):
         train("a", dataclasses.replace(SMALL, cycles=(3,)), **arguments)
+    with pytest.raises(ValueError, match="batch was 4 and is 2"):
+        train("a", dataclasses.replace(short, cycles=(2, 2), batch=2), **arguments)
     with pytest.raises(ValueError, match="holds checkpoints of a training"):
         train("a", short, resume="never", **arguments)
     # A recipe written before a field existed had its default.
     before = json.loads((tmp_path / "recipe.json").read_text())
     (tmp_path / "recipe.json").write_text(json.dumps({k: v for k, v in before.items() if k != "accumulate"}))
     assert train("a", short, **arguments) is not None
+
+
+def test_the_last_cycle_continues_with_other_patches(pictures, validation, tmp_path, monkeypatch):
+    seen = []
+    original = parallel.jit_step
+
+    def jit_step(*arguments, **options):
+        step = original(*arguments, **options)
+        return lambda state, patches, *more: seen.append(patches.shape) or step(state, patches, *more)
+
+    monkeypatch.setattr(parallel, "jit_step", jit_step)
+    first = dataclasses.replace(SMALL, cycles=(3,))
+    both = dataclasses.replace(first, cycles=(3, 2), last={"patch": 64, "batch": 2})
+    arguments = {"folder": pictures, "validation": validation}
+    train("whole", both, workdir=tmp_path / "whole", **arguments)
+    assert seen == 3 * [(4, 32, 32, 1)] + 2 * [(2, 64, 64, 1)]
+    train("parts", first, workdir=tmp_path / "parts", **arguments)
+    train("parts", both, workdir=tmp_path / "parts", **arguments)
+    assert seen[5:] == seen[:5]
+    _equal(restorax.load(tmp_path / "parts").params, restorax.load(tmp_path / "whole").params)
+    assert "2 steps with {'patch': 64, 'batch': 2}" in (tmp_path / "parts" / "report.md").read_text()
+    with pytest.raises(ValueError, match="last was"):
+        train("parts", dataclasses.replace(both, last={"patch": 48}), workdir=tmp_path / "parts", **arguments)
 
 
 def test_checkpoints_say_when_there_are_none(tmp_path, key):

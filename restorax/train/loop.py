@@ -95,10 +95,8 @@ def train(
         mesh = parallel.make_mesh(shards, parallel.devices_for(recipe, shards))
         if mesh.size < jax.device_count():
             console.print(f"{mesh.size} of {jax.device_count()} devices are used: the batch is {recipe.batch}")
-        step = parallel.jit_step(recipe, mesh, pictures=in_memory)
-        size, channels = recipe.patch, recipe.config.get("channels", 1)
+        size, channels = max(stage.patch for _, stage in recipe.stages), recipe.config.get("channels", 1)
         source = data.open_patches(folder, size=size, channels=channels, seed=recipe.seed, data_dir=data_dir)
-        feed = _in_memory if in_memory else _in_batches
         _same_recipe(workdir, recipe)
 
         # --- state, new or resumed ---
@@ -112,7 +110,6 @@ def train(
             raise ValueError(f"{workdir} holds checkpoints of a training; give another --workdir, or --resume auto")
         done = int(state.step)
         key = parallel.make_state(lambda: training_keys(recipe)[1], mesh)
-        rows = parallel.assemble(np.array(parallel.local_rows(recipe.batch, mesh)), recipe.batch, mesh)
         restore = jax.jit(make_restore(recipe))
 
         def write_entry(params: Params, steps: int, seconds: float) -> None:
@@ -127,9 +124,9 @@ def train(
             trace as traced,
             Watch(name, recipe, workdir, done, console, max_skipped=max_skipped, tensorboard=tensorboard) as watch,
         ):
-            for patches in feed(source, recipe, mesh, done):
+            for step, patches, rows in _work(source, recipe, mesh, done, in_memory=in_memory):
                 watch.name_skipped(source.skipped)
-                if done == recipe.steps or stop.requested(done):
+                if stop.requested(done):
                     break
                 state, metrics = step(state, patches, key, rows)
                 done += 1
@@ -167,10 +164,23 @@ def train(
         return workdir / name
 
 
+def _work(
+    source: data.Patches, recipe: Recipe, mesh: Mesh, done: int, *, in_memory: bool
+) -> Iterator[tuple[Callable, Any, Array]]:
+    """Compiled step, patches and their rows for every step to come."""
+    for end, stage in recipe.stages:
+        if done < end:
+            step = parallel.jit_step(stage, mesh, pictures=in_memory)
+            rows = parallel.assemble(np.array(parallel.local_rows(stage.batch, mesh)), stage.batch, mesh)
+            feed = (_in_memory if in_memory else _in_batches)(source, stage, mesh, done)
+            yield from ((step, patches, rows) for patches in itertools.islice(feed, end - done))
+            done = end
+
+
 def _in_batches(source: data.Patches, recipe: Recipe, mesh: Mesh, start: int) -> Iterator[Array]:
     """The batches from a step on; each host reads only the rows of its devices."""
     rows = parallel.local_rows(recipe.batch, mesh)
-    for patches in data.batches(source, batch=recipe.batch, start=start, rows=rows):
+    for patches in data.batches(source, batch=recipe.batch, start=start, rows=rows, size=recipe.patch):
         yield parallel.assemble(patches, recipe.batch, mesh)
 
 
@@ -196,7 +206,9 @@ def _same_recipe(workdir: epath.Path, recipe: Recipe) -> None:
     path, now = workdir / "recipe.json", json.loads(json.dumps(dataclasses.asdict(recipe)))
     if path.exists():
         # Fields that came later had their defaults then.
-        before = {f.name: f.default for f in dataclasses.fields(recipe)} | json.loads(path.read_text())
+        before = {f.name: f.default for f in dataclasses.fields(recipe)} | {"last": {}} | json.loads(path.read_text())
+        if not before["last"] and now["cycles"][: len(before["cycles"])] == before["cycles"]:
+            before |= {"cycles": now["cycles"], "last": now["last"]}  # more cycles continue a training
         if different := sorted(key for key in now if now[key] != before[key]):
             changes = ", ".join(f"{key} was {before[key]!r} and is {now[key]!r}" for key in different)
             raise ValueError(f"{workdir} holds a training of another recipe ({changes}); give another --workdir")

@@ -58,10 +58,11 @@ def is_first() -> bool:
 
 
 def devices_for(recipe: Recipe, shards: int = 1) -> list[Any]:
-    """The most devices among which a batch divides; those of several hosts must all be used."""
+    """The most devices among which every batch divides; those of several hosts must all be used."""
     devices = jax.devices()
     counts = range(len(devices), 0, -1) if jax.process_count() == 1 else ()
-    fitting = (n for n in counts if n % shards == 0 and recipe.batch % (n * recipe.accumulate) == 0)
+    divides = lambda n: all(stage.batch % (n * stage.accumulate) == 0 for _, stage in recipe.stages)  # noqa: E731
+    fitting = (n for n in counts if n % shards == 0 and divides(n))
     return devices[: next(fitting, len(devices))]
 
 

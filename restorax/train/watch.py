@@ -115,7 +115,8 @@ class Watch:
         """Write a line of metrics; waits for the step."""
         values = {key: float(value) for key, value in metrics.items() if key != "skipped"}
         now = time.monotonic()
-        rate = self._recipe.batch * (done - self._mark[0]) / (now - self._mark[1])
+        batch = next(stage.batch for end, stage in self._recipe.stages if done <= end)
+        rate = batch * (done - self._mark[0]) / (now - self._mark[1])
         self._mark = (done, now)
         numbers = {key: value if math.isfinite(value) else None for key, value in values.items()}
         counts = {"skipped": self.skipped, "skipped_pictures": self._named}
