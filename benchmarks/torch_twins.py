@@ -484,8 +484,9 @@ def matched(model: Any, params: dict[str, Any]) -> tuple[dict[str, Any], nn.Modu
     Raises:
         ValueError: if the network has no twin.
     """
-    if model.residual != type(model).residual:
-        raise ValueError(f"{type(model).__name__} with residual={model.residual} has no twin in PyTorch")
+    for field in ("residual", "condition_channels"):
+        if getattr(model, field) != getattr(type(model), field):
+            raise ValueError(f"{type(model).__name__} with another {field} than published has no twin in PyTorch")
     twin = build(model)
     architecture = next((name for name in CONVERTERS if type(MODELS[name]()) is type(model)), None)
     if architecture is None:
