@@ -112,3 +112,30 @@ def per_image(strength: Strength, image: jax.Array) -> jax.Array:
             f"a strength of shape {strength.shape} does not fit the batch axes {batch}; give a scalar or one per image"
         )
     return strength.reshape((1,) * (len(batch) - strength.ndim) + strength.shape + (1, 1, 1))
+
+
+def share(value: Strength, name: str, image: jax.Array, most: float = 1.0) -> jax.Array:
+    """A strength that is a fraction, shaped as :func:`per_image` does; what is traced cannot be checked.
+
+    Args:
+        value: fraction in [0, ``most``], a scalar or one per leading batch index of ``image``.
+        name: how the message calls it.
+        image: ``[*batch, height, width, channel]``.
+        most: largest value that makes sense.
+
+    Returns:
+        ``value`` in the type of ``image``, ``[*ones or batch, 1, 1, 1]``.
+
+    Raises:
+        ValueError: if a value lies outside, or ``value`` does not broadcast against the batch axes.
+
+    Example:
+        >>> share(24, "side", jnp.zeros((8, 8, 1)))
+        Traceback (most recent call last):
+        ValueError: side is 24; a share from 0 to 1 is needed
+    """
+    if not isinstance(value, jax.core.Tracer):
+        outside = [v for v in np.ravel(value) if not 0 <= v <= most]
+        if outside:
+            raise ValueError(f"{name} is {outside[0]:g}; a share from 0 to {most:g} is needed")
+    return per_image(value, image)

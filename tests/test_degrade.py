@@ -64,6 +64,16 @@ CASES = {
     "burst": Case({"shift": 2.0, "frames": 3}, (0.0, 50.0), frames=(3,)),
     "quantisation": Case({"levels": 6.0}, (2.0, 65536.0), differentiable=False),
 }
+SHARES = {
+    "salt_and_pepper_noise": "amount",
+    "impulse_noise": "amount",
+    "dead_pixels": "amount",
+    "missing_pixels": "missing",
+    "missing_blocks": "side",
+    "missing_border": "margin",
+    "low_light": "exposure",
+    "haze": "transmission",
+}
 VARIED = [name for name, case in CASES.items() if isinstance(next(iter(case.strengths.values()), None), float)]
 
 
@@ -206,3 +216,12 @@ def test_bad_input_is_refused_in_a_sentence(name, key):
             _run(name, key, jnp.zeros((2, 8, 8, channels)), **{next(iter(CASES[name].strengths)): jnp.ones(3)})
     with pytest.raises(TypeError, match="no strength 'wrong'"):
         _run(name, key, jnp.zeros((8, 8, channels)), wrong=1)
+
+
+@pytest.mark.parametrize("name", SHARES)
+@pytest.mark.parametrize("value", [24, -0.1, float("nan"), np.array([0.2, 1.5])])
+def test_shares_that_are_none_are_refused_in_a_sentence(name, value, key):
+    batch = np.shape(value)
+    wrong = "24" if batch == () and value == 24 else r"-?[\d.]+|nan"
+    with pytest.raises(ValueError, match=rf"^{SHARES[name]} is ({wrong}); a share from 0 to (1|0.5) is needed$"):
+        _run(name, key, _image(key, name, batch), **{SHARES[name]: value})

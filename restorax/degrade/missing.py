@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_image, per_image
+from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_image, per_image, share
 
 
 def missing_pixels(key: PRNGKeyArray, image: Image, *, missing: Strength) -> Observation:
@@ -22,7 +22,7 @@ def missing_pixels(key: PRNGKeyArray, image: Image, *, missing: Strength) -> Obs
 
     Raises:
         TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or a share is none.
 
     Reference:
         Ulyanov et al., Deep image prior, CVPR 2018, section 3 (50 % missing).
@@ -35,7 +35,7 @@ def missing_pixels(key: PRNGKeyArray, image: Image, *, missing: Strength) -> Obs
     image = check_image(image)
     *batch, height, width, _ = image.shape
     pixels = height * width
-    count = jnp.round(per_image(missing, image)[..., 0, 0] * pixels).astype(jnp.int32)
+    count = jnp.round(share(missing, "missing", image)[..., 0, 0] * pixels).astype(jnp.int32)
     count = jnp.clip(jnp.broadcast_to(count, (*batch, 1)), 0, pixels)
 
     # The `count` pixels with the smallest draws are missing. Draws may collide, so those equal to the threshold
@@ -63,7 +63,7 @@ def missing_blocks(key: PRNGKeyArray, image: Image, *, side: Strength, blocks: i
 
     Raises:
         TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or a share is none.
 
     Reference:
         Pathak et al., Context encoders, CVPR 2016, section 3.3 (random blocks).
@@ -75,7 +75,7 @@ def missing_blocks(key: PRNGKeyArray, image: Image, *, side: Strength, blocks: i
     """
     image = check_image(image)
     *batch, height, width, _ = image.shape
-    pixels = jnp.round(per_image(side, image) * min(height, width))
+    pixels = jnp.round(share(side, "side", image) * min(height, width))
     y, x = _coordinates(image)
     gone = jnp.zeros((*batch, height, width, 1), bool)
     for block_key in jax.random.split(key, blocks):
@@ -200,7 +200,7 @@ def missing_border(image: Image, *, margin: Strength) -> Observation:
 
     Raises:
         TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or a share is none.
 
     Reference:
         Sabini and Rusak, Painting outside the box: image outpainting with GANs, 2018.
@@ -211,7 +211,7 @@ def missing_border(image: Image, *, margin: Strength) -> Observation:
     """
     image = check_image(image)
     height, width = image.shape[-3:-1]
-    pixels = jnp.round(per_image(margin, image) * min(height, width))
+    pixels = jnp.round(share(margin, "margin", image, 0.5) * min(height, width))
     y, x = _coordinates(image)
     inside = (y > pixels) & (y < height - pixels) & (x > pixels) & (x < width - pixels)
     return _without(image, jnp.broadcast_to(~inside, (*image.shape[:-1], 1)))

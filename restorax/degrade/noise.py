@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, per_image
+from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, per_image, share
 from .filtering import shifted_sum
 
 
@@ -139,7 +139,7 @@ def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, 
 
     Raises:
         TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or a share is none.
 
     Reference:
         Gonzalez and Woods, Digital Image Processing, 4th ed., section 5.2.
@@ -150,7 +150,7 @@ def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, 
     """
     image = check_image(image)
     draw = jax.random.uniform(key, _draws(image, per_pixel), image.dtype)
-    amount = per_image(amount, image)
+    amount = share(amount, "amount", image)
     # One draw decides both whether a value is hit and by what.
     return jnp.where(draw < amount, (draw < amount / 2).astype(image.dtype), image)
 
@@ -169,7 +169,7 @@ def impulse_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixe
 
     Raises:
         TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or a share is none.
 
     Reference:
         Garnett et al., A universal noise removal algorithm with an impulse detector, TIP 2005, section I.
@@ -180,7 +180,7 @@ def impulse_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixe
     """
     image = check_image(image)
     hit_key, value_key = jax.random.split(key)
-    hit = jax.random.uniform(hit_key, _draws(image, per_pixel), image.dtype) < per_image(amount, image)
+    hit = jax.random.uniform(hit_key, _draws(image, per_pixel), image.dtype) < share(amount, "amount", image)
     return jnp.where(hit, jax.random.uniform(value_key, image.shape, image.dtype), image)
 
 
@@ -227,7 +227,7 @@ def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Stren
 
     Raises:
         TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or a share is none.
 
     Reference:
         EMVA Standard 1288, release 4.0, section 8 (defect pixels).
@@ -238,7 +238,7 @@ def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Stren
     """
     image = check_image(image)
     draw = jax.random.uniform(key, _draws(image, True), image.dtype)
-    amount, hot = per_image(amount, image), per_image(hot, image)
+    amount, hot = share(amount, "amount", image), share(hot, "hot", image)
     return jnp.where(draw < amount, (draw < amount * hot).astype(image.dtype), image)
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Image, PRNGKeyArray, Strength, check_image, per_image
+from ..types import Image, PRNGKeyArray, Strength, check_image, per_image, share
 from .sensor import camera_noise
 
 
@@ -22,7 +22,7 @@ def low_light(key: PRNGKeyArray, image: Image, *, exposure: Strength, shot: Stre
 
     Raises:
         TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or a share is none.
 
     Reference:
         Wei et al., A physics-based noise formation model for extreme low-light raw denoising, CVPR 2020.
@@ -33,7 +33,7 @@ def low_light(key: PRNGKeyArray, image: Image, *, exposure: Strength, shot: Stre
         (8, 8, 1)
     """
     image = check_image(image)
-    light = per_image(exposure, image)
+    light = share(exposure, "exposure", image)
     return camera_noise(key, light * image, shot=shot, read=read) / light
 
 
@@ -76,7 +76,7 @@ def haze(image: Image, *, transmission: Strength, airlight: Strength = 1.0) -> I
 
     Raises:
         TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or a share is none.
 
     Reference:
         Koschmieder, Theorie der horizontalen Sichtweite, 1924; He et al., Single image haze removal using dark channel
@@ -87,7 +87,7 @@ def haze(image: Image, *, transmission: Strength, airlight: Strength = 1.0) -> I
         0.25
     """
     image = check_image(image)
-    transmission = per_image(transmission, image)
+    transmission = share(transmission, "transmission", image)
     return transmission * image + (1 - transmission) * per_image(airlight, image)
 
 
