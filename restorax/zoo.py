@@ -73,6 +73,7 @@ class Card:
         limits: what it should not be expected to do.
         paper: what to cite.
         results: measured quality.
+        halo: pixels of context that keep tiles within 0.05 dB of the whole image, where that has been measured.
         sha256: of ``params.safetensors``.
     """
 
@@ -98,6 +99,7 @@ class Card:
     limits: str
     paper: str
     results: list[Result] = dataclasses.field(default_factory=list)
+    halo: int | None = None
     sha256: str = ""
 
     def __hash__(self) -> int:
@@ -121,7 +123,7 @@ class Card:
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not a valid card: {error}") from None
         fields = {f.name for f in dataclasses.fields(cls)}
-        if missing := fields - set(content):
+        if missing := fields - {"halo"} - set(content):
             raise ValueError(f"{path} lacks {', '.join(sorted(missing))}")
         if unknown := set(content) - fields:
             raise ValueError(f"{path} has unknown fields: {', '.join(sorted(unknown))}")

@@ -40,7 +40,7 @@ def test_entry_is_what_its_card_says(name):
     config = json.loads(json.dumps(recipe.config))  # JSON has no tuples
     assert (card.architecture, card.config, card.degradation) == (recipe.architecture, config, recipe.degradation)
     for field in dataclasses.fields(card):
-        if field.name not in ("condition", "receptive_field", "config"):
+        if field.name not in ("condition", "receptive_field", "config", "halo"):
             assert getattr(card, field.name), f"{field.name} is empty"
     files = {p.name for p in (zoo.ZOO / name).iterdir()}
     assert files == {"card.json", "params.safetensors", "preview.png"}
