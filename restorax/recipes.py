@@ -69,6 +69,8 @@ _RESUNET = (
     "pixel unshuffle after FFDNet: Zhang et al., TIP 2018"
 )
 _SCANUNET = f"{_RESUNET}; recurrence after Griffin: De et al., 2024"
+_NOISE = tuple(f"gaussian_noise(sigma={s}/255)" for s in (15, 25, 50))
+_JPEG = tuple(f"jpeg(quality={q})" for q in (10, 20, 30, 40))
 
 RECIPES: dict[str, Recipe] = {
     # restorax train resunet_s-gray-noise --data bsd432: 56 minutes on 4 CPU cores (convolutions through oneDNN);
@@ -77,7 +79,7 @@ RECIPES: dict[str, Recipe] = {
         architecture="resunet_s",
         config={"channels": 1, "residual": True},
         degradation="gaussian_noise(sigma=uniform(0, 55/255))",
-        evaluation=tuple(f"gaussian_noise(sigma={s}/255)" for s in (15, 25, 50)),
+        evaluation=_NOISE,
         dtype="bfloat16",
         limits=(
             "Knows white Gaussian noise up to sigma 55/255 only: noise that is stronger, correlated between pixels, "
@@ -106,7 +108,7 @@ RECIPES: dict[str, Recipe] = {
         architecture="resunet_s",
         config={"channels": 1, "residual": True},
         degradation="jpeg(quality=uniform(5, 95))",
-        evaluation=tuple(f"jpeg(quality={q})" for q in (10, 20, 30, 40)),
+        evaluation=_JPEG,
         cycles=(20_000,),
         dtype="bfloat16",
         limits=(
@@ -117,11 +119,43 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper=_RESUNET,
     ),
+    "arcnn-gray-jpeg": Recipe(
+        architecture="arcnn",
+        config={"channels": 1, "residual": True},
+        degradation="jpeg(quality=uniform(5, 95))",
+        evaluation=_JPEG,
+        cycles=(10_000,),
+        batch=16,
+        patch=48,
+        learning_rate=1e-3,
+        dtype="bfloat16",
+        limits=(
+            "Knows one pass of baseline JPEG at quality 5 to 95 on gray pictures with the standard tables. Sees 19 "
+            "pixels only: it smooths blocks and ringing where they are, and knows nothing of what surrounds them. Not "
+            "for measurements or evidence."
+        ),
+        paper="Dong et al., Compression artifacts reduction by a deep convolutional network, ICCV 2015",
+    ),
+    "resunet_s-color-jpeg": Recipe(
+        architecture="resunet_s",
+        config={"channels": 3, "residual": True},
+        degradation="jpeg(quality=uniform(5, 95))",
+        evaluation=_JPEG,
+        cycles=(10_000,),
+        dtype="bfloat16",
+        limits=(
+            "Knows one pass of baseline JPEG at quality 5 to 95 with the standard tables and 4:2:0 chroma: pictures "
+            "compressed twice, shifted against the grid of blocks, resized afterwards or written by a codec with "
+            "other tables are restored in part. Texture that the quantisation removed is not brought back. Not for "
+            "measurements or evidence."
+        ),
+        paper=_RESUNET,
+    ),
     "resunet_s-color-noise": Recipe(
         architecture="resunet_s",
         config={"channels": 3, "residual": True},
         degradation="gaussian_noise(sigma=uniform(0, 55/255))",
-        evaluation=tuple(f"gaussian_noise(sigma={s}/255)" for s in (15, 25, 50)),
+        evaluation=_NOISE,
         cycles=(20_000,),
         dtype="bfloat16",
         limits=(
@@ -228,7 +262,7 @@ RECIPES: dict[str, Recipe] = {
         architecture="burst_rnn",
         config={"channels": 1, "width": 32, "residual": True},
         degradation="burst(frames=8, shift=2) + gaussian_noise(sigma=uniform(0, 55/255))",
-        evaluation=tuple(f"burst(frames=8, shift=2) + gaussian_noise(sigma={s}/255)" for s in (15, 25, 50)),
+        evaluation=tuple(f"burst(frames=8, shift=2) + {noise}" for noise in _NOISE),
         cycles=(6_000,),
         patch=64,
         dtype="bfloat16",
@@ -240,5 +274,33 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper="Ballas et al., Delving deeper into convolutional networks for learning video representations, ICLR 2016",
     ),
+    "resunet_s-color-any": Recipe(
+        architecture="resunet_s",
+        config={"channels": 3, "residual": True},
+        degradation=(
+            "shuffle(maybe(gaussian_noise(sigma=uniform(0, 50/255))), maybe(gaussian_blur(sigma=uniform(0.4, 2.5), "
+            "radius=8)), maybe(jpeg(quality=uniform(10, 95))), maybe(dead_pixels(amount=uniform(0, 0.8), hot=0)))"
+        ),
+        evaluation=(
+            "gaussian_noise(sigma=25/255)",
+            "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=2.55/255)",
+            "jpeg(quality=20)",
+            "dead_pixels(amount=0.5, hot=0)",
+            "gaussian_blur(sigma=1) + gaussian_noise(sigma=10/255) + jpeg(quality=40)",
+        ),
+        cycles=(12_000,),
+        dtype="bfloat16",
+        limits=(
+            "Knows Gaussian noise to sigma 50/255, Gaussian blur to sigma 2.5, JPEG of quality 10 to 95 and black "
+            "pixels on up to 80 % of the picture, some of them one after the other in any order. A specialist does "
+            "better wherever the damage is known. Does not know motion blur, holes of many pixels, or noise that is "
+            "not white. Not for measurements or evidence."
+        ),
+        paper=_RESUNET,
+    ),
 }
 """Recipes by zoo name. ``restorax train NAME --data DIR`` runs one."""
+
+# Twins that predict the image where the others predict the difference.
+for _name in ("unet-color-missing",):
+    RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=RECIPES[_name].config | {"residual": False})
