@@ -302,5 +302,7 @@ RECIPES: dict[str, Recipe] = {
 """Recipes by zoo name. ``restorax train NAME --data DIR`` runs one."""
 
 # Twins that predict the image where the others predict the difference.
+# restorax train unet-color-missing-direct --data bsd432: 16 minutes on 2 CPU cores (convolutions through oneDNN);
+# CBSD68, 50 / 80 % of the pixels, strokes, squares missing: 31.44 / 26.57 / 34.74 / 37.87 dB.
 for _name in ("unet-color-missing",):
     RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=RECIPES[_name].config | {"residual": False})
