@@ -119,6 +119,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper=_RESUNET,
     ),
+    # restorax train arcnn-gray-jpeg --data bsd432: 11 minutes on 1 CPU core (convolutions through oneDNN);
+    # Classic5, quality 10 / 20 / 30 / 40: 28.64 / 31.09 / 32.49 / 33.42 dB.
     "arcnn-gray-jpeg": Recipe(
         architecture="arcnn",
         config={"channels": 1, "residual": True},
