@@ -99,7 +99,7 @@ def degrade(
     ],
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
-    """Degrade a picture, or every picture of a folder; a mask goes beside it as NAME-mask.png."""
+    """Degrade a picture, or every picture of a folder; a mask, or a noise level, goes beside it as NAME-mask.png."""
     import jax
     import numpy as np
 

@@ -18,6 +18,9 @@ from .files import written_beside
 from .models import MODELS
 from .types import Array, Condition, Image, Params
 
+MASK = "mask of known pixels, 1 known and 0 missing"
+NOISE_LEVEL = "standard deviation of the noise at every pixel, in the unit of the image (25 / 255 for sigma 25)"
+
 # An installed package carries the zoo inside; a checkout has it at the top level.
 _PACKAGED = Path(__file__).parent / "zoo_data"
 ZOO = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "zoo"

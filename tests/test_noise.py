@@ -124,6 +124,19 @@ def test_dead_pixels_are_dead_or_hot_in_all_channels(key):
     assert abs(float((out == 1).mean()) - 0.02) < 0.003
 
 
+def test_the_level_is_the_condition_of_a_restorer_that_is_told(key):
+    image = jnp.zeros((2, 5, 4, 3))
+    told = degrade.gaussian_noise(key, image, sigma=jnp.array([0.1, 0.2]), with_level=True)
+    np.testing.assert_array_equal(told.image, degrade.gaussian_noise(key, image, sigma=jnp.array([0.1, 0.2])))
+    np.testing.assert_array_equal(told.condition[..., 0], np.tile([[[0.1]], [[0.2]]], (5, 4)).astype(np.float32))
+    level = jnp.linspace(0, 0.3, 60).reshape(1, 5, 4, 3)
+    told = degrade.gaussian_noise(key, image, sigma=level, with_level=True)
+    np.testing.assert_array_equal(told.condition, jnp.broadcast_to(level, image.shape))
+    parsed = degrade.parse("gaussian_noise(sigma=uniform(0, 0.3), with_level=True)")(key, image)
+    noise = parsed.image.std((1, 2, 3))
+    np.testing.assert_allclose(noise, parsed.condition.mean((1, 2, 3)), rtol=0.4)
+
+
 def test_gray_noise_is_the_same_in_all_channels(key):
     noise = degrade.gaussian_noise(key, jnp.zeros((50, 50, 3)), sigma=0.1, per_pixel=True)
     np.testing.assert_allclose(noise.std(-1), 0, atol=1e-7)

@@ -11,8 +11,7 @@ from ..models.count import flops_per_megapixel
 from .files import read_tensors
 from .layouts import CONVERTERS, to_params
 
-_NOISE = "standard deviation of the noise at every pixel, in the unit of the image (25 / 255 for sigma 25)"
-_CONDITIONS = {"ffdnet": _NOISE, "drunet": _NOISE}
+_CONDITIONS = {"ffdnet": zoo.NOISE_LEVEL, "drunet": zoo.NOISE_LEVEL}
 
 
 def convert(

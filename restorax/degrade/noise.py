@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, per_image, share
+from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_image, per_image, share
 from .filtering import shifted_sum
 
 
-def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, per_pixel: bool = False) -> Image:
+def gaussian_noise(
+    key: PRNGKeyArray, image: Image, *, sigma: Strength, per_pixel: bool = False, with_level: bool = False
+) -> Image | Observation:
     """Add white Gaussian noise; nothing is clipped.
 
     Args:
@@ -16,9 +18,11 @@ def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, per_pixe
         sigma: standard deviation in units of [0, 1] (the field's "25" is ``25 / 255``): a scalar, one per image, or
             a map with the axes of the image, ``[*batch, height, width, 1 or channel]``.
         per_pixel: one draw for all channels of a pixel (gray noise), instead of one for each.
+        with_level: return sigma as the condition too, for restorers that are told.
 
     Returns:
-        Noisy image of the same shape.
+        Noisy image of the same shape; with the level, an observation whose condition is ``[*batch, height, width, 1]``
+        (as many channels as the map, if sigma is one).
 
     Raises:
         TypeError: if the image is not floating point.
@@ -32,7 +36,9 @@ def gaussian_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, per_pixe
         (8, 8, 1)
     """
     image = check_image(image)
-    return image + _level(sigma, image) * jax.random.normal(key, _draws(image, per_pixel), image.dtype)
+    level = _level(sigma, image)
+    noisy = image + level * jax.random.normal(key, _draws(image, per_pixel), image.dtype)
+    return Observation(noisy, jnp.broadcast_to(level, (*image.shape[:-1], level.shape[-1]))) if with_level else noisy
 
 
 def correlated_noise(

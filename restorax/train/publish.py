@@ -6,6 +6,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 
 from .. import image, zoo
@@ -51,7 +52,7 @@ def publish(
         architecture=recipe.architecture,
         config=recipe.config,
         channels=model.channels,
-        condition="mask of known pixels, 1 known and 0 missing" if getattr(model, "masked", False) else None,
+        condition=_condition(model),
         degradation=recipe.degradation,
         evaluation=list(recipe.evaluation),
         data=data,
@@ -72,6 +73,12 @@ def publish(
     zoo.save(folder, card, params)
     write_preview(folder / "preview.png", recipe, params)
     return folder
+
+
+def _condition(model: nn.Module) -> str | None:
+    if not model.condition_channels:
+        return None
+    return zoo.MASK if getattr(model, "masked", False) else zoo.NOISE_LEVEL
 
 
 def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
