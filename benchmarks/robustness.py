@@ -1,7 +1,8 @@
 """Every entry against degradations and strengths that it was not trained on: ``python -m benchmarks.robustness``.
 
 What it gains over the degraded image, in dB, as rows and as a heat map in docs/robustness.png. Entries are told no
-more than their card asks for: a mask of known pixels where there is one, else one that says that all are known.
+more than their card asks for: a mask of known pixels where there is one, else one that says that all are known; or a
+noise level, which is estimated from the picture.
 """
 
 import re
@@ -58,6 +59,11 @@ def _restore(restorer: zoo.Restorer, image: Any, condition: Any = None) -> Any:
     wanted = restorer.model.condition_channels
     if not wanted:
         condition = None
+    elif not getattr(restorer.model, "masked", False):
+        from skimage.restoration import estimate_sigma
+
+        level = estimate_sigma(np.asarray(image), average_sigmas=True, channel_axis=-1)
+        condition = jnp.full((*image.shape[:-1], wanted), level)
     elif condition is None:
         condition = jnp.ones((*image.shape[:-1], wanted))
     return restorax.restore(restorer, image, condition)

@@ -206,6 +206,15 @@ def test_robustness_counts_gains_and_knows_what_was_trained(small, tmp_path):
     np.testing.assert_array_equal(robustness._restore(masked, image), robustness._restore(masked, image, everything))
 
 
+def test_robustness_estimates_the_noise_that_a_restorer_is_told(small, monkeypatch):
+    pytest.importorskip("pywt")
+    seen = []
+    monkeypatch.setattr(robustness.restorax, "restore", lambda restorer, image, condition: seen.append(condition))
+    noisy = 0.5 + 0.1 * jax.random.normal(jax.random.key(0), (64, 64, 1))
+    robustness._restore(networks.load("ffdnet"), noisy, jnp.ones((64, 64, 1)))
+    np.testing.assert_allclose(seen[0], jnp.full((64, 64, 1), 0.1), rtol=0.1)
+
+
 def _write(path, rows):
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), restval="")
