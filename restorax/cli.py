@@ -230,7 +230,9 @@ def train(
     keep_freed_memory()
     parallel.initialize(coordinator, num_processes, process_id)
     changes = {"cycles": (steps,) if steps else None, "batch": batch, "accumulate": accumulate, "dtype": dtype}
-    recipe = dataclasses.replace(RECIPES[name], **{key: value for key, value in changes.items() if value})
+    changes = {key: value for key, value in changes.items() if value}
+    last = {} if steps else {key: value for key, value in RECIPES[name].last.items() if key not in changes}
+    recipe = dataclasses.replace(RECIPES[name], last=last, **changes)
     channels = recipe.config["channels"]
     pictures = sources.test_images(validate, channels) if validate else sources.sample_images(channels)
     workdir = workdir or str(Path("runs") / name)

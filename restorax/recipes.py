@@ -105,14 +105,15 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper="Zhang et al., FFDNet: Toward a fast and flexible solution for CNN-based image denoising, TIP 2018",
     ),
-    # restorax train scanunet_s-gray-missing --data bsd432: 47 minutes on 4 CPU cores (convolutions through oneDNN);
-    # Set12, 50 / 80 % missing: 33.51 / 27.94 dB.
+    # restorax train scanunet_s-gray-missing --data bsd432: 61 minutes on 2 to 4 CPU cores (convolutions by oneDNN);
+    # Set12, 50 / 80 % missing: 33.71 / 28.01 dB.
     "scanunet_s-gray-missing": Recipe(
         architecture="scanunet_s",
         config={"channels": 1, "residual": True, "condition_channels": 1, "masked": True},
         degradation="missing_pixels(missing=uniform(0.3, 0.9))",
         evaluation=("missing_pixels(missing=0.5)", "missing_pixels(missing=0.8)"),
-        cycles=(20_000,),
+        cycles=(20_000, 5_000),
+        last={"patch": 192, "batch": 2},
         dtype="bfloat16",
         limits=(
             "Knows single pixels missing at random, 30 to 90 % of them, with an exact mask and clean known pixels: "

@@ -169,6 +169,23 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "cycles", "last"),
+    [
+        ((), (20_000, 5_000), {"patch": 192, "batch": 2}),
+        (("--batch", "64"), (20_000, 5_000), {"patch": 192}),
+        (("--steps", "7"), (7,), {}),
+    ],
+)
+def test_options_of_train_hold_in_the_last_cycle_too(options, cycles, last, run, monkeypatch, tmp_path):
+    from restorax.train import loop
+
+    seen = []
+    monkeypatch.setattr(loop, "train", lambda name, recipe, **_: seen.append(recipe))
+    assert run("train", "scanunet_s-gray-missing", "--data", tmp_path, *options)[0] == 0
+    assert (seen[0].cycles, seen[0].last) == (cycles, last)
+
+
 def test_restore_runs_a_network_of_frames_over_folders_and_animations(run, tmp_path):
     from tests.test_video import _frames, _save
 
