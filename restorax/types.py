@@ -134,8 +134,9 @@ def share(value: Strength, name: str, image: jax.Array, most: float = 1.0) -> ja
         Traceback (most recent call last):
         ValueError: side is 24; a share from 0 to 1 is needed
     """
+    shaped = per_image(value, image)
     if not isinstance(value, jax.core.Tracer):
         outside = [v for v in np.ravel(value) if not 0 <= v <= most]
         if outside:
             raise ValueError(f"{name} is {outside[0]:g}; a share from 0 to {most:g} is needed")
-    return per_image(value, image)
+    return shaped

@@ -67,7 +67,7 @@ def test_recipes_step_lowers_the_loss_is_finite_and_repeatable(name):
     recipe = dataclasses.replace(RECIPES[name], patch=16, batch=2, warmup=0, cycles=(100,))
     # Fewer operations compile sooner.
     fields = MODELS[recipe.architecture]().__dataclass_fields__
-    small = {"widths": (8, 16), "width": 8, "blocks": 1, "depth": 3, "scan_levels": (1,)}
+    small = {"widths": (8, 16), "width": 8, "blocks": 1, "depth": 3, "scan_levels": (1,), "sizes": (5, 3, 3)}
     config = recipe.config | {key: value for key, value in small.items() if key in fields}
     recipe = dataclasses.replace(recipe, config=config)
     patches = jax.random.randint(jax.random.key(3), (2, 16, 16, recipe.config["channels"]), 0, 256).astype(jnp.uint8)
