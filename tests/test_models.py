@@ -174,6 +174,7 @@ def _errors_while_training(model, clean, *, learning_rate, steps, **compiler_opt
         yield float(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_overfits_one_patch(name, photograph):
     clean = jnp.asarray(photograph[None, 80:96, 170:186])
