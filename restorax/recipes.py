@@ -226,7 +226,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper=_RESUNET,
     ),
-    # restorax train scanunet_s-gray-blur --data bsd432: 93 minutes on 2 CPU cores (convolutions through oneDNN);
+    # restorax train scanunet_s-gray-blur --data bsd432: 73 minutes on 2 to 4 CPU cores (convolutions through oneDNN);
     # Set12, Gaussian 1.6 / motion 15 / defocus 3: 28.24 / 22.57 / 27.48 dB.
     "scanunet_s-gray-blur": Recipe(
         architecture="scanunet_s",
