@@ -311,7 +311,18 @@ RECIPES: dict[str, Recipe] = {
             "dead_pixels(amount=0.5, hot=0)",
             "gaussian_blur(sigma=1) + gaussian_noise(sigma=10/255) + jpeg(quality=40)",
         ),
-        cycles=(12_000,),
+        cycles=(12_000, 24_000),
+        # After chains alone, the network harms pictures with one light damage: half of the last patches have one.
+        last={
+            "degradation": (
+                "one_of(shuffle(maybe(gaussian_noise(sigma=uniform(0, 50/255))), "
+                "maybe(gaussian_blur(sigma=uniform(0.4, 2.5), radius=8)), maybe(jpeg(quality=uniform(10, 95))), "
+                "maybe(dead_pixels(amount=uniform(0, 0.8), hot=0))), "
+                "one_of(gaussian_noise(sigma=uniform(0, 50/255)), gaussian_blur(sigma=uniform(0.4, 2.5), radius=8) "
+                "+ gaussian_noise(sigma=uniform(0, 5/255)), jpeg(quality=uniform(10, 95)), "
+                "dead_pixels(amount=uniform(0, 0.8), hot=0)))"
+            )
+        },
         dtype="bfloat16",
         limits=(
             "Knows Gaussian noise to sigma 50/255, Gaussian blur to sigma 2.5, JPEG of quality 10 to 95 and black "
