@@ -36,11 +36,23 @@ def entries() -> str:
             for r in card.results
         ]
         table = "\n".join(["| set | degradation | degraded | PSNR | SSIM |", "|---|---|---|---|---|", *rows])
+        speed = "; ".join(f"{mpix:.2f} on {where}" for where, mpix in card.throughput.items())
         parts.append(
             f"### `{name}`\n\n![Degraded, restored, clean]({name}/preview.png)\n\nUndoes `{card.degradation}`; {cost}. "
-            f"Trained on {card.data}: {trained}. {card.limits}\n\n{table}"
+            f"Trained on {card.data}: {trained}. Mpx/s: {speed or 'not measured'}. {card.limits}\n\n{table}\n\n"
+            f"On what it was not trained for (degraded):\n\n{_elsewhere(card)}"
         )
     return "\n\n".join(parts)
+
+
+def _elsewhere(card: zoo.Card) -> str:
+    """Markdown: PSNR by degradation, a column for every set or kind of picture."""
+    sets = list(dict.fromkeys(r.dataset for r in card.elsewhere))
+    cells: dict[str, dict[str, str]] = {}
+    for r in card.elsewhere:
+        cells.setdefault(r.degradation, {})[r.dataset] = f"{r.psnr:.2f} ({r.input_psnr:.2f})"
+    lines = [[f"`{degradation}`", *(row.get(one, "") for one in sets)] for degradation, row in cells.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [["degradation", *sets], ["---"] * (len(sets) + 1), *lines])
 
 
 def pairs() -> str:

@@ -270,9 +270,9 @@ def evaluate(
     every: Annotated[bool, typer.Option("--all", help="Every published restorer.")] = False,
     write: Annotated[bool, typer.Option("--write", help="Store the results in the cards.")] = False,
 ) -> None:
-    """Measure PSNR and SSIM by the protocol of the cards."""
+    """Measure PSNR and SSIM by the protocol of the cards, also of what the restorers were not trained on."""
     from . import zoo
-    from .data import test_images
+    from .data import other_images, test_images
     from .evaluate import evaluate as measure
     from .restore import restore
 
@@ -280,19 +280,25 @@ def evaluate(
         raise ValueError("name the restorers to measure, or give --all")
     for name in names or zoo.list_models():
         restorer = zoo.load(name)
-        results = [
-            measure(
-                lambda *observed, restorer=restorer: restore(restorer, *observed),
-                test_images(folder, restorer.card.channels),
-                degradation,
-                dataset=folder.resolve().name,
+        run = lambda *observed, restorer=restorer: restore(restorer, *observed)  # noqa: E731
+        card, channels = restorer.card, restorer.card.channels
+        sets = {folder.resolve().name: test_images(folder, channels) for folder in data}
+        results, outside, kinds = (
+            [
+                measure(run, pictures, degradation, dataset=name)
+                for name, pictures in these.items()
+                for degradation in degradations
+            ]
+            for these, degradations in (
+                (sets, card.evaluation),
+                (sets, card.beyond),
+                (other_images(channels), card.evaluation),
             )
-            for folder in data
-            for degradation in restorer.card.evaluation
-        ]
-        console.print(_results_table(results, title=restorer.card.name))
+        )
+        console.print(_results_table(results, title=card.name))
+        console.print(_results_table(outside + kinds, title=f"{card.name}, on what it was not trained for"))
         if write:
-            dataclasses.replace(restorer.card, results=results).write(zoo.find(name))
+            dataclasses.replace(card, results=results, elsewhere=outside + kinds).write(zoo.find(name))
 
 
 @data_app.command("prepare")

@@ -318,14 +318,32 @@ def sample_images(channels: int) -> dict[str, np.ndarray]:
     Returns:
         ``[height, width, channels]`` float32 in [0, 1] by name.
     """
+    names = ("astronaut", "camera", "chelsea", "coffee", "rocket")
+    return {name: _shipped(name, channels) for name in names if channels == 1 or name != "camera"}
+
+
+def other_images(channels: int) -> dict[str, dict[str, np.ndarray]]:
+    """Pictures that are no photographs of everyday things, as scikit-image ships them, cropped to 384 x 384.
+
+    Args:
+        channels: 1 (luma) or 3 (RGB; what is gray by nature has three equal channels).
+
+    Returns:
+        ``[height, width, channels]`` float32 in [0, 1] by kind and name.
+    """
+    kinds = {
+        "astronomy": ("hubble_deep_field", "moon"),
+        "microscopy": ("cell", "immunohistochemistry"),
+        "text": ("page", "text"),
+        "texture": ("brick", "grass", "gravel"),
+    }
+    return {kind: {name: _shipped(name, channels) for name in names} for kind, names in kinds.items()}
+
+
+def _shipped(name: str, channels: int) -> np.ndarray:
     import skimage.data
 
-    pictures = {}
-    for name in ("astronaut", "camera", "chelsea", "coffee", "rocket"):
-        raw = getattr(skimage.data, name)()
-        if raw.ndim == 2 and channels == 3:
-            continue
-        pixels = raw.reshape(*raw.shape[:2], -1).astype(np.float32) / 255
-        top, left = ((side - min(side, 384)) // 2 for side in pixels.shape[:2])
-        pictures[name] = image.to_channels(pixels[top : top + 384, left : left + 384], channels)
-    return pictures
+    raw = getattr(skimage.data, name)()
+    pixels = raw.reshape(*raw.shape[:2], -1).astype(np.float32) / 255
+    top, left = ((side - min(side, 384)) // 2 for side in pixels.shape[:2])
+    return image.to_channels(pixels[top : top + 384, left : left + 384], channels)

@@ -13,6 +13,7 @@ class Recipe:
         config: fields of the module.
         degradation: what the network learns to undo, in the language of ``restorax.degrade.parse``.
         evaluation: degradations under which validation and the card report quality.
+        beyond: degradations that it does not learn to undo, under which the card reports quality too.
         cycles: steps of each cosine cycle of the learning rate; the peak halves from one to the next.
         last: fields that differ in the last cycle: ``patch``, ``batch``, ``accumulate``, ``loss`` or ``degradation``.
         batch: patches per step, over all devices.
@@ -34,6 +35,7 @@ class Recipe:
     architecture: str
     degradation: str
     evaluation: tuple[str, ...]
+    beyond: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     cycles: tuple[int, ...] = (30_000,)
     last: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +72,13 @@ _RESUNET = (
 )
 _SCANUNET = f"{_RESUNET}; recurrence after Griffin: De et al., 2024"
 _NOISE = tuple(f"gaussian_noise(sigma={s}/255)" for s in (15, 25, 50))
+_OTHER_NOISE = ("correlated_noise(sigma=25/255)", "shot_noise(peak=10)", "salt_and_pepper_noise(amount=0.05)")
 _JPEG = tuple(f"jpeg(quality={q})" for q in (10, 20, 30, 40))
+_OTHER_JPEG = (
+    "jpeg(quality=3)",
+    "double_jpeg(first=30, second=60)",
+    "gaussian_noise(sigma=10/255) + jpeg(quality=40)",
+)
 
 RECIPES: dict[str, Recipe] = {
     # restorax train resunet_s-gray-noise --data bsd432: 56 minutes on 4 CPU cores (convolutions through oneDNN);
@@ -80,6 +88,7 @@ RECIPES: dict[str, Recipe] = {
         config={"channels": 1, "residual": True},
         degradation="gaussian_noise(sigma=uniform(0, 55/255))",
         evaluation=_NOISE,
+        beyond=("gaussian_noise(sigma=75/255)", *_OTHER_NOISE),
         dtype="bfloat16",
         limits=(
             "Knows white Gaussian noise up to sigma 55/255 only: noise that is stronger, correlated between pixels, "
@@ -94,6 +103,7 @@ RECIPES: dict[str, Recipe] = {
         config={"channels": 1, "condition_channels": 1, "residual": True},
         degradation="gaussian_noise(sigma=uniform(0, 75/255), with_level=True)",
         evaluation=tuple(f"gaussian_noise(sigma={s}/255, with_level=True)" for s in (15, 25, 50)),
+        beyond=("gaussian_noise(sigma=100/255, with_level=True)",),
         cycles=(15_000,),
         patch=64,
         batch=16,
@@ -113,6 +123,11 @@ RECIPES: dict[str, Recipe] = {
         config={"channels": 1, "residual": True, "condition_channels": 1, "masked": True},
         degradation="missing_pixels(missing=uniform(0.3, 0.9))",
         evaluation=("missing_pixels(missing=0.5)", "missing_pixels(missing=0.8)"),
+        beyond=(
+            "missing_pixels(missing=0.95)",
+            "missing_strokes(thickness=0.4)",
+            "gaussian_noise(sigma=15/255) + missing_pixels(missing=0.5)",
+        ),
         cycles=(20_000, 5_000),
         last={"patch": 192, "batch": 2},
         dtype="bfloat16",
@@ -128,6 +143,7 @@ RECIPES: dict[str, Recipe] = {
         config={"channels": 1, "residual": True},
         degradation="jpeg(quality=uniform(5, 95))",
         evaluation=_JPEG,
+        beyond=_OTHER_JPEG,
         cycles=(20_000,),
         dtype="bfloat16",
         limits=(
@@ -145,6 +161,7 @@ RECIPES: dict[str, Recipe] = {
         config={"channels": 1, "residual": True},
         degradation="jpeg(quality=uniform(5, 95))",
         evaluation=_JPEG,
+        beyond=_OTHER_JPEG,
         cycles=(10_000,),
         batch=16,
         patch=48,
@@ -163,6 +180,7 @@ RECIPES: dict[str, Recipe] = {
         config={"channels": 3, "residual": True},
         degradation="jpeg(quality=uniform(5, 95))",
         evaluation=_JPEG,
+        beyond=_OTHER_JPEG,
         cycles=(10_000,),
         dtype="bfloat16",
         limits=(
@@ -178,6 +196,7 @@ RECIPES: dict[str, Recipe] = {
         config={"channels": 3, "residual": True},
         degradation="gaussian_noise(sigma=uniform(0, 55/255))",
         evaluation=_NOISE,
+        beyond=("gaussian_noise(sigma=75/255)", *_OTHER_NOISE),
         cycles=(20_000,),
         dtype="bfloat16",
         limits=(
@@ -199,6 +218,11 @@ RECIPES: dict[str, Recipe] = {
             "impulse_noise(amount=0.2)",
             "impulse_noise(amount=0.4)",
         ),
+        beyond=(
+            "salt_and_pepper_noise(amount=0.9)",
+            "gaussian_noise(sigma=15/255) + salt_and_pepper_noise(amount=0.3)",
+            "gaussian_noise(sigma=25/255)",
+        ),
         cycles=(12_000,),
         dtype="bfloat16",
         limits=(
@@ -216,6 +240,7 @@ RECIPES: dict[str, Recipe] = {
             "apd_noise(peak=log_uniform(4, 400)))"
         ),
         evaluation=("shot_noise(peak=10)", "emccd_noise(peak=10)", "apd_noise(peak=20)"),
+        beyond=("shot_noise(peak=1)", "gaussian_noise(sigma=25/255)", "camera_noise(shot=0.01, read=0.02)"),
         cycles=(12_000,),
         dtype="bfloat16",
         limits=(
@@ -240,6 +265,11 @@ RECIPES: dict[str, Recipe] = {
             "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=2.55/255)",
             "motion_blur(length=15) + gaussian_noise(sigma=2.55/255)",
             "defocus_blur(blur_radius=3) + gaussian_noise(sigma=2.55/255)",
+        ),
+        beyond=(
+            "gaussian_blur(sigma=3)",
+            "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=10/255)",
+            "shake_blur(length=15) + gaussian_noise(sigma=2.55/255)",
         ),
         cycles=(20_000, 6_000),
         # Trained on patches of 96 alone, its states drift on whole pictures: the longer the way, the more.
@@ -268,6 +298,11 @@ RECIPES: dict[str, Recipe] = {
             "missing_strokes(thickness=0.4)",
             "missing_blocks(side=0.07, blocks=8)",
         ),
+        beyond=(
+            "missing_pixels(missing=0.95)",
+            "missing_blocks(side=0.4)",
+            "gaussian_noise(sigma=15/255) + missing_pixels(missing=0.5)",
+        ),
         cycles=(6_000,),
         dtype="bfloat16",
         limits=(
@@ -284,6 +319,11 @@ RECIPES: dict[str, Recipe] = {
         config={"channels": 1, "width": 32, "residual": True},
         degradation="burst(frames=8, shift=2) + gaussian_noise(sigma=uniform(0, 55/255))",
         evaluation=tuple(f"burst(frames=8, shift=2) + {noise}" for noise in _NOISE),
+        beyond=(
+            "burst(frames=8, shift=4) + gaussian_noise(sigma=25/255)",
+            "burst(frames=4, shift=2) + gaussian_noise(sigma=25/255)",
+            "burst(frames=8, shift=2) + shot_noise(peak=10)",
+        ),
         cycles=(6_000,),
         patch=64,
         dtype="bfloat16",
@@ -311,6 +351,12 @@ RECIPES: dict[str, Recipe] = {
             "dead_pixels(amount=0.5, hot=0)",
             "gaussian_blur(sigma=1) + gaussian_noise(sigma=10/255) + jpeg(quality=40)",
         ),
+        beyond=(
+            "motion_blur(length=15) + gaussian_noise(sigma=2.55/255)",
+            "salt_and_pepper_noise(amount=0.3)",
+            "gaussian_noise(sigma=75/255)",
+            "jpeg(quality=5)",
+        ),
         cycles=(12_000, 24_000),
         # After chains alone, the network harms pictures with one light damage: half of the last patches have one.
         last={
@@ -334,6 +380,41 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 """Recipes by zoo name. ``restorax train NAME --data DIR`` runs one."""
+
+_ROW_LSTM = (
+    "Hochreiter and Schmidhuber, Long short-term memory, Neural Computation 1997; Graves, Generating sequences with "
+    "recurrent neural networks, 2013"
+)
+
+# The same degradations, for other networks.
+RECIPES["resunet_s-gray-blur"] = replace(
+    RECIPES["scanunet_s-gray-blur"],
+    architecture="resunet_s",
+    limits=(
+        "The convolutional network beside scanunet_s-gray-blur, equally trained. Knows one blur over the whole "
+        "picture, Gaussian to sigma 2.5, straight motion or defocus to 5 pixels, with noise to 5/255. Camera shake "
+        "along a curve, blur that varies over the picture, and moving objects are restored in part or not at all. "
+        "Not for measurements or evidence."
+    ),
+    paper=_RESUNET,
+)
+for _task in ("missing", "blur"):
+    _like = RECIPES[f"scanunet_s-gray-{_task}"]
+    RECIPES[f"row_lstm-gray-{_task}"] = replace(
+        _like,
+        architecture="row_lstm",
+        config=_like.config,
+        cycles=(20_000,),
+        last={},
+        batch=32,
+        patch=64,
+        learning_rate=5e-3,
+        limits=(
+            "A baseline, the textbook's recurrent network on the rows of patches of 32 x 32: it shows what plain "
+            "LSTMs reach in milliseconds, not what to use. Not for measurements or evidence."
+        ),
+        paper=_ROW_LSTM,
+    )
 
 # Twins that predict the image where the others predict the difference.
 # restorax train unet-color-missing-direct --data bsd432: 16 minutes on 2 CPU cores (convolutions through oneDNN);

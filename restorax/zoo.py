@@ -61,6 +61,7 @@ class Card:
         condition: what the condition map must hold, or ``None`` for a blind restorer.
         degradation: what it was trained to undo, with ranges, in the language of ``restorax.degrade.parse``.
         evaluation: degradations under which its results are given.
+        beyond: degradations that it was not trained on and is measured under all the same.
         data: what it was trained on.
         data_licence: licence of that data.
         weights_licence: licence of the parameters.
@@ -76,6 +77,8 @@ class Card:
         limits: what it should not be expected to do.
         paper: what to cite.
         results: measured quality.
+        elsewhere: the same for what it was not trained on: other degradations, and other kinds of picture.
+        throughput: megapixels per second in images of 512 x 512, by device and type of the activations.
         halo: pixels of context that keep tiles within 0.05 dB of the whole image, where that has been measured.
         sha256: of ``params.safetensors``.
     """
@@ -101,7 +104,10 @@ class Card:
     receptive_field: int | None
     limits: str
     paper: str
+    beyond: list[str] = dataclasses.field(default_factory=list)
     results: list[Result] = dataclasses.field(default_factory=list)
+    elsewhere: list[Result] = dataclasses.field(default_factory=list)
+    throughput: dict[str, float] = dataclasses.field(default_factory=dict)
     halo: int | None = None
     sha256: str = ""
 
@@ -122,15 +128,15 @@ class Card:
             raise FileNotFoundError(f"{folder} has no card.json")
         try:
             content = json.loads(path.read_text())
-            results = [Result(**r) for r in content.get("results", [])]
+            measured = {key: [Result(**r) for r in content.get(key, [])] for key in ("results", "elsewhere")}
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not a valid card: {error}") from None
         fields = {f.name for f in dataclasses.fields(cls)}
-        if missing := fields - {"halo"} - set(content):
+        if missing := fields - {"beyond", "elsewhere", "throughput", "halo"} - set(content):
             raise ValueError(f"{path} lacks {', '.join(sorted(missing))}")
         if unknown := set(content) - fields:
             raise ValueError(f"{path} has unknown fields: {', '.join(sorted(unknown))}")
-        return cls(**{**content, "results": results})
+        return cls(**{**content, **measured})
 
     def write(self, folder: Path) -> None:
         """Write ``folder/card.json``, beside and renamed."""

@@ -11,6 +11,7 @@ import pytest
 
 import restorax
 from restorax import zoo
+from restorax.data import other_images
 from restorax.recipes import RECIPES
 
 NAMES = zoo.list_models()
@@ -39,8 +40,9 @@ def test_entry_is_what_its_card_says(name):
     recipe = RECIPES[name]
     config = json.loads(json.dumps(recipe.config))  # JSON has no tuples
     assert (card.architecture, card.config, card.degradation) == (recipe.architecture, config, recipe.degradation)
+    assert (card.evaluation, card.beyond) == (list(recipe.evaluation), list(recipe.beyond))
     for field in dataclasses.fields(card):
-        if field.name not in ("condition", "receptive_field", "config", "halo"):
+        if field.name not in ("condition", "receptive_field", "config", "halo", "throughput"):
             assert getattr(card, field.name), f"{field.name} is empty"
     files = {p.name for p in (zoo.ZOO / name).iterdir()}
     assert files == {"card.json", "params.safetensors", "preview.png"}
@@ -60,6 +62,18 @@ def test_entry_restores_crops_about_as_well_as_its_card_says(name):
         result = restorax.evaluate(run, crops, degradation, dataset="crops")
         stated = [r.psnr - r.input_psnr for r in restorer.card.results if r.degradation == degradation]
         assert result.psnr - result.input_psnr > np.mean(stated) - 2.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resunet_s-gray-jpeg", "scanunet_s-gray-missing", "unet-color-missing"])
+def test_numbers_of_cards_come_again(name):
+    restorer = restorax.load(name)
+    run = lambda *observed: restorax.restore(restorer, *observed)  # noqa: E731
+    kinds = other_images(restorer.card.channels)
+    for stated in (r for r in restorer.card.elsewhere if r.dataset in kinds):
+        result = restorax.evaluate(run, kinds[stated.dataset], stated.degradation, dataset=stated.dataset)
+        assert result.psnr == pytest.approx(stated.psnr, abs=0.01)
+        assert result.ssim == pytest.approx(stated.ssim, abs=0.001)
 
 
 @pytest.mark.parametrize("name", ["resunet_s-gray-noise", "scanunet_s-gray-missing", "burst_rnn-gray-noise"])

@@ -55,6 +55,7 @@ def publish(
         condition=_condition(model),
         degradation=recipe.degradation,
         evaluation=list(recipe.evaluation),
+        beyond=list(recipe.beyond),
         data=data,
         data_licence=data_licence,
         weights_licence="Apache-2.0, as far as the terms of the training data allow",
