@@ -406,9 +406,10 @@ for _task in ("missing", "blur"):
         config=_like.config,
         cycles=(20_000,),
         last={},
-        batch=32,
+        batch=16,
         patch=64,
         learning_rate=5e-3,
+        dtype="float32",
         limits=(
             "A baseline, the textbook's recurrent network on the rows of patches of 32 x 32: it shows what plain "
             "LSTMs reach in milliseconds, not what to use. Not for measurements or evidence."
