@@ -1,19 +1,22 @@
 """The newest rows of every suite as one page, benchmarks/report.md: ``python -m benchmarks report``."""
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from restorax import zoo
 from restorax.files import written_beside
 
-from . import record
+from . import networks, record
 from .record import table
 
 Row = Mapping[str, str]
 PAGE = Path(__file__).parent / "report.md"
 README = PAGE.parent.parent / "README.md"
 PLOTS = README.parent / "docs"
+SIZE = "512x512"  # of the speeds that README and cards say
 SPEED = ("device", "entry", "form", "dtype", "size", "batch")
 ORIGIN = ("date", "device", "driver", "jax", "xla", "torch", "commit")
 
@@ -184,7 +187,7 @@ def _by_device(title: str, rows: Sequence[Row]) -> list[str]:
 
 def in_readme(text: str, rows: Sequence[Row]) -> str:
     """The same text with the speed at 512 x 512 between its markers, if it has them."""
-    lines = [row for row in head(rows) if row["size"] == "512x512"]
+    lines = [row for row in head(rows) if row["size"] == SIZE]
     columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "share", "JAX / PyTorch")
     if not lines:
         return text
@@ -196,11 +199,27 @@ def in_readme(text: str, rows: Sequence[Row]) -> str:
     )
 
 
+def in_cards(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Megapixels per second in images of 512 x 512, by entry and then by device and type, as cards say them."""
+    found: dict[str, dict[str, float]] = {}
+    lines = [row for row in head(rows) if row["size"] == SIZE]
+    for together in networks.groups(zoo.list_models()):
+        known = [row for row in lines if set(row["entry"].split()) & set(together)]
+        for name in together:
+            found[name] = {f"{row['device']}, {row['dtype']}": float(row["JAX Mpix/s"]) for row in known}
+    return found
+
+
 def main() -> None:
-    """Write the page and its plots, and the head of the table of speeds into README."""
+    """Write the page and its plots, the head of the table of speeds into README, and speeds into cards."""
     with written_beside(PAGE) as beside:
         beside.write_text(page())
-    text = in_readme(README.read_text(), newest(record.read("throughput"), SPEED))
+    speed = newest(record.read("throughput"), SPEED)
+    for name, throughput in in_cards(speed).items():
+        card = zoo.Card.read(zoo.find(name))
+        if throughput != card.throughput:
+            dataclasses.replace(card, throughput=throughput).write(zoo.find(name))
+    text = in_readme(README.read_text(), speed)
     if text != README.read_text():
         with written_beside(README) as beside:
             beside.write_text(text)

@@ -268,6 +268,14 @@ def test_readme_gets_the_speeds_between_its_markers():
     assert report.in_readme("no markers", [row]) == "no markers"
 
 
+def test_cards_get_the_speed_of_their_network():
+    row = {"device": "abacus", "date": "", "dtype": "float32", "size": "512x512", "form": "JAX", "batch": "1"}
+    row |= {"median_ms": "7", "mpix_per_s": "1.5", "share": "0.5", "memory_MiB": "3", "entry": "unet-color-missing"}
+    speeds = report.in_cards([row, row | {"size": "256x256", "mpix_per_s": "9"}])
+    assert speeds["unet-color-missing"] == speeds["unet-color-missing-direct"] == {"abacus, float32": 1.5}
+    assert speeds["arcnn-gray-jpeg"] == {}
+
+
 def test_architectures_are_loaded_like_entries(small):
     assert small.card.name == "dncnn"
     assert (small.model.depth, small.model.width, small.card.channels) == (3, 4, 1)
