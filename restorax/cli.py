@@ -24,7 +24,7 @@ errors = Console(stderr=True)
 Name = Annotated[str, typer.Argument(help="A zoo name (see 'restorax list') or a folder with a card.")]
 Model = Annotated[str, typer.Option("--model", help="A zoo name (see 'restorax list') or a folder with a card.")]
 Source = Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a folder of pictures.")]
-DataDir = Annotated[Path | None, typer.Option(help="Where TFDS datasets lie [TFDS's own place].")]
+DataDir = Annotated[str | None, typer.Option(help="Where TFDS datasets lie [TFDS's own place].")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="Picture to write; a folder if IN is one.")]
 
 
@@ -48,7 +48,10 @@ def restore(
     source: Source,
     target: Target,
     model: Model,
-    mask: Annotated[Path | None, typer.Option(help="Picture that is white where pixels are known.")] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Picture that is white where pixels are known, or a folder with NAME-mask.png for each."),
+    ] = None,
     strength: Annotated[
         float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that take one.")
     ] = None,
@@ -64,13 +67,15 @@ def restore(
     if video.takes_frames(restorer):
         if tile or ensemble:
             raise ValueError(f"{restorer.card.name} restores whole frames, each once: no --tile, no --ensemble")
+        if strength is not None:
+            raise ValueError(f"{restorer.card.name} takes no strength")
         with Progress(console=console) as bar:
             task = bar.add_task("restoring frames", total=1.0)
             video.restore_video(
                 restorer, source, target, mask=mask, progress=lambda share: bar.update(task, completed=share)
             )
         return
-    pairs = _pairs(source, target)
+    pairs = [(one, out) for one, out in _pairs(source, target) if not (mask and one.stem.endswith("-mask"))]
     if restorer.card.channels == 1 and read(pairs[0][0]).pixels.shape[2] == 3:
         console.print(f"{restorer.card.name} is a gray restorer: it is applied to each colour channel by itself.")
     with Progress(console=console) as bar:
@@ -81,7 +86,7 @@ def restore(
                 restorer,
                 one,
                 out,
-                mask=mask,
+                mask=mask / f"{one.stem}-mask.png" if mask and mask.is_dir() else mask,
                 strength=strength,
                 tile=tile,
                 ensemble=ensemble,
@@ -110,6 +115,8 @@ def degrade(
     for index, (one, out) in enumerate(_pairs(source, target)):
         picture = image.read(one)
         observed = operation(jax.random.fold_in(jax.random.key(seed), index), jax.numpy.asarray(picture.pixels))
+        if observed.image.shape != picture.pixels.shape:
+            raise ValueError(f"{operators!r} makes several pictures of one; an operator that makes one is needed")
         image.write(out, picture.with_pixels(np.asarray(observed.image)))
         if observed.condition is not None:
             image.write(out.with_name(f"{out.stem}-mask.png"), image.Picture(np.asarray(observed.condition[..., :1])))
@@ -148,7 +155,8 @@ def list_() -> None:
         table.add_column(heading, overflow="fold")
     for name in zoo.list_models():
         card = zoo.Card.read(zoo.find(name))
-        result = card.results[len(card.results) // 2] if card.results else None
+        middle = card.evaluation[len(card.evaluation) // 2] if card.evaluation else None
+        result = next((r for r in card.results if r.degradation == middle), None)
         shown = f"{result.psnr:.2f} dB on {result.dataset}, {result.degradation}" if result else ""
         size = f"{card.parameters / 1e6:.2f} M"
         table.add_row(name, card.degradation, size, f"{card.flops_per_megapixel / 1e12:.2f}", shown)
@@ -163,11 +171,13 @@ def info(name: Name) -> None:
     card = zoo.verify(name)
     table = Table(show_header=False)
     for field in dataclasses.fields(card):
-        if field.name != "results":
+        if field.name not in ("results", "elsewhere"):
             table.add_row(field.name, str(getattr(card, field.name)))
     console.print(table)
     if card.results:
         console.print(_results_table(card.results))
+    if card.elsewhere:
+        console.print(_results_table(card.elsewhere, title="on what it was not trained for"))
 
 
 @app.command()
@@ -195,6 +205,9 @@ def train(
     steps: Annotated[int | None, typer.Option(help="In one cycle, instead of the recipe's.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Over all devices, instead of the recipe's.", min=1)] = None,
     accumulate: Annotated[int | None, typer.Option(help="Parts of a batch, one after the other.", min=1)] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak of the first cycle, instead of the recipe's.")
+    ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
     shards: Annotated[int, typer.Option(help="Devices that share one copy of the parameters.", min=1)] = 1,
     resume: Annotated[str, typer.Option(help="auto, or never: refuse a directory with checkpoints.")] = "auto",
@@ -217,6 +230,7 @@ def train(
     from .recipes import RECIPES
     from .train import parallel
     from .train.loop import train as run
+    from .train.step import build_model
     from .zoo import unknown_name
 
     if name not in RECIPES:
@@ -230,10 +244,11 @@ def train(
     keep_freed_memory()
     parallel.initialize(coordinator, num_processes, process_id)
     changes = {"cycles": (steps,) if steps else None, "batch": batch, "accumulate": accumulate, "dtype": dtype}
+    changes["learning_rate"] = learning_rate
     changes = {key: value for key, value in changes.items() if value}
     last = {} if steps else {key: value for key, value in RECIPES[name].last.items() if key not in changes}
     recipe = dataclasses.replace(RECIPES[name], last=last, **changes)
-    channels = recipe.config["channels"]
+    channels = build_model(recipe).channels
     pictures = sources.test_images(validate, channels) if validate else sources.sample_images(channels)
     workdir = workdir or str(Path("runs") / name)
     entry = run(

@@ -303,10 +303,14 @@ def test_images(folder: str | os.PathLike, channels: int) -> dict[str, np.ndarra
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if it holds no picture, or a damaged one.
+        ValueError: if it holds no picture, a damaged one, or two of one name.
     """
-    paths = image.list_pictures(folder)
-    return {Path(p).stem: image.to_channels(image.read(p).pixels, channels) for p in paths}
+    paths = {}
+    for path in image.list_pictures(folder):
+        if path.stem in paths:
+            raise ValueError(f"{folder} holds {paths[path.stem].name} and {path.name}; each picture needs its own name")
+        paths[path.stem] = path
+    return {stem: image.to_channels(image.read(path).pixels, channels) for stem, path in paths.items()}
 
 
 def sample_images(channels: int) -> dict[str, np.ndarray]:

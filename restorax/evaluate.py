@@ -1,5 +1,6 @@
 """Quality by protocol: the same images, seeds and rounding whoever measures."""
 
+import functools
 from collections.abc import Callable, Mapping
 
 import jax
@@ -33,13 +34,30 @@ def evaluate(
 
     Returns:
         Means over the images.
+
+    Raises:
+        ValueError: if the degradation is not understood, or there are no images.
+
+    Example:
+        >>> from restorax.data import sample_images
+        >>> crop = {"camera": sample_images(1)["camera"][:64, :64]}
+        >>> evaluate(lambda image, condition: image, crop, "gaussian_noise(sigma=0.1)", dataset="crop").images
+        1
     """
-    degrade = jax.jit(parse(degradation))
+    if not images:
+        raise ValueError("there are no images to measure on")
+    degrade = compiled(degradation)
     rows = [_one(restore, degrade, images[n], seed, i) for i, n in enumerate(sorted(images))]
     psnr, ssim, input_psnr = (round(float(np.mean(column)), 4) for column in zip(*rows, strict=True))
     channels = next(iter(images.values())).shape[-1]
     protocol = f"{'gray' if channels == 1 else 'RGB'}, {PROTOCOL}, seed {seed}"
     return Result(dataset, degradation, len(images), psnr, ssim, input_psnr, protocol)
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(degradation: str) -> Degradation:
+    """A degradation as one compiled function, the same one for the same text."""
+    return jax.jit(parse(degradation))
 
 
 def _one(restore: Callable, degrade: Degradation, clean: np.ndarray, seed: int, index: int) -> tuple[float, ...]:

@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# It can only be read by setting it, for all threads: once, before there are any.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 @contextmanager
 def written_beside(path: str | os.PathLike) -> Iterator[Path]:
@@ -17,9 +21,7 @@ def written_beside(path: str | os.PathLike) -> Iterator[Path]:
     os.close(handle)
     try:
         yield Path(name)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
+        os.chmod(name, 0o666 & ~_UMASK)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

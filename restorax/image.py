@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
+from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
 
 from .files import written_beside
 
@@ -80,9 +80,13 @@ def decode(content: bytes, name: str) -> Picture:
     """
     try:
         with PillowImage.open(io.BytesIO(content)) as file:
-            stored = str(file.tile[0].args) if file.tile else ""
-            if "16" in stored and file.mode in ("LA", "RGB", "RGBA"):  # Pillow would drop the lower 8 bits
-                raw = _decode_16bit(content, gray="LA" in stored)
+            stored = _raw_mode(file)
+            if ";16" in stored and file.mode in ("LA", "RGB", "RGBA"):  # Pillow would drop the lower 8 bits
+                raw = _turned(
+                    _decode_16bit(content, gray="LA" in stored), file.getexif().get(ExifTags.Base.Orientation, 1)
+                )
+            elif file.mode == "F" or ";32" in stored:
+                raise ValueError("its values have 32 bits; files of 8 and 16 bits are read")
             else:
                 raw = _to_array(ImageOps.exif_transpose(file))
     except UnidentifiedImageError:
@@ -96,6 +100,21 @@ def decode(content: bytes, name: str) -> Picture:
     colours = 3 if values.shape[2] >= 3 else 1
     alpha = values[:, :, colours:] if values.shape[2] > colours else None
     return Picture(values[:, :, :colours], alpha, bits)
+
+
+def _raw_mode(file: PillowImage.Image) -> str:
+    """How the file stores a pixel, such as ``"RGB;16B"``; the arguments of a decoder hold numbers besides."""
+    arguments = file.tile[0].args if file.tile else ""
+    if file.format == "PPM" and file.mode == "RGB" and arguments[1:] == (65535,):
+        return "RGB;16B"
+    return arguments if isinstance(arguments, str) else str(arguments[0]) if arguments else ""
+
+
+def _turned(raw: np.ndarray, orientation: int) -> np.ndarray:
+    """Apply an EXIF orientation, 1 to 8."""
+    if orientation in (5, 6, 7, 8):
+        raw = raw.swapaxes(0, 1)
+    return raw[:: -1 if orientation in (3, 4, 7, 8) else 1, :: -1 if orientation in (2, 3, 6, 7) else 1]
 
 
 def _to_array(file: PillowImage.Image) -> np.ndarray:

@@ -403,7 +403,6 @@ for _task in ("missing", "blur"):
     RECIPES[f"row_lstm-gray-{_task}"] = replace(
         _like,
         architecture="row_lstm",
-        config=_like.config,
         cycles=(20_000,),
         last={},
         batch=16,

@@ -71,6 +71,8 @@ def restore(
         return jnp.moveaxis(restored[..., 0], 0, -1)
 
     height, width = image.shape[-3:-1]
+    if condition is not None and condition.shape[-3:-1] != (height, width):
+        raise ValueError(f"the condition has {condition.shape[-3:-1]} pixels and the image {(height, width)}")
     side = tile or _tile_side(restorer, image)
     if side is None or side >= max(height, width):
         return _apply(restorer, image, condition)
@@ -91,13 +93,13 @@ def _restore_turned(
     progress: Callable[[float], None] | None,
 ) -> Array:
     """Mean over the symmetries of the square (Timofte et al., Seven ways to improve super resolution, CVPR 2016)."""
-    total = jnp.zeros(image.shape, jnp.float32)
+    total = 0.0
     for i in range(8):
         turn = lambda x, i=i: jnp.rot90(x[..., ::-1, :] if i >= 4 else x, i % 4, axes=(-3, -2))  # noqa: E731
         part = None if progress is None else lambda share, i=i: progress((i + share) / 8)
         known = None if condition is None else turn(jnp.asarray(condition))
         back = jnp.rot90(restore(restorer, turn(image), known, tile=tile, progress=part), -i % 4, axes=(-3, -2))
-        total = total + (back[..., ::-1, :] if i >= 4 else back)
+        total += (back[..., ::-1, :] if i >= 4 else back).astype(jnp.float32)
     return (total / 8).astype(image.dtype)
 
 
@@ -124,7 +126,10 @@ def _free_memory() -> float:
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # neither macOS nor Windows says it so
+        return 2 * _LARGEST_BUDGET
 
 
 def _restore_tiles(

@@ -12,6 +12,7 @@ Images are linear in [0, 1]; every intensity (a noise level, say) is in the same
 field's "sigma 25" is written 25 / 255.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -57,18 +58,19 @@ Degradation = Callable[[PRNGKeyArray, jax.Array], Observation]
 """Any pure function ``(key, clean) -> Observation``."""
 
 
-def check_image(image: Any, name: str = "image") -> jax.Array:
+def check_image(image: Any, name: str = "image", *, exact: bool = False) -> jax.Array:
     """Return ``image`` as an array, or say what is wrong with its shape or type.
 
     Args:
         image: anything array-like, expected as floating point ``[*batch, height, width, channel]``.
         name: how the message calls it.
+        exact: refuse half precision, in which counts and coordinates of pixels go wrong.
 
     Returns:
         The same values as a JAX array.
 
     Raises:
-        TypeError: if the values are not floating point.
+        TypeError: if the values are not floating point, or, where that matters, of less than 32 bits.
         ValueError: if there are fewer than three axes, or an axis of the picture is empty.
 
     Example:
@@ -80,6 +82,8 @@ def check_image(image: Any, name: str = "image") -> jax.Array:
         raise TypeError(
             f"{name} has type {image.dtype}; floating point in [0, 1] is needed (divide 8-bit values by 255)"
         )
+    if exact and jnp.finfo(image.dtype).bits < 32:
+        raise TypeError(f"{name} has type {image.dtype}; float32 is needed (convert after degrading, not before)")
     if image.ndim < 3:
         raise ValueError(f"{name} has shape {image.shape}; [*batch, height, width, channel] is needed")
     if 0 in image.shape[-3:]:
@@ -114,14 +118,24 @@ def per_image(strength: Strength, image: jax.Array) -> jax.Array:
     return strength.reshape((1,) * (len(batch) - strength.ndim) + strength.shape + (1, 1, 1))
 
 
-def share(value: Strength, name: str, image: jax.Array, most: float = 1.0) -> jax.Array:
-    """A strength that is a fraction, shaped as :func:`per_image` does; what is traced cannot be checked.
+def within(
+    value: Strength,
+    name: str,
+    image: jax.Array,
+    low: float | int = 0,
+    high: float | int = math.inf,
+    *,
+    above: bool = False,
+) -> jax.Array:
+    """A strength with a range, shaped as :func:`per_image` does.
 
     Args:
-        value: fraction in [0, ``most``], a scalar or one per leading batch index of ``image``.
+        value: in [``low``, ``high``], a scalar or one per leading batch index of ``image``.
         name: how the message calls it.
         image: ``[*batch, height, width, channel]``.
-        most: largest value that makes sense.
+        low: smallest value that makes sense.
+        high: largest value that makes sense.
+        above: ``low`` itself makes none.
 
     Returns:
         ``value`` in the type of ``image``, ``[*ones or batch, 1, 1, 1]``.
@@ -130,13 +144,33 @@ def share(value: Strength, name: str, image: jax.Array, most: float = 1.0) -> ja
         ValueError: if a value lies outside, or ``value`` does not broadcast against the batch axes.
 
     Example:
-        >>> share(24, "side", jnp.zeros((8, 8, 1)))
+        >>> within(24, "side", jnp.zeros((8, 8, 1)), 0, 1)
         Traceback (most recent call last):
-        ValueError: side is 24; a share from 0 to 1 is needed
+        ValueError: side is 24; values from 0 to 1 are accepted
     """
     shaped = per_image(value, image)
-    if not isinstance(value, jax.core.Tracer):
-        outside = [v for v in np.ravel(value) if not 0 <= v <= most]
-        if outside:
-            raise ValueError(f"{name} is {outside[0]:g}; a share from 0 to {most:g} is needed")
+    check_range(value, name, low, high, above=above)
     return shaped
+
+
+def check_range(
+    value: Strength, name: str, low: float | int = 0, high: float | int = math.inf, *, above: bool = False
+) -> None:
+    """Refuse a strength outside its range; what is traced cannot be checked. Arguments are those of :func:`within`.
+
+    Raises:
+        ValueError: if a value lies outside.
+
+    Example:
+        >>> check_range(0, "peak", above=True)
+        Traceback (most recent call last):
+        ValueError: peak is 0; values above 0 are accepted
+    """
+    if isinstance(value, jax.core.Tracer):
+        return
+    values = np.ravel(value)
+    outside = values[~((values > low if above else values >= low) & (values <= high))]
+    if outside.size:
+        to_high = "" if high == math.inf else f" to {high:.6g}"
+        accepted = f"above {low:g}{' and up' * bool(to_high)}{to_high}" if above else f"from {low:g}{to_high or ' on'}"
+        raise ValueError(f"{name} is {outside[0]:g}; values {accepted} are accepted")

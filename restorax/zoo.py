@@ -127,7 +127,7 @@ class Card:
         if not path.is_file():
             raise FileNotFoundError(f"{folder} has no card.json")
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             measured = {key: [Result(**r) for r in content.get(key, [])] for key in ("results", "elsewhere")}
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not a valid card: {error}") from None
@@ -173,7 +173,7 @@ def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
         zoo: a folder of entries; by default the zoo that comes with the package.
 
     Returns:
-        Sorted names, each valid for :func:`load`.
+        Sorted names; :func:`load` takes those of the default zoo, of others the folder.
 
     Example:
         >>> "resunet_s-gray-noise" in list_models()

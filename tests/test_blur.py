@@ -75,13 +75,14 @@ def test_defocus_covers_each_pixel_as_a_disk_does(radius):
 
 
 @pytest.mark.parametrize("cutoff", [0.5, 1.5, 3.1])
-def test_sinc_is_the_one_of_scipy(cutoff):
-    y, x = np.mgrid[-10:11, -10:11]
+@pytest.mark.parametrize("radius", [10, 60])
+def test_sinc_is_the_one_of_scipy(cutoff, radius):
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     r = np.hypot(y, x)
-    r[10, 10] = 1
+    r[radius, radius] = 1
     expected = cutoff * scipy.special.j1(cutoff * r) / (2 * np.pi * r)
-    expected[10, 10] = cutoff**2 / (4 * np.pi)
-    np.testing.assert_allclose(kernels.sinc_kernel(cutoff=cutoff, radius=10), expected / expected.sum(), atol=1e-5)
+    expected[radius, radius] = cutoff**2 / (4 * np.pi)
+    np.testing.assert_allclose(kernels.sinc_kernel(cutoff=cutoff, radius=radius), expected / expected.sum(), atol=1e-5)
 
 
 def test_shake_is_centred_has_its_length_and_differs():

@@ -119,6 +119,21 @@ def test_eval_prints_and_stores(run, tmp_path, photograph):
     assert all(r.psnr > r.input_psnr and r.images == 1 for r in results)
 
 
+def test_a_folder_of_masks(run, tmp_path, photograph):
+    (tmp_path / "clean").mkdir()
+    for name, left in (("a", 0), ("b", 40)):
+        image.write(tmp_path / "clean" / f"{name}.png", image.Picture(photograph[:40, left : left + 40]))
+    holes, out = tmp_path / "holes", tmp_path / "out"
+    assert run("degrade", tmp_path / "clean", holes, "--with", "missing_pixels(missing=0.5)")[0] == 0
+    assert run("restore", holes, out, "--mask", holes, "--model", "scanunet_s-gray-missing")[0] == 0
+    assert sorted(p.name for p in out.iterdir()) == ["a.png", "b.png"]
+    for name in ("a.png", "b.png"):
+        known = image.read(holes / name.replace(".", "-mask.")).pixels > 0.5
+        np.testing.assert_array_equal(
+            image.read(out / name).pixels[known], image.read(tmp_path / "clean" / name).pixels[known]
+        )
+
+
 def test_data_prepare_and_check(run, tmp_path, photograph):
     (tmp_path / "in").mkdir()
     image.write(tmp_path / "in" / "a.png", image.Picture(photograph[:48, :64]))
@@ -149,6 +164,11 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
         (("restore", picture, out, *model, "--tile", "5"), "too small"),
         (("restore", picture, out, "--model", "scanunet_s-gray-missing"), "give a mask"),
         (("degrade", picture, out, "--with", "noise(1)"), "unknown operator 'noise'"),
+        (("degrade", picture, out, "--with", "gaussian_noise(sigma=25/0)"), "division by zero"),
+        (("degrade", picture, out, "--with", "gaussian_noise(sigma=25)"), "sigma is 25; values from 0 to 1"),
+        (("degrade", picture, out, "--with", "shuffle()"), "at least one degradation"),
+        (("degrade", picture, out, "--with", "burst(frames=2)"), "makes several pictures of one"),
+        (("restore", tmp_path, out, "--model", "burst_rnn-gray-noise", "--strength", "0.5"), "takes no strength"),
         (("info", "nothing-like-it"), "no model named"),
         (("eval", "--data", tmp_path), "--all"),
         (("train", "resunet_s-gray-nose", "--data", tmp_path), "did you mean resunet_s-gray-noise"),

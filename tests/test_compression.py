@@ -23,11 +23,14 @@ def test_jpeg_equals_pillow(quality, size, photograph):
 
 @pytest.mark.parametrize("subsampling", ["4:2:0", "4:4:4"])
 @pytest.mark.parametrize("quality", [5, 30, 75, 95])
-@pytest.mark.parametrize("size", [(200, 304), (61, 45), (17, 5), (1, 4)])
-def test_jpeg_of_colour_equals_pillow(subsampling, quality, size):
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("chelsea", (200, 304)), ("coffee", (384, 384)), ("chelsea", (61, 45)), ("chelsea", (17, 5)), ("chelsea", (1, 4))],
+)
+def test_jpeg_of_colour_equals_pillow(subsampling, quality, name, size):
     from restorax.data import sample_images
 
-    image = sample_images(3)["chelsea"][: size[0], : size[1]]
+    image = sample_images(3)[name][: size[0], : size[1]]
     file = io.BytesIO()
     pixels = np.round(image * 255).astype(np.uint8)
     sampling = {"4:4:4": 0, "4:2:0": 2}[subsampling]

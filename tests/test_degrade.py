@@ -64,15 +64,41 @@ CASES = {
     "burst": Case({"shift": 2.0, "frames": 3}, (0.0, 50.0), frames=(3,)),
     "quantisation": Case({"levels": 6.0}, (2.0, 65536.0), differentiable=False),
 }
-SHARES = {
-    "salt_and_pepper_noise": "amount",
-    "impulse_noise": "amount",
-    "dead_pixels": "amount",
-    "missing_pixels": "missing",
-    "missing_blocks": "side",
-    "missing_border": "margin",
-    "low_light": "exposure",
-    "haze": "transmission",
+# Strengths with a range, and values outside of it.
+OUTSIDE = {
+    "gaussian_noise": {"sigma": (25, -0.1)},
+    "correlated_noise": {"sigma": (25, -0.1)},
+    "uniform_noise": {"amplitude": (25, -0.1)},
+    "speckle_noise": {"sigma": (-0.1,)},
+    "stripe_noise": {"sigma": (25, -0.1)},
+    "salt_and_pepper_noise": {"amount": (24, -0.1)},
+    "impulse_noise": {"amount": (24, -0.1)},
+    "dead_pixels": {"amount": (24, -0.1), "hot": (2, -1)},
+    "shot_noise": {"peak": (0, -3)},
+    "camera_noise": {"shot": (-0.1,), "read": (-0.1,)},
+    "emccd_noise": {"peak": (0, -3), "gain": (0.5,), "read": (-1,)},
+    "apd_noise": {"peak": (0, -3), "gain": (0.5,), "ionisation": (-0.1, 1.1)},
+    "missing_pixels": {"missing": (24, -0.1)},
+    "missing_blocks": {"side": (24, -0.1)},
+    "missing_strokes": {"thickness": (-0.1,)},
+    "missing_lines": {"thickness": (-0.1,)},
+    "missing_border": {"margin": (0.6, -0.1)},
+    "gaussian_blur": {"sigma": (-3,)},
+    "anisotropic_blur": {"sigma": (-3,), "ratio": (0, 2), "shape": (0,)},
+    "motion_blur": {"length": (-1,)},
+    "defocus_blur": {"blur_radius": (-1,)},
+    "sinc_filter": {"cutoff": (0, 4)},
+    "shake_blur": {"length": (-1,)},
+    "jpeg": {"quality": (0.3, 101)},
+    "jpeg_straight_through": {"quality": (0, 101)},
+    "double_jpeg": {"first": (0, 101), "second": (0, 101), "down": (-1, 8), "right": (-1, 8)},
+    "rescale": {"factor": (0, 2)},
+    "low_light": {"exposure": (0, 24)},
+    "gamma_change": {"gamma": (0,)},
+    "haze": {"transmission": (24, -0.1)},
+    "fade": {"contrast": (9, -0.1), "saturation": (9, -0.1)},
+    "quantisation": {"levels": (1,)},
+    "burst": {"shift": (-1,)},
 }
 VARIED = [name for name, case in CASES.items() if isinstance(next(iter(case.strengths.values()), None), float)]
 
@@ -218,10 +244,23 @@ def test_bad_input_is_refused_in_a_sentence(name, key):
         _run(name, key, jnp.zeros((8, 8, channels)), wrong=1)
 
 
-@pytest.mark.parametrize("name", SHARES)
-@pytest.mark.parametrize("value", [24, -0.1, float("nan"), np.array([0.2, 1.5])])
-def test_shares_that_are_none_are_refused_in_a_sentence(name, value, key):
-    batch = np.shape(value)
-    wrong = "24" if batch == () and value == 24 else r"-?[\d.]+|nan"
-    with pytest.raises(ValueError, match=rf"^{SHARES[name]} is ({wrong}); a share from 0 to (1|0.5) is needed$"):
-        _run(name, key, _image(key, name, batch), **{SHARES[name]: value})
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_strengths_outside_their_range_are_refused_in_a_sentence(name, key):
+    for strength, values in OUTSIDE[name].items():
+        for value in (*values, float("nan")):
+            with pytest.raises(ValueError, match=rf"^{strength} is {value:g}; values (from|above) .* are accepted$"):
+                _run(name, key, _image(key, name), **{strength: value})
+        with pytest.raises(ValueError, match=rf"^{strength} is {values[0]:g};"):
+            _run(name, key, _image(key, name, (1,)), **{strength: np.array([values[0]])})
+
+
+def test_every_strength_with_limits_has_a_range():
+    assert {name for name in VARIED if CASES[name].limits} <= set(OUTSIDE)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+@pytest.mark.usefixtures("unchecked")
+def test_half_precision_is_refused(name, dtype, key):
+    with pytest.raises(TypeError, match="float32 is needed"):
+        _run(name, key, _image(key, name).astype(dtype))

@@ -72,6 +72,36 @@ def test_palette_and_orientation(tmp_path):
     assert image.read(tmp_path / "turned.jpg").pixels.shape == (6, 4, 3)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_16_bit_files_are_turned_as_those_of_8_bit(tmp_path, orientation):
+    raw = (_random(4, 6, 3) * 255).astype(np.uint8)
+    exif = PillowImage.Exif()
+    exif[274] = orientation
+    PillowImage.fromarray(raw).save(tmp_path / "8.png", exif=exif)
+    cv2.imwrite(str(tmp_path / "16.png"), raw[:, :, ::-1].astype(np.uint16) * 257)
+    content = (tmp_path / "16.png").read_bytes()
+    with PillowImage.open(tmp_path / "8.png") as file:
+        chunk = b"eXIf" + file.info["exif"].removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "16.png").write_bytes(content[:33] + chunk + content[33:])
+    eight, sixteen = (image.read(tmp_path / name) for name in ("8.png", "16.png"))
+    assert (eight.bits, sixteen.bits) == (8, 16)
+    np.testing.assert_allclose(sixteen.pixels, eight.pixels, atol=1e-6)
+
+
+def test_16_bit_ppm(tmp_path):
+    raw = (_random(6, 4, 3) * 65535).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "a.ppm"), raw[:, :, ::-1])
+    np.testing.assert_array_equal(np.round(image.read(tmp_path / "a.ppm").pixels * 65535), raw)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_values_of_32_bits_are_refused(tmp_path, dtype):
+    PillowImage.fromarray(np.ones((4, 6), dtype)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="values have 32 bits"):
+        image.read(tmp_path / "a.tif")
+
+
 def test_luma_is_the_one_of_pillow():
     raw = (_random(9, 9, 3) * 255).astype(np.uint8)
     expected = np.asarray(PillowImage.fromarray(raw).convert("L")).astype(int)

@@ -85,6 +85,8 @@ def test_bursts_lose_their_axis_of_frames(tile, tmp_path):
     restored = restore(restorer, burst, tile=tile)
     expected = jnp.stack([restore(restorer, burst[..., c : c + 1])[..., 0] for c in range(3)], axis=-1)
     assert restored.shape == (2, 160, 16, 3)
+    if tile is None:
+        assert restore(restorer, burst[0, ..., :1], ensemble=True).shape == (160, 16, 1)
     np.testing.assert_allclose(restored, expected, atol=1e-2 if tile else 1e-5)
 
 
@@ -120,6 +122,9 @@ def test_bad_input_is_refused_in_a_sentence(blind, masked):
         restore(masked, jnp.zeros((8, 8, 1)))
     with pytest.raises(ValueError, match="too small"):
         restore(blind, jnp.zeros((8, 8, 1)), tile=16)
+    for side in (150, 300):
+        with pytest.raises(ValueError, match=rf"the condition has \({side}, {side}\) pixels"):
+            restore(masked, jnp.zeros((160, 160, 1)), jnp.ones((side, side, 1)), tile=144)
 
 
 def test_files_keep_alpha_depth_and_gray(blind, tmp_path):

@@ -56,6 +56,12 @@ def _equal(a, b):
     jax.tree.map(np.testing.assert_array_equal, a, b)
 
 
+def test_a_recipe_takes_what_the_network_has_by_default():
+    for name in ("ffdnet", "nafnet_s"):
+        state = init_state(dataclasses.replace(SMALL, architecture=name, config={}, patch=16), jax.random.key(0))
+        assert int(state.step) == 0
+
+
 # One recipe of each architecture by default.
 FIRST = {recipe.architecture: name for name, recipe in reversed(RECIPES.items())}.values()
 

@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, per_image
+from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, check_range, per_image
 from . import kernels
 from .filtering import filtered, filtered_separably
+
+_LARGEST = {"ratio": 1.0, "cutoff": math.pi + 1e-6}
 
 
 def kernel_blur(
@@ -29,7 +31,7 @@ def kernel_blur(
         Blurred image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: for shapes that do not fit, even sides, or an unknown border.
 
     Reference:
@@ -39,7 +41,7 @@ def kernel_blur(
         >>> kernel_blur(jnp.ones((8, 8, 1)), kernel=jnp.ones((3, 3)) / 9).shape
         (8, 8, 1)
     """
-    image, kernel = check_image(image), jnp.asarray(kernel)
+    image, kernel = check_image(image, exact=True), jnp.asarray(kernel)
     if kernel.ndim < 2 or kernel.shape[-2] % 2 == 0 or kernel.shape[-1] % 2 == 0:
         raise ValueError(f"the kernel has shape {kernel.shape}; [rows, columns] with odd sides is needed")
     batch = image.shape[:-3]
@@ -65,7 +67,7 @@ def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, b
         Blurred image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: for shapes that do not fit, an unknown border, or a traced sigma without a radius.
 
     Reference:
@@ -75,7 +77,8 @@ def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, b
         >>> gaussian_blur(jnp.ones((8, 8, 1)), sigma=1.5).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
+    check_range(sigma, "sigma")
     radius = _radius(radius, "sigma", sigma, lambda largest: 4 * largest)
     taps = jnp.arange(-radius, radius + 1, dtype=image.dtype).reshape((1,) * (image.ndim - 3) + (-1, 1))
     width = jnp.maximum(per_image(sigma, image)[..., 0], 1e-3)  # below this the kernel is a single pixel
@@ -108,7 +111,7 @@ def anisotropic_blur(
         Blurred image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: for shapes that do not fit, an unknown border, or a traced sigma without a radius.
 
     Reference:
@@ -118,7 +121,7 @@ def anisotropic_blur(
         >>> anisotropic_blur(jnp.ones((8, 8, 1)), sigma=2.0, ratio=0.3, angle=30.0).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     radius = _radius(radius, "sigma", sigma, lambda largest: 4 * largest)
     values = _per_kernel(image, sigma=sigma, ratio=ratio, angle=angle, shape=shape)
     return kernel_blur(image, kernel=kernels.gaussian_kernel(radius=radius, **values), border=border)
@@ -140,7 +143,7 @@ def motion_blur(
         Blurred image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: for shapes that do not fit, an unknown border, or a traced length without a radius.
 
     Reference:
@@ -150,7 +153,7 @@ def motion_blur(
         >>> motion_blur(jnp.ones((8, 8, 1)), length=5.0, angle=45.0).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     radius = _radius(radius, "length", length, lambda largest: largest / 2)
     values = _per_kernel(image, length=length, angle=angle)
     return kernel_blur(image, kernel=kernels.motion_kernel(radius=radius, **values), border=border)
@@ -169,7 +172,7 @@ def defocus_blur(image: Image, *, blur_radius: Strength, radius: int | None = No
         Blurred image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: for shapes that do not fit, an unknown border, or a traced strength without a radius.
 
     Reference:
@@ -179,7 +182,7 @@ def defocus_blur(image: Image, *, blur_radius: Strength, radius: int | None = No
         >>> defocus_blur(jnp.ones((8, 8, 1)), blur_radius=3.0).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     radius = _radius(radius, "blur_radius", blur_radius, lambda largest: largest)
     values = _per_kernel(image, blur_radius=blur_radius)
     return kernel_blur(image, kernel=kernels.defocus_kernel(radius=radius, **values), border=border)
@@ -198,7 +201,7 @@ def sinc_filter(image: Image, *, cutoff: Strength, radius: int = 10, border: str
         Filtered image of the same shape, not clipped.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: for shapes that do not fit, or an unknown border.
 
     Reference:
@@ -208,7 +211,7 @@ def sinc_filter(image: Image, *, cutoff: Strength, radius: int = 10, border: str
         >>> sinc_filter(jnp.ones((8, 8, 1)), cutoff=1.0).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     values = _per_kernel(image, cutoff=cutoff)
     return kernel_blur(image, kernel=kernels.sinc_kernel(radius=radius, **values), border=border)
 
@@ -229,7 +232,7 @@ def shake_blur(
         Blurred image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: for shapes that do not fit, or an unknown border.
 
     Reference:
@@ -239,7 +242,7 @@ def shake_blur(
         >>> shake_blur(jax.random.key(0), jnp.ones((8, 8, 1)), length=9.0).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     (length,) = _per_kernel(image, length=length).values()
     length = jnp.broadcast_to(length, image.shape[:-3])
     return kernel_blur(image, kernel=kernels.shake_kernel(key, length=length, radius=radius), border=border)
@@ -255,6 +258,9 @@ def _radius(radius: int | None, name: str, strength: Strength, needed) -> int:
 
 def _per_kernel(image: jax.Array, **strengths: Strength) -> dict[str, jax.Array]:
     """Strengths with exactly the batch axes of the image, or none."""
+    for name, value in strengths.items():
+        if name != "angle":
+            check_range(value, name, 0, _LARGEST.get(name, math.inf), above=name in ("ratio", "cutoff", "shape"))
     return {
         name: jnp.asarray(value, image.dtype) if jnp.ndim(value) == 0 else per_image(value, image)[..., 0, 0, 0]
         for name, value in strengths.items()

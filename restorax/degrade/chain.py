@@ -207,6 +207,8 @@ def maybe(one: Degradation, probability: float | int = 0.5) -> Degradation:
 def shuffle(*stages: Degradation) -> Degradation:
     """Apply degradations in a random order, the same for all images of a call; none may bring a condition.
 
+    Under ``vmap`` the order differs from image to image, and every stage is computed in each of the turns.
+
     Args:
         *stages: pure functions ``(key, clean) -> Observation``.
 
@@ -214,7 +216,7 @@ def shuffle(*stages: Degradation) -> Degradation:
         One pure function ``(key, clean) -> Observation``; every stage is compiled once.
 
     Raises:
-        ValueError: if (when applied) a stage brings a condition.
+        ValueError: if there are no stages, or (when applied) one brings a condition.
 
     Reference:
         Zhang et al., Designing a practical degradation model for deep blind image super-resolution (BSRGAN), ICCV
@@ -226,6 +228,9 @@ def shuffle(*stages: Degradation) -> Degradation:
         >>> mixed(jax.random.key(0), jnp.zeros((4, 8, 8, 1))).image.shape
         (4, 8, 8, 1)
     """
+
+    if not stages:
+        raise ValueError("shuffle() needs at least one degradation")
 
     def branch(one):
         def apply(key, image):

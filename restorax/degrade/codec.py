@@ -92,9 +92,10 @@ def smooth_codec(plane: jax.Array, table: np.ndarray, quality: jax.Array) -> jax
     base = table.astype(plane.dtype).reshape((1,) * (plane.ndim - 1) + (8, 1, 8))
     table = jnp.clip(base * scale, 1, 255)
     transform = (_DCT / (2**13 * 8**0.5)).astype(plane.dtype)
-    wanted = jnp.einsum("ui,...aibj,vj->...aubv", transform, blocks, transform) / table
+    wanted = jnp.einsum("ui,...aibj,vj->...aubv", transform, blocks, transform, precision="highest") / table
     levels = wanted + lax.stop_gradient(jnp.round(wanted) - wanted)
-    return _whole(jnp.einsum("...aubv,ui,vj->...aibj", levels * table, transform, transform), plane)
+    decoded = jnp.einsum("...aubv,ui,vj->...aibj", levels * table, transform, transform, precision="highest")
+    return _whole(decoded, plane)
 
 
 def _blocks(plane: jax.Array) -> jax.Array:
@@ -139,10 +140,10 @@ def to_ycc(rgb: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 
 def to_rgb(luma: jax.Array, blue: jax.Array, red: jax.Array) -> jax.Array:
-    """The inverse of :func:`to_ycc`, clipped to 8 bit, channels last."""
+    """The inverse of :func:`to_ycc`, clipped to 8 bit, channels last; constants as libjpeg rounds them."""
     blue, red, half = blue - 128, red - 128, 1 << 15
     r = luma + ((_fixed(1.402) * red + half) >> 16)
-    g = luma + ((-_fixed(0.344136286) * blue - _fixed(0.714136286) * red + half) >> 16)
+    g = luma + ((-_fixed(0.34414) * blue - _fixed(0.714136286) * red + half) >> 16)
     b = luma + ((_fixed(1.772) * blue + half) >> 16)
     return jnp.clip(jnp.stack([r, g, b], -1), 0, 255)
 

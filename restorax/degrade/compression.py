@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Image, Strength, check_image, per_image
+from ..types import Image, Strength, check_image, check_range, per_image, within
 from .codec import (
     CHROMA_TABLE,
     LUMA_TABLE,
@@ -34,8 +34,9 @@ def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Imag
         Decoded image of the same shape, multiples of 1/255 in [0, 1].
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the image is neither gray nor RGB, the shapes do not fit, or the subsampling is unknown.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the image is neither gray nor RGB, the shapes do not fit, the subsampling is unknown, or a
+            strength lies outside its range.
 
     Reference:
         ITU-T T.81 (1992), annexes A and K; JFIF 1.02; libjpeg's quality scaling (``jpeg_quality_scaling``), slow
@@ -46,6 +47,7 @@ def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Imag
         (20, 9, 3)
     """
     image = _checked(image, subsampling)
+    check_range(quality, "quality", 1, 100)
     pixels = jnp.round(jnp.clip(image, 0, 1) * 255).astype(jnp.int32)
     if image.shape[-1] == 1:
         decoded = through_codec(pixels[..., 0], table_at(LUMA_TABLE, quality, image))[..., None]
@@ -78,8 +80,9 @@ def jpeg_straight_through(image: Image, *, quality: Strength, subsampling: str =
         Decoded image, equal to that of :func:`jpeg`.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the image is neither gray nor RGB, the shapes do not fit, or the subsampling is unknown.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the image is neither gray nor RGB, the shapes do not fit, the subsampling is unknown, or a
+            strength lies outside its range.
 
     Reference:
         Bengio et al., Estimating or propagating gradients through stochastic neurons, 2013, section 4
@@ -90,19 +93,19 @@ def jpeg_straight_through(image: Image, *, quality: Strength, subsampling: str =
         (8, 8, 1)
     """
     image = _checked(image, subsampling)
-    level = per_image(quality, image)[..., 0]
+    level = within(quality, "quality", image, 1, 100)[..., 0]
     pixels = 255 * jnp.clip(image, 0, 1)
     if image.shape[-1] == 1:
         decoded = smooth_codec(pixels[..., 0] - 128, LUMA_TABLE, level)[..., None] + 128
     else:
-        luma, *chroma = jnp.moveaxis(pixels @ YCC.T, -1, 0)
+        luma, *chroma = jnp.moveaxis(jnp.matmul(pixels, YCC.T, precision="highest"), -1, 0)
         if subsampling == "4:2:0":
             small = [smooth_codec(_half_resolution(c), CHROMA_TABLE, level) for c in chroma]
             chroma = [upsample(c, luma.shape[-2:]) for c in small]
         else:
             chroma = [smooth_codec(c, CHROMA_TABLE, level) for c in chroma]
         luma = smooth_codec(luma - 128, LUMA_TABLE, level) + 128
-        decoded = jnp.stack([luma, *chroma], -1) @ RGB.T
+        decoded = jnp.matmul(jnp.stack([luma, *chroma], -1), RGB.T, precision="highest")
     smooth = jnp.clip(decoded / 255, 0, 1)
     exact = jpeg(image, quality=quality, subsampling=subsampling)
     return smooth + jax.lax.stop_gradient(exact - smooth)
@@ -132,8 +135,9 @@ def double_jpeg(
         Decoded image of the same shape, multiples of 1/255 in [0, 1].
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the image is neither gray nor RGB, the shapes do not fit, or the subsampling is unknown.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the image is neither gray nor RGB, the shapes do not fit, the subsampling is unknown, or a
+            strength lies outside its range.
 
     Reference:
         Jiang et al., Towards flexible blind JPEG artifacts removal (FBCNN), ICCV 2021, section 3.4.
@@ -143,6 +147,10 @@ def double_jpeg(
         (20, 9, 3)
     """
     image = _checked(image, subsampling)
+    check_range(first, "first", 1, 100)
+    check_range(second, "second", 1, 100)
+    check_range(down, "down", 0, 7)
+    check_range(right, "right", 0, 7)
     down, right = (jnp.clip(jnp.round(per_image(s, image)), 0, 7).astype(jnp.int32) for s in (down, right))
     height, width = image.shape[-3:-1]
     larger = _window(image, -down, -right, height + 7, width + 7)
@@ -160,7 +168,7 @@ def chroma_subsampling(image: Image) -> Image:
         Image of the same shape with the same luma, not clipped; linear in ``image``.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: if the image is not RGB.
 
     Reference:
@@ -170,16 +178,16 @@ def chroma_subsampling(image: Image) -> Image:
         >>> chroma_subsampling(jnp.ones((5, 4, 3))).shape
         (5, 4, 3)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     if image.shape[-1] != 3:
         raise ValueError(f"the image has {image.shape[-1]} channels; chroma_subsampling needs 3 (RGB)")
-    luma, *chroma = jnp.moveaxis(image @ YCC.T, -1, 0)
+    luma, *chroma = jnp.moveaxis(jnp.matmul(image, YCC.T, precision="highest"), -1, 0)
     chroma = [upsample(_half_resolution(c), luma.shape[-2:]) for c in chroma]
-    return jnp.stack([luma, *chroma], -1) @ RGB.T
+    return jnp.matmul(jnp.stack([luma, *chroma], -1), RGB.T, precision="highest")
 
 
 def _checked(image: Image, subsampling: str) -> jax.Array:
-    image = check_image(image)
+    image = check_image(image, exact=True)
     if image.shape[-1] not in (1, 3):
         raise ValueError(f"the image has {image.shape[-1]} channels; JPEG takes gray (1) and RGB (3) images")
     if subsampling not in ("4:2:0", "4:4:4"):

@@ -4,6 +4,8 @@ Strengths may be traced and one per image; ``radius`` is static, because it fixe
 degrees, counted from the row axis towards the upper edge, as in MATLAB's ``fspecial``.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -119,7 +121,7 @@ def sinc_kernel(*, cutoff: Strength, radius: int) -> Kernel:
     distance = jnp.sqrt(y**2 + x**2)
     distance = distance.reshape((1,) * (cutoff.ndim - 2) + distance.shape)
     away = jnp.where(distance > 0, distance, 1)
-    value = cutoff * _bessel_j1(cutoff * away) / (2 * jnp.pi * away)
+    value = cutoff * _bessel_j1(cutoff * away, math.pi * 2**0.5 * radius) / (2 * jnp.pi * away)
     return _unit_sum(jnp.where(distance > 0, value, cutoff**2 / (4 * jnp.pi)))
 
 
@@ -185,13 +187,13 @@ def _unit_sum(kernel: jax.Array) -> jax.Array:
     return kernel / kernel.sum((-2, -1), keepdims=True)
 
 
-def _bessel_j1(x: jax.Array) -> jax.Array:
+def _bessel_j1(x: jax.Array, largest: float) -> jax.Array:
     """Bessel function of the first kind and order one, from its integral by the trapezoidal rule.
 
     ``J1(x) = mean over t in [0, 2 pi) of cos(t - x sin t)``: the integrand is periodic, so the rule converges
-    exponentially once it has more points than ``x``.
+    exponentially once it has more points than ``x``, which is at most ``largest``.
     """
-    points = 128
+    points = 32 + max(96, math.ceil(largest))
     t = jnp.arange(points) * (2 * jnp.pi / points)
     phase = t.reshape((1,) * x.ndim + (points,)) - x[..., None] * jnp.sin(t).reshape((1,) * x.ndim + (points,))
     return jnp.cos(phase).mean(-1)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_image, per_image, share
+from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_image, within
 
 
 def missing_pixels(key: PRNGKeyArray, image: Image, *, missing: Strength) -> Observation:
@@ -21,8 +21,8 @@ def missing_pixels(key: PRNGKeyArray, image: Image, *, missing: Strength) -> Obs
         The image with holes, and the mask of known pixels ``[*batch, height, width, 1]``.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit, or a share is none.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Ulyanov et al., Deep image prior, CVPR 2018, section 3 (50 % missing).
@@ -32,10 +32,10 @@ def missing_pixels(key: PRNGKeyArray, image: Image, *, missing: Strength) -> Obs
         >>> int(mask.sum())
         70
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     *batch, height, width, _ = image.shape
     pixels = height * width
-    count = jnp.round(share(missing, "missing", image)[..., 0, 0] * pixels).astype(jnp.int32)
+    count = jnp.round(within(missing, "missing", image, 0, 1)[..., 0, 0] * pixels).astype(jnp.int32)
     count = jnp.clip(jnp.broadcast_to(count, (*batch, 1)), 0, pixels)
 
     # The `count` pixels with the smallest draws are missing. Draws may collide, so those equal to the threshold
@@ -62,8 +62,8 @@ def missing_blocks(key: PRNGKeyArray, image: Image, *, side: Strength, blocks: i
         The image with holes, and the mask of known pixels ``[*batch, height, width, 1]``.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit, or a share is none.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Pathak et al., Context encoders, CVPR 2016, section 3.3 (random blocks).
@@ -73,9 +73,9 @@ def missing_blocks(key: PRNGKeyArray, image: Image, *, side: Strength, blocks: i
         >>> int((mask == 0).sum())
         16
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     *batch, height, width, _ = image.shape
-    pixels = jnp.round(share(side, "side", image) * min(height, width))
+    pixels = jnp.round(within(side, "side", image, 0, 1) * min(height, width))
     y, x = _coordinates(image)
     gone = jnp.zeros((*batch, height, width, 1), bool)
     for block_key in jax.random.split(key, blocks):
@@ -100,13 +100,13 @@ def missing_strokes(
         image: ``[*batch, height, width, channel]`` in [0, 1].
         strokes: largest number of strokes, at least 1.
         vertices: largest number of vertices of a stroke, at least 4.
-        thickness: factor on the widths, a scalar or one per image.
+        thickness: factor on the widths, at least 0, a scalar or one per image.
 
     Returns:
         The image with holes, and the mask of known pixels ``[*batch, height, width, 1]``.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: if the shapes do not fit, or a number is too small.
 
     Reference:
@@ -116,7 +116,7 @@ def missing_strokes(
         >>> missing_strokes(jax.random.key(0), jnp.ones((64, 64, 3))).condition.shape
         (64, 64, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     if strokes < 1 or vertices < 4:
         raise ValueError(f"{strokes} strokes of {vertices} vertices: at least 1 stroke of 4 vertices is needed")
     *batch, height, width, _ = image.shape
@@ -144,7 +144,7 @@ def missing_strokes(
         side = jnp.arange(vertices).reshape(-1, *(1 for _ in column))
         angles = jnp.where(side % 2 == 0, 2 * jnp.pi - angles, angles)
         lengths = jnp.clip(reach * (1 + 0.5 * jax.random.normal(stretch, angles.shape, image.dtype)), 0, 2 * reach)
-        radius = jax.random.uniform(breadth, column, image.dtype, 6, 20) * scale * per_image(thickness, image)
+        radius = jax.random.uniform(breadth, column, image.dtype, 6, 20) * scale * within(thickness, "thickness", image)
         exists = (side < jax.random.randint(number, column, 4, vertices + 1)[None]) & (index < count)[None]
         draws = (angles, lengths, jnp.broadcast_to(radius, (vertices, *column)), exists)
         gone = jax.lax.scan(piece, (start[0] * height, start[1] * width, gone), draws)[0][2]
@@ -158,13 +158,13 @@ def missing_lines(key: PRNGKeyArray, image: Image, *, lines: int = 5, thickness:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
         lines: number of lines.
-        thickness: width of the lines in pixels, a scalar or one per image.
+        thickness: width of the lines in pixels, at least 0, a scalar or one per image.
 
     Returns:
         The image with holes, and the mask of known pixels ``[*batch, height, width, 1]``.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: if the shapes do not fit.
 
     Reference:
@@ -174,9 +174,9 @@ def missing_lines(key: PRNGKeyArray, image: Image, *, lines: int = 5, thickness:
         >>> missing_lines(jax.random.key(0), jnp.ones((64, 64, 3))).condition.shape
         (64, 64, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     *batch, height, width, _ = image.shape
-    radius = per_image(thickness, image) / 2
+    radius = within(thickness, "thickness", image) / 2
     y, x = _coordinates(image)
     gone = jnp.zeros((*batch, height, width, 1), bool)
     for line_key in jax.random.split(key, lines):
@@ -199,8 +199,8 @@ def missing_border(image: Image, *, margin: Strength) -> Observation:
         The image without its border, and the mask of known pixels ``[*batch, height, width, 1]``.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit, or a share is none.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Sabini and Rusak, Painting outside the box: image outpainting with GANs, 2018.
@@ -209,9 +209,9 @@ def missing_border(image: Image, *, margin: Strength) -> Observation:
         >>> int(missing_border(jnp.ones((8, 8, 1)), margin=0.25).condition.sum())
         16
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     height, width = image.shape[-3:-1]
-    pixels = jnp.round(share(margin, "margin", image, 0.5) * min(height, width))
+    pixels = jnp.round(within(margin, "margin", image, 0, 0.5) * min(height, width))
     y, x = _coordinates(image)
     inside = (y > pixels) & (y < height - pixels) & (x > pixels) & (x < width - pixels)
     return _without(image, jnp.broadcast_to(~inside, (*image.shape[:-1], 1)))
@@ -238,7 +238,7 @@ def missing_overlay(image: Image, *, mask: Float[Array | np.ndarray, "..."]) -> 
         >>> missing_overlay(jnp.ones((2, 2, 3)), mask=jnp.eye(2)[..., None]).image[..., 0].tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-    image, mask = check_image(image), check_image(mask, "mask")
+    image, mask = check_image(image, exact=True), check_image(mask, "mask", exact=True)
     wanted = (*image.shape[:-1], 1)
     if any(m not in (1, w) for m, w in zip(mask.shape[::-1], wanted[::-1], strict=False)) or mask.ndim > image.ndim:
         raise ValueError(f"a mask of shape {mask.shape} does not fit an image of shape {image.shape}")
@@ -257,7 +257,7 @@ def bayer_mosaic(image: Image, *, pattern: str = "RGGB") -> Observation:
         The image with the other two colours zero, and what is known of each channel ``[*batch, height, width, 3]``.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: if the image is not RGB, or the pattern is unknown.
 
     Reference:
@@ -267,7 +267,7 @@ def bayer_mosaic(image: Image, *, pattern: str = "RGGB") -> Observation:
         >>> bayer_mosaic(jnp.ones((2, 2, 3))).image.sum(-1).tolist()
         [[1.0, 1.0], [1.0, 1.0]]
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     if image.shape[-1] != 3:
         raise ValueError(f"the image has {image.shape[-1]} channels; a mosaic needs 3 (RGB)")
     if pattern not in ("RGGB", "BGGR", "GRBG", "GBRG"):

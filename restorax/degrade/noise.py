@@ -3,8 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_image, per_image, share
+from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_image, check_range, within
 from .filtering import shifted_sum
+
+_SIGMA = (0.0, 1.0)  # where nobody works with more, 25 is meant as 25 / 255
 
 
 def gaussian_noise(
@@ -15,8 +17,8 @@ def gaussian_noise(
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
-        sigma: standard deviation in units of [0, 1] (the field's "25" is ``25 / 255``): a scalar, one per image, or
-            a map with the axes of the image, ``[*batch, height, width, 1 or channel]``.
+        sigma: standard deviation in [0, 1] (the field's "25" is ``25 / 255``): a scalar, one per image, or a map with
+            the axes of the image, ``[*batch, height, width, 1 or channel]``.
         per_pixel: one draw for all channels of a pixel (gray noise), instead of one for each.
         with_level: return sigma as the condition too, for restorers that are told.
 
@@ -25,8 +27,8 @@ def gaussian_noise(
         (as many channels as the map, if sigma is one).
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Zhang et al., Beyond a Gaussian denoiser, TIP 2017, section I; Zhang et al., FFDNet, TIP 2018 (the map).
@@ -35,7 +37,7 @@ def gaussian_noise(
         >>> gaussian_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=25 / 255).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     level = _level(sigma, image)
     noisy = image + level * jax.random.normal(key, _draws(image, per_pixel), image.dtype)
     return Observation(noisy, jnp.broadcast_to(level, (*image.shape[:-1], level.shape[-1]))) if with_level else noisy
@@ -49,7 +51,7 @@ def correlated_noise(
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
-        sigma: standard deviation of the filtered noise in units of [0, 1], a scalar or one per image.
+        sigma: standard deviation of the filtered noise in [0, 1], a scalar or one per image.
         kernel: filter ``[rows, columns]`` with odd sides, scaled here to keep the variance; by default a 3 x 3
             binomial, the correlation that demosaicking and compression typically leave.
 
@@ -57,8 +59,8 @@ def correlated_noise(
         Noisy image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit, or a side of the kernel is even.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, sigma lies outside its range, or a side of the kernel is even.
 
     Reference:
         Maekinen et al., Collaborative filtering of correlated noise, TIP 2020, equation 2.
@@ -67,7 +69,7 @@ def correlated_noise(
         >>> correlated_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=0.1).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     taps = jnp.outer(jnp.array([1.0, 2, 1]), jnp.array([1.0, 2, 1])) if kernel is None else jnp.asarray(kernel)
     if taps.ndim != 2 or taps.shape[0] % 2 == 0 or taps.shape[1] % 2 == 0:
         raise ValueError(f"the kernel has shape {taps.shape}; [rows, columns] with odd sides is needed")
@@ -76,7 +78,7 @@ def correlated_noise(
     rows, columns = taps.shape
     white = jax.random.normal(key, (*batch, height + rows - 1, width + columns - 1, channels), image.dtype)
     noise = shifted_sum(white, taps.reshape((1,) * len(batch) + taps.shape), (height, width))
-    return image + per_image(sigma, image) * noise
+    return image + within(sigma, "sigma", image, *_SIGMA) * noise
 
 
 def uniform_noise(key: PRNGKeyArray, image: Image, *, amplitude: Strength) -> Image:
@@ -85,14 +87,14 @@ def uniform_noise(key: PRNGKeyArray, image: Image, *, amplitude: Strength) -> Im
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
-        amplitude: largest deviation in units of [0, 1], a scalar or one per image.
+        amplitude: largest deviation in [0, 1], a scalar or one per image.
 
     Returns:
         Noisy image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Gonzalez and Woods, Digital Image Processing, 4th ed., section 5.2.
@@ -101,8 +103,10 @@ def uniform_noise(key: PRNGKeyArray, image: Image, *, amplitude: Strength) -> Im
         >>> uniform_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), amplitude=0.1).shape
         (8, 8, 1)
     """
-    image = check_image(image)
-    return image + per_image(amplitude, image) * jax.random.uniform(key, image.shape, image.dtype, -1, 1)
+    image = check_image(image, exact=True)
+    return image + within(amplitude, "amplitude", image, *_SIGMA) * jax.random.uniform(
+        key, image.shape, image.dtype, -1, 1
+    )
 
 
 def speckle_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image:
@@ -111,14 +115,14 @@ def speckle_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image:
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
-        sigma: standard deviation relative to the pixel, a scalar or one per image.
+        sigma: standard deviation relative to the pixel, at least 0, a scalar or one per image.
 
     Returns:
         Noisy image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         MATLAB ``imnoise(I, "speckle")``; Hendrycks and Dietterich, ImageNet-C, ICLR 2019.
@@ -127,8 +131,8 @@ def speckle_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image:
         >>> speckle_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=0.2).shape
         (8, 8, 1)
     """
-    image = check_image(image)
-    return image * (1 + per_image(sigma, image) * jax.random.normal(key, image.shape, image.dtype))
+    image = check_image(image, exact=True)
+    return image * (1 + within(sigma, "sigma", image) * jax.random.normal(key, image.shape, image.dtype))
 
 
 def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixel: bool = False) -> Image:
@@ -144,8 +148,8 @@ def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, 
         Noisy image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit, or a share is none.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Gonzalez and Woods, Digital Image Processing, 4th ed., section 5.2.
@@ -154,9 +158,9 @@ def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, 
         >>> salt_and_pepper_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.3).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     draw = jax.random.uniform(key, _draws(image, per_pixel), image.dtype)
-    amount = share(amount, "amount", image)
+    amount = within(amount, "amount", image, 0, 1)
     # One draw decides both whether a value is hit and by what.
     return jnp.where(draw < amount, (draw < amount / 2).astype(image.dtype), image)
 
@@ -174,8 +178,8 @@ def impulse_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixe
         Noisy image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit, or a share is none.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Garnett et al., A universal noise removal algorithm with an impulse detector, TIP 2005, section I.
@@ -184,9 +188,9 @@ def impulse_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixe
         >>> impulse_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.3).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     hit_key, value_key = jax.random.split(key)
-    hit = jax.random.uniform(hit_key, _draws(image, per_pixel), image.dtype) < share(amount, "amount", image)
+    hit = jax.random.uniform(hit_key, _draws(image, per_pixel), image.dtype) < within(amount, "amount", image, 0, 1)
     return jnp.where(hit, jax.random.uniform(value_key, image.shape, image.dtype), image)
 
 
@@ -196,15 +200,15 @@ def stripe_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, columns: b
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
-        sigma: standard deviation of the offsets in units of [0, 1], a scalar or one per image.
+        sigma: standard deviation of the offsets in [0, 1], a scalar or one per image.
         columns: offsets per column instead of per row.
 
     Returns:
         Noisy image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         EMVA Standard 1288, release 4.0, section 8 (row and column non-uniformity).
@@ -213,10 +217,10 @@ def stripe_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, columns: b
         >>> stripe_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=0.05).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     *batch, height, width, _ = image.shape
     shape = (*batch, 1, width, 1) if columns else (*batch, height, 1, 1)
-    return image + per_image(sigma, image) * jax.random.normal(key, shape, image.dtype)
+    return image + within(sigma, "sigma", image, *_SIGMA) * jax.random.normal(key, shape, image.dtype)
 
 
 def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Strength = 0.5) -> Image:
@@ -232,8 +236,8 @@ def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Stren
         Image with defects, of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit, or a share is none.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         EMVA Standard 1288, release 4.0, section 8 (defect pixels).
@@ -242,9 +246,9 @@ def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Stren
         >>> dead_pixels(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.01).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     draw = jax.random.uniform(key, _draws(image, True), image.dtype)
-    amount, hot = share(amount, "amount", image), share(hot, "hot", image)
+    amount, hot = within(amount, "amount", image, 0, 1), within(hot, "hot", image, 0, 1)
     return jnp.where(draw < amount, (draw < amount * hot).astype(image.dtype), image)
 
 
@@ -255,7 +259,8 @@ def _draws(image: jax.Array, per_pixel: bool) -> tuple[int, ...]:
 def _level(sigma: Strength, image: jax.Array) -> jax.Array:
     """A noise level as one value per image, or as a map when it has the axes of the image."""
     if jnp.ndim(sigma) != image.ndim:
-        return per_image(sigma, image)
+        return within(sigma, "sigma", image, *_SIGMA)
+    check_range(sigma, "sigma", *_SIGMA)
     sigma = jnp.asarray(sigma, image.dtype)
     if any(s not in (1, i) for s, i in zip(sigma.shape, image.shape, strict=True)):
         raise ValueError(f"a noise map of shape {sigma.shape} does not fit an image of shape {image.shape}")

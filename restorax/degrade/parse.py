@@ -125,7 +125,10 @@ def _value(node: ast.expr):
         case ast.UnaryOp(op=ast.USub()):
             return -_value(node.operand)
         case ast.BinOp() if type(node.op) in _ARITHMETIC:
-            return _ARITHMETIC[type(node.op)](_value(node.left), _value(node.right))
+            try:
+                return _ARITHMETIC[type(node.op)](_value(node.left), _value(node.right))
+            except (TypeError, ArithmeticError) as error:
+                raise ValueError(f"{ast.unparse(node)!r}: {error}") from None
         case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _SAMPLERS:
             return _SAMPLERS[name](*(_value(a) for a in node.args))
     raise ValueError(f"{ast.unparse(node)!r} is not a strength; numbers, + - * / and {', '.join(_SAMPLERS)} are")

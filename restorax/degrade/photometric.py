@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Image, PRNGKeyArray, Strength, check_image, per_image, share
+from ..types import Image, PRNGKeyArray, Strength, check_image, per_image, within
 from .sensor import camera_noise
 
 
@@ -21,8 +21,8 @@ def low_light(key: PRNGKeyArray, image: Image, *, exposure: Strength, shot: Stre
         Noisy image of the same shape and mean brightness, not clipped.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit, or a share is none.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Wei et al., A physics-based noise formation model for extreme low-light raw denoising, CVPR 2020.
@@ -32,8 +32,8 @@ def low_light(key: PRNGKeyArray, image: Image, *, exposure: Strength, shot: Stre
         >>> low_light(jax.random.key(0), jnp.full((8, 8, 1), 0.5), exposure=0.1, shot=0.01, read=0.01).shape
         (8, 8, 1)
     """
-    image = check_image(image)
-    light = share(exposure, "exposure", image)
+    image = check_image(image, exact=True)
+    light = within(exposure, "exposure", image, 0, 1, above=True)
     return camera_noise(key, light * image, shot=shot, read=read) / light
 
 
@@ -48,8 +48,8 @@ def gamma_change(image: Image, *, gamma: Strength) -> Image:
         Image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Gonzalez and Woods, Digital Image Processing, 4th ed., section 3.2.
@@ -58,9 +58,9 @@ def gamma_change(image: Image, *, gamma: Strength) -> Image:
         >>> float(gamma_change(jnp.full((1, 1, 1), 0.5), gamma=2.0)[0, 0, 0])
         0.25
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     # The slope of the power at 0 is infinite for exponents below 1.
-    return jnp.where(image > 0, jnp.where(image > 0, image, 1) ** per_image(gamma, image), 0)
+    return jnp.where(image > 0, jnp.where(image > 0, image, 1) ** within(gamma, "gamma", image, above=True), 0)
 
 
 def haze(image: Image, *, transmission: Strength, airlight: Strength = 1.0) -> Image:
@@ -75,8 +75,8 @@ def haze(image: Image, *, transmission: Strength, airlight: Strength = 1.0) -> I
         Hazy image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit, or a share is none.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Koschmieder, Theorie der horizontalen Sichtweite, 1924; He et al., Single image haze removal using dark channel
@@ -86,8 +86,8 @@ def haze(image: Image, *, transmission: Strength, airlight: Strength = 1.0) -> I
         >>> float(haze(jnp.zeros((1, 1, 1)), transmission=0.75)[0, 0, 0])
         0.25
     """
-    image = check_image(image)
-    transmission = share(transmission, "transmission", image)
+    image = check_image(image, exact=True)
+    transmission = within(transmission, "transmission", image, 0, 1)
     return transmission * image + (1 - transmission) * per_image(airlight, image)
 
 
@@ -104,8 +104,8 @@ def fade(image: Image, *, contrast: Strength, saturation: Strength = 1.0, level:
         Faded image of the same shape.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Wan et al., Bringing old photos back to life, CVPR 2020, section 4.1 (colour fading).
@@ -114,11 +114,11 @@ def fade(image: Image, *, contrast: Strength, saturation: Strength = 1.0, level:
         >>> float(fade(jnp.ones((1, 1, 1)), contrast=0.5)[0, 0, 0])
         0.75
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     level = per_image(level, image)
     gray = image.mean(-1, keepdims=True)
-    image = gray + per_image(saturation, image) * (image - gray)
-    return level + per_image(contrast, image) * (image - level)
+    image = gray + within(saturation, "saturation", image, 0, 1) * (image - gray)
+    return level + within(contrast, "contrast", image, 0, 1) * (image - level)
 
 
 def quantisation(image: Image, *, levels: Strength) -> Image:
@@ -132,8 +132,8 @@ def quantisation(image: Image, *, levels: Strength) -> Image:
         Image of the same shape; its gradient is zero almost everywhere.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Gonzalez and Woods, Digital Image Processing, 4th ed., section 2.4.
@@ -142,8 +142,8 @@ def quantisation(image: Image, *, levels: Strength) -> Image:
         >>> float(quantisation(jnp.full((1, 1, 1), 0.4), levels=3)[0, 0, 0])
         0.5
     """
-    image = check_image(image)
-    steps = jnp.maximum(jnp.round(per_image(levels, image)), 2) - 1
+    image = check_image(image, exact=True)
+    steps = jnp.maximum(jnp.round(within(levels, "levels", image, 2)), 2) - 1
     return jnp.round(jnp.clip(image, 0, 1) * steps) / steps
 
 
@@ -161,7 +161,7 @@ def palette(image: Image, *, colours: int = 16, iterations: int = 10) -> Image:
         Image of the same shape with at most ``colours`` different pixels.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: if the shape does not fit or there is no colour.
 
     Reference:
@@ -172,7 +172,7 @@ def palette(image: Image, *, colours: int = 16, iterations: int = 10) -> Image:
         >>> len(jnp.unique(palette(jnp.linspace(0, 1, 64).reshape(8, 8, 1), colours=4)))
         4
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     if colours < 1:
         raise ValueError(f"a palette of {colours} colours is not possible; there must be at least 1")
     *batch, height, width, channels = image.shape

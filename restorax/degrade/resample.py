@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array, Float, Image, Strength, check_image, per_image
+from ..types import Array, Float, Image, Strength, check_image, within
 
 _KERNELS = {
     "area": (0.5, lambda x, xp: xp.where((x >= -0.5) & (x < 0.5), 1.0, 0.0)),
@@ -31,7 +31,7 @@ def resize(
         ``[*batch, height, width, channel]``, not clipped.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: if the shape does not fit, a side is below 1, or the method is unknown.
 
     Reference:
@@ -41,7 +41,7 @@ def resize(
         >>> resize(jnp.ones((9, 12, 3)), height=3, width=6).shape
         (3, 6, 3)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     if height < 1 or width < 1:
         raise ValueError(f"a size of {height} x {width} is not possible; both sides must be at least 1")
     _check_methods(method)
@@ -64,7 +64,7 @@ def low_resolution(image: Image, *, factor: int, method: str = "bicubic", back: 
         Image of the same shape, not clipped.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: if the shape does not fit, the factor is below 1, or a method is unknown.
 
     Reference:
@@ -74,7 +74,7 @@ def low_resolution(image: Image, *, factor: int, method: str = "bicubic", back: 
         >>> low_resolution(jnp.ones((9, 12, 3)), factor=3).shape
         (9, 12, 3)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     if factor < 1:
         raise ValueError(f"a factor of {factor} is not possible; it must be at least 1")
     height, width = image.shape[-3:-1]
@@ -98,8 +98,8 @@ def rescale(image: Image, *, factor: Strength, method: str = "bicubic", back: st
         Image of the same shape, not clipped.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit, or a method is unknown.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, the factor lies outside its range, or a method is unknown.
 
     Reference:
         Zhang et al., Designing a practical degradation model for deep blind image super-resolution (BSRGAN), ICCV
@@ -109,9 +109,9 @@ def rescale(image: Image, *, factor: Strength, method: str = "bicubic", back: st
         >>> rescale(jnp.ones((9, 12, 3)), factor=0.4).shape
         (9, 12, 3)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     _check_methods(method, back)
-    factor = per_image(factor, image)[..., 0, 0, 0]
+    factor = within(factor, "factor", image, 0, 1, above=True)[..., 0, 0, 0]
     exact = jax.lax.Precision.HIGHEST
     for axis, product in ((-3, "...yi,...ijc->...yjc"), (-2, "...xj,...ijc->...ixc")):
         side = image.shape[axis]

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Image, PRNGKeyArray, Strength, check_image, per_image
+from ..types import Image, PRNGKeyArray, Strength, check_image, within
 from .samplers import gamma, poisson
 
 
@@ -19,8 +19,8 @@ def shot_noise(key: PRNGKeyArray, image: Image, *, peak: Strength) -> Image:
         Noisy image of the same shape with mean ``image`` and variance ``image / peak``; not differentiable.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Foi et al., Practical Poissonian-Gaussian noise modeling, TIP 2008, section II.
@@ -29,8 +29,8 @@ def shot_noise(key: PRNGKeyArray, image: Image, *, peak: Strength) -> Image:
         >>> shot_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), peak=30).shape
         (8, 8, 1)
     """
-    image = check_image(image)
-    peak = per_image(peak, image)
+    image = check_image(image, exact=True)
+    peak = within(peak, "peak", image, above=True)
     return _electrons(key, image, peak) / peak
 
 
@@ -47,8 +47,8 @@ def camera_noise(key: PRNGKeyArray, image: Image, *, shot: Strength, read: Stren
         Noisy image of the same shape, not clipped.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Foi et al., Practical Poissonian-Gaussian noise modeling, TIP 2008, equation 3; Brooks et al., Unprocessing
@@ -58,8 +58,8 @@ def camera_noise(key: PRNGKeyArray, image: Image, *, shot: Strength, read: Stren
         >>> camera_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), shot=0.01, read=0.02).shape
         (8, 8, 1)
     """
-    image = check_image(image)
-    variance = per_image(shot, image) * jnp.maximum(image, 0) + per_image(read, image) ** 2
+    image = check_image(image, exact=True)
+    variance = within(shot, "shot", image) * jnp.maximum(image, 0) + within(read, "read", image) ** 2
     # The root has no finite slope at 0, where there is no noise either.
     deviation = jnp.where(variance > 0, jnp.sqrt(jnp.where(variance > 0, variance, 1)), 0)
     return image + deviation * jax.random.normal(key, image.shape, image.dtype)
@@ -77,7 +77,7 @@ def emccd_noise(
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1]; values below 0 count as 0.
         peak: mean number of photo-electrons at 1, above 0, a scalar or one per image.
-        gain: mean multiplication, above 1, a scalar or one per image.
+        gain: mean multiplication, at least 1, a scalar or one per image.
         read: standard deviation of the read noise in electrons at the output, a scalar or one per image.
 
     Returns:
@@ -85,8 +85,8 @@ def emccd_noise(
         ``2 * image / peak + (read / (gain * peak))**2``; not differentiable, not clipped.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         Basden et al., Photon counting strategies with low-light-level CCDs, MNRAS 345, 2003, equation 1; Robbins and
@@ -96,13 +96,13 @@ def emccd_noise(
         >>> emccd_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), peak=10).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     count_key, register_key, read_key = jax.random.split(key, 3)
-    peak, gain = per_image(peak, image), per_image(gain, image)
+    peak, gain = within(peak, "peak", image, above=True), within(gain, "gain", image, 1)
     electrons = _electrons(count_key, image, peak)
     drawn = gamma(register_key, jnp.maximum(electrons, 1))
     multiplied = jnp.where(electrons > 0, drawn, 0)
-    noise = per_image(read, image) / gain * jax.random.normal(read_key, image.shape, image.dtype)
+    noise = within(read, "read", image) / gain * jax.random.normal(read_key, image.shape, image.dtype)
     return (multiplied + noise) / peak
 
 
@@ -125,7 +125,7 @@ def apd_noise(
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1]; values below 0 count as 0.
         peak: mean number of photo-electrons at 1, above 0, a scalar or one per image.
-        gain: mean multiplication M, above 1, a scalar or one per image.
+        gain: mean multiplication M, at least 1, a scalar or one per image.
         ionisation: ratio k of the ionisation coefficients of holes and electrons, in [0, 1], a scalar or one per
             image; about 0.02 for silicon, 0.45 for InGaAs.
         read: standard deviation of the read noise in electrons at the output, a scalar or one per image.
@@ -135,8 +135,8 @@ def apd_noise(
         ``F * image / peak + (read / (gain * peak))**2``; not differentiable, not clipped.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if the shapes do not fit.
+        TypeError: if the image is not float32 or float64.
+        ValueError: if the shapes do not fit, or a strength lies outside its range.
 
     Reference:
         McIntyre, Multiplication noise in uniform avalanche diodes, IEEE Trans. Electron Devices 13, 1966.
@@ -145,16 +145,20 @@ def apd_noise(
         >>> apd_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), peak=50).shape
         (8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     count_key, register_key, read_key = jax.random.split(key, 3)
-    peak, gain, k = per_image(peak, image), per_image(gain, image), per_image(ionisation, image)
+    peak, gain, k = (
+        within(peak, "peak", image, above=True),
+        within(gain, "gain", image, 1),
+        within(ionisation, "ionisation", image, 0, 1),
+    )
     excess = k * gain + (1 - k) * (2 - 1 / gain)
     electrons = _electrons(count_key, image, peak)
     # Given n electrons the sum has mean n and variance n (F - 1), in units of the gain: Gamma(n / (F - 1), F - 1).
     spread = jnp.maximum(excess - 1, 1e-3)
     drawn = spread * gamma(register_key, jnp.maximum(electrons, 1) / spread)
     multiplied = jnp.where(electrons > 0, drawn, 0)
-    noise = per_image(read, image) / gain * jax.random.normal(read_key, image.shape, image.dtype)
+    noise = within(read, "read", image) / gain * jax.random.normal(read_key, image.shape, image.dtype)
     return (multiplied + noise) / peak
 
 

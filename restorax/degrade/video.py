@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, per_image
+from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, within
 
 
 def burst(
@@ -12,7 +12,8 @@ def burst(
     """Repeat an image as the frames of a burst, each moved as a whole by a random part of a pixel or more.
 
     The last frame is not moved: it is the one to restore. Operators that follow see the frames as a batch and draw
-    independent noise for each, so ``burst(frames=8) + gaussian_noise(sigma=25/255)`` is a noisy burst.
+    independent noise for each, so ``burst(frames=8) + gaussian_noise(sigma=25/255)`` is a noisy burst. Strengths that
+    are drawn, as by ``uniform``, are drawn for each frame too.
 
     Args:
         key: random key.
@@ -25,7 +26,7 @@ def burst(
         ``[*batch, frames, height, width, channel]``; borders mirrored, interpolated by Keys' cubic, not clipped.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: if the shapes do not fit, or there is no frame.
 
     Reference:
@@ -36,11 +37,11 @@ def burst(
         >>> burst(jax.random.key(0), jnp.ones((8, 8, 1)), frames=5).shape
         (5, 8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     if frames < 1:
         raise ValueError(f"a burst of {frames} frames is not possible; there must be at least 1")
     *batch, height, width, _ = image.shape
-    largest = jnp.broadcast_to(per_image(shift, image)[..., 0, 0, 0], batch)[..., None]
+    largest = jnp.broadcast_to(within(shift, "shift", image)[..., 0, 0, 0], batch)[..., None]
     moved = jax.random.uniform(key, (2, *batch, frames), image.dtype, -1, 1) * largest[None]
     moved = moved.at[..., -1].set(0)
     return _sampled(image, moved[0], moved[1], height, width)
@@ -65,7 +66,7 @@ def moving_window(
         ``[*batch, frames, height, width, channel]``, interpolated by Keys' cubic, not clipped.
 
     Raises:
-        TypeError: if the image is not floating point.
+        TypeError: if the image is not float32 or float64.
         ValueError: if the shapes do not fit, there is no frame, or the window is larger than the image.
 
     Reference:
@@ -75,7 +76,7 @@ def moving_window(
         >>> moving_window(jax.random.key(0), jnp.ones((16, 16, 1)), frames=3, height=8, width=8).shape
         (3, 8, 8, 1)
     """
-    image = check_image(image)
+    image = check_image(image, exact=True)
     *batch, rows, columns, _ = image.shape
     if frames < 1:
         raise ValueError(f"a video of {frames} frames is not possible; there must be at least 1")
@@ -84,7 +85,7 @@ def moving_window(
     start_key, way_key = jax.random.split(key)
     start = jax.random.uniform(start_key, (2, *batch, 1), image.dtype)
     angle = jax.random.uniform(way_key, (*batch, 1), image.dtype, maxval=2 * jnp.pi)
-    speed = jnp.broadcast_to(per_image(speed, image)[..., 0, 0, 0], batch)[..., None]
+    speed = jnp.broadcast_to(within(speed, "speed", image)[..., 0, 0, 0], batch)[..., None]
     travelled = speed * jnp.arange(frames, dtype=image.dtype).reshape((1,) * len(batch) + (-1,))
     top = jnp.clip(start[0] * (rows - height) + jnp.sin(angle) * travelled, 0, rows - height)
     left = jnp.clip(start[1] * (columns - width) + jnp.cos(angle) * travelled, 0, columns - width)

@@ -110,7 +110,7 @@ def pull_push(image: Array, mask: Array) -> Array:
     if height == width == 1:
         return jnp.where(mask > 0, image, 0.5)
     to_even = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
-    weighted, known = (_sum_squares(jnp.pad(x, to_even)) for x in (image * mask, mask))
+    weighted, known = (_sum_squares(jnp.pad(x, to_even)) for x in (jnp.where(mask > 0, image, 0), mask))
     mean = weighted / jnp.maximum(known, 1)
     coarse = pull_push(mean, (known > 0).astype(mask.dtype))
     return jnp.where(mask > 0, image, double(coarse)[:, :height, :width])

@@ -55,18 +55,16 @@ class Checkpoints:
         if not self._folder.exists():
             return []
         found = sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
-        complete = [step for step in found if (self._folder / str(step) / _MANIFEST).exists()]
-        # Versions before 0.1 wrote no manifests; restoring such a checkpoint says so.
-        return complete or [step for step in found if (self._folder / str(step) / "commit_success.txt").exists()]
+        return [step for step in found if (self._folder / str(step) / _MANIFEST).exists()]
 
     def latest(self) -> int | None:
         """The newest complete step, or ``None``."""
-        return _agree(max(self.steps(), default=None))
+        return _agree(max(self.steps(), default=None) if jax.process_index() == 0 else None)
 
     def best(self) -> int | None:
         """The step with the highest quality among those that were saved with one, or ``None``."""
         self._finishing.result()
-        return _agree(self._best(self.steps()))
+        return _agree(self._best(self.steps()) if jax.process_index() == 0 else None)
 
     def save(self, state: TrainState, quality: float | None = None) -> None:
         """Start writing the state under its step; what has just been saved or restored is left alone.
@@ -120,8 +118,6 @@ class Checkpoints:
 
     def _read(self, step: int, like: Any) -> Any:
         folder = self._folder / str(step)
-        if (folder / "default").exists():  # of versions before 0.1
-            folder /= "default"
         # Orbax would cast types silently, and leaves reads behind if a shape is wrong.
         stored, wanted = _shapes(self._orbax.metadata(folder).item_metadata.tree), _shapes(like)
         for name in sorted(wanted.keys() | (stored.keys() if isinstance(like, TrainState) else set())):
@@ -162,9 +158,6 @@ class Checkpoints:
     def _problem(self, step: int) -> str | None:
         """What differs from the manifest of a step, or ``None``."""
         folder = self._folder / str(step)
-        if not (folder / _MANIFEST).exists():
-            self._tell(f"checkpoint {step} has no manifest; it is taken unverified")
-            return None
         wanted, found = (folder / _MANIFEST).read_bytes(), _manifest(folder)
         if wanted == found:
             return None

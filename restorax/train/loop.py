@@ -27,7 +27,7 @@ from . import parallel
 from .checkpoint import Checkpoints
 from .publish import hardware_said, publish
 from .report import strips, write_report
-from .step import init_state, make_restore, training_keys
+from .step import build_model, init_state, make_restore, training_keys
 from .watch import Watch, is_remote, replace
 
 
@@ -95,7 +95,7 @@ def train(
         mesh = parallel.make_mesh(shards, parallel.devices_for(recipe, shards))
         if mesh.size < jax.device_count():
             console.print(f"{mesh.size} of {jax.device_count()} devices are used: the batch is {recipe.batch}")
-        size, channels = max(stage.patch for _, stage in recipe.stages), recipe.config.get("channels", 1)
+        size, channels = max(stage.patch for _, stage in recipe.stages), build_model(recipe).channels
         source = data.open_patches(folder, size=size, channels=channels, seed=recipe.seed, data_dir=data_dir)
         _same_recipe(workdir, recipe)
 

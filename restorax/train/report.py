@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from .. import image
-from ..degrade import parse
+from ..evaluate import compiled
 from ..recipes import Recipe
 from ..types import Params
 
@@ -29,7 +29,7 @@ def strips(
     Returns:
         ``[height, 3 * width, channels]`` in [0, 1] by name.
     """
-    degrade = jax.jit(parse(recipe.evaluation[len(recipe.evaluation) // 2]))
+    degrade = compiled(recipe.evaluation[len(recipe.evaluation) // 2])
     out = {}
     for number, name in enumerate(sorted(pictures)[:_SHOWN]):
         observed = degrade(jax.random.fold_in(jax.random.key(0), number), pictures[name])

@@ -90,10 +90,10 @@ def training_keys(recipe: Recipe) -> tuple[PRNGKeyArray, PRNGKeyArray]:
 
 def init_state(recipe: Recipe, key: PRNGKeyArray) -> TrainState:
     """Fresh parameters and optimiser state."""
-    channels, k = recipe.config.get("channels", 1), recipe.config.get("condition_channels", 0)
-    patch = jnp.zeros((1, recipe.patch, recipe.patch, channels))
-    condition = jnp.ones((1, recipe.patch, recipe.patch, k)) if k else None
-    params = jax.jit(build_model(recipe).init)(key, patch, condition)["params"]
+    model = build_model(recipe)
+    patch = jnp.zeros((1, recipe.patch, recipe.patch, model.channels))
+    condition = jnp.ones((*patch.shape[:-1], model.condition_channels)) if model.condition_channels else None
+    params = jax.jit(model.init)(key, patch, condition)["params"]
     # The average starts as a copy: one buffer under two names could not be donated.
     return TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), optimizer(recipe).init(params))
 
