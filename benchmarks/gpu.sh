@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measure on a GPU that is lent for minutes; everything that was measured is in OUT, even if the time ends first:
+# Measure on a GPU that is at hand for minutes only; everything that was measured is in OUT, even if the time ends first:
 #
 #   RESTORAX_COMMIT=$(git rev-parse --short HEAD) bash benchmarks/gpu.sh OUT [SECONDS]
 #

@@ -2,7 +2,8 @@
 
 Recurrent networks hear from the whole image; convolutional ones from their receptive field. Either way most of it comes
 from nearby, and a tile that is restored with enough pixels around it equals the whole image well enough. What is enough
-under all degradations of an entry goes into its card.
+under all degradations of an entry goes into its card. A window as large as the image would show nothing: such halos are
+left out.
 """
 
 import dataclasses
@@ -25,6 +26,7 @@ from .record import record
 
 GRID = 16  # of cores and halos, so that tiles keep the alignment of the coarser levels
 LIMIT = 0.05  # dB
+WHOLE = 2**20  # a tile larger than any image
 
 
 class Loss(NamedTuple):
@@ -60,7 +62,7 @@ def restore_with_halo(
             y, x = (start + -start % GRID for start in (y, x))
             window = (slice(y, y + side), slice(x, x + side))
             known = None if condition is None else condition[window]
-            restored = np.asarray(restorax.restore(restorer, image[window], known))
+            restored = np.asarray(restorax.restore(restorer, image[window], known, tile=WHOLE))
             kept = restored[top - y : top - y + core, left - x : left - x + core]
             out[top : top + core, left : left + core] = kept
     return out
@@ -85,9 +87,16 @@ def losses(
 
     Returns:
         One row per halo.
+
+    Raises:
+        ValueError: if core or a halo is no multiple of 16, or the smallest image is not larger than a tile.
     """
     if bad := [number for number in (core, *halos) if number % GRID]:
         raise ValueError(f"cores and halos must be multiples of {GRID}; {bad[0]} is not")
+    smallest = min(min(picture.shape[:2]) for picture in images.values())
+    halos = tuple(halo for halo in halos if core + 2 * halo + GRID <= smallest)
+    if not halos:
+        raise ValueError(f"pictures of {smallest} pixels are too small for tiles of {core}")
     degrade, differences = jax.jit(parse(degradation)), []
     for i, name in enumerate(sorted(images)):
         clean = images[name]
@@ -95,7 +104,7 @@ def losses(
         image, condition = np.asarray(observed.image), None
         if observed.condition is not None:
             condition = np.asarray(observed.condition)
-        whole = metrics.psnr(restorax.restore(restorer, image, condition), clean)
+        whole = metrics.psnr(restorax.restore(restorer, image, condition, tile=WHOLE), clean)
         tiled = [restore_with_halo(restorer, image, condition, core=core, halo=halo) for halo in halos]
         differences.append([float(whole - metrics.psnr(one, clean)) for one in tiled])
     columns = zip(halos, np.transpose(differences), strict=True)

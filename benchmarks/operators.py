@@ -211,7 +211,9 @@ def _cases() -> dict[str, Case]:
 
 
 def _torch_peers(batch: Array) -> dict[str, dict[str, Callable[[Array], Any]]]:
-    """What PyTorch and kornia offer, on tensors that are there already; empty where they are not installed."""
+    """What PyTorch and kornia offer on a CPU, on tensors that are there already; empty where they are not installed."""
+    if jax.default_backend() != "cpu":
+        return {}
     try:
         import kornia
         import torch

@@ -1,7 +1,8 @@
 """Weak scaling on TPU pods, estimated from what the TPU compiler said: ``python -m benchmarks.pods``.
 
 Nothing ran there. The rows of results/tpu_compile.csv give arithmetic, traffic and exchanged bytes of a training step
-on one chip, the documentation of the chips their speed. The assumptions are those of ``weak_scaling``, all pessimistic.
+on one chip, the documentation of the chips their speed. The assumptions are those of ``weak_scaling``: pessimistic
+about communication; input and stragglers are not counted.
 """
 
 import csv

@@ -43,6 +43,11 @@ def read(suite: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def newest(rows: Iterable[Mapping[str, str]], key: Sequence[str]) -> list[Mapping[str, str]]:
+    """The last row of each key, in the order in which the keys came first."""
+    return list({tuple(row.get(k, "") for k in key): row for row in rows}.values())
+
+
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
     """Rows as a Markdown table, also to be read in a terminal; by default with the columns of the first row."""
     columns = columns or list(rows[0])
@@ -94,11 +99,15 @@ def _origin() -> dict[str, str]:
         "jax": jax.__version__,
         "xla": _version("jaxlib"),  # carries it
         "torch": _version("torch"),
-        "commit": os.environ.get("RESTORAX_COMMIT") or _said("git", "-C", str(Path(__file__).parent), *_HEAD),
+        "commit": os.environ.get("RESTORAX_COMMIT") or _commit(),
     }
 
 
-_HEAD = ("rev-parse", "--short", "HEAD")
+def _commit() -> str:
+    """The commit that is checked out, with ``+`` if code has been changed since."""
+    git = ("git", "-C", str(Path(__file__).parent.parent))
+    changed = _said(*git, "status", "--porcelain", "--", "restorax", "benchmarks/*.py")
+    return _said(*git, "rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def _driver() -> str:

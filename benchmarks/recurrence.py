@@ -100,7 +100,9 @@ def _cell(kind: type, steps: int, longest_loop: int) -> tuple[Forms, tuple]:
 
 
 def _torch(kind: type, steps: int) -> tuple[Callable, Callable] | None:
-    """Forward, and forward with backward, of PyTorch's layer of the same sizes."""
+    """Forward, and forward with backward, of PyTorch's layer of the same sizes, which is timed on CPUs only."""
+    if jax.default_backend() != "cpu":
+        return None
     try:
         import torch
     except ImportError:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from restorax import zoo
 from restorax.files import written_beside
 
 from . import networks, record
-from .record import table
+from .record import newest, table
 
 Row = Mapping[str, str]
 PAGE = Path(__file__).parent / "report.md"
@@ -30,14 +30,18 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
-    Section("ceiling", "Ceilings of the devices", ("what", "dtype", "side", "by")),
+    Section(
+        "ceiling",
+        "Ceilings of the devices; convolutions may exceed the products of a library",
+        ("what", "dtype", "side", "by"),
+    ),
     Section("training", "Training", ("name", "what", "dtype", "devices", "batch", "patch")),
     Section("scaling", "Scaling; pretended devices show overhead, not speed", ("part", "name", "size", "dtype")),
     Section("pods", "Weak scaling on pods, estimated from the TPU compiler's numbers", ("name", "chip", "chips")),
     Section("tpu_compile", "What the TPU compiler says", ("recipe", "topology", "shards", "program")),
     Section("quality", "Quality", ("dataset", "degradation", "method")),
-    Section("operators", "Operators", ("operator", "batch")),
-    Section("models", "Architectures beside PyTorch", ("model",)),
+    Section("operators", "Operators; ratio: time of the fastest peer / time of ours", ("operator", "batch")),
+    Section("models", "Architectures beside PyTorch; ratios: time of ours / time of PyTorch's faster form", ("model",)),
     Section("recurrence", "Recurrences", ("recurrence", "steps", "form")),
     Section("recurrence_compile", "Compiling recurrent networks", ("network",)),
     Section("input", "Input", ("recipe", "source")),
@@ -48,17 +52,14 @@ SECTIONS = (
 )
 
 
-def newest(rows: Iterable[Row], key: Sequence[str]) -> list[Row]:
-    """The last row of each key, in the order in which the keys came first."""
-    return list({tuple(row.get(k, "") for k in key): row for row in rows}.values())
-
-
 def page(plots: Path = PLOTS) -> str:
     """Markdown; the plots that it shows are written beside."""
     parts = ["# Benchmarks", "Made by `python -m benchmarks report` from the rows in `benchmarks/results/`."]
     speed = newest(record.read("throughput"), SPEED)
     quality = newest(record.read("quality"), ("device", "dataset", "degradation", "method"))
-    parts += _by_device("Throughput", head(speed))
+    parts += _by_device(
+        "Throughput; share: of the fastest matrix product measured; JAX / PyTorch: of pixels per second", head(speed)
+    )
     for name, title, x in (("multiply_adds", "multiply-adds per pixel", _work), ("milliseconds", "ms per Mpix", _time)):
         points = [(row, x(row, speed)) for row in quality]
         if any(cost for _, cost in points):

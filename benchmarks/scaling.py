@@ -80,19 +80,16 @@ def tiles(name: str, sides: Sequence[int], tile: int, dtype: str, rounds: int = 
         timing = interleaved([run], [()], rounds=rounds)[0]
         part = [x[..., :tile, :tile, :] for x in observed]
         program = _temporary(jax.jit(restorer.model.apply).lower({"params": restorer.params}, *part))
-        memory = {"memory_MiB": program, "measured_MiB": peak_memory(run)}
+        # An accelerator only tells the peak of everything since the process began.
+        measured = peak_memory(run) if jax.default_backend() == "cpu" else ""
+        memory = {"memory_MiB": program, "measured_MiB": measured}
         rows.append((side**2, {**timing.columns(), **memory, "image_MiB": observed[0].nbytes / 2**20}))
     return _fitted("tiles", name, rows)
 
 
 def peak_memory(run: Callable[[], Any]) -> float:
-    """MiB that a function takes at most beyond what is there before: of the accelerator, else of the process."""
+    """MiB of the process that a function takes at most beyond what is there before."""
     gc.collect()
-    if jax.default_backend() != "cpu":
-        device = jax.devices()[0]
-        before = device.memory_stats()["bytes_in_use"]
-        jax.block_until_ready(run())
-        return (device.memory_stats()["peak_bytes_in_use"] - before) / 2**20  # the peak of the process so far
     resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")  # noqa: E731
     with contextlib.suppress(OSError, AttributeError):  # no glibc
         ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is freed but kept would be used again unseen
@@ -118,16 +115,24 @@ def devices(name: str, counts: Sequence[int], seconds: float, **changes: Any) ->
     recipe = replace(RECIPES[name], **changes)
     shape = (recipe.batch, recipe.patch, recipe.patch, recipe.config["channels"])
     patches = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    rows = []
+    runs = []
     for count in counts:
         mesh = parallel.make_mesh(devices=jax.devices()[:count])
         state = parallel.make_state(partial(init_state, recipe, jax.random.key(0)), mesh)
         step = jax.jit(parallel.jit_step(recipe, mesh))  # no donation: the same state is timed again and again
         ours = [parallel.assemble(x, recipe.batch, mesh) for x in (patches, np.arange(recipe.batch))]
-        arguments = (state, ours[0], jax.random.key(1), ours[1])
-        timing = interleaved([step], [arguments], rounds=20, seconds=seconds)[0]
-        cost = {**timing.columns(), "memory_MiB": _temporary(step.lower(*arguments))}
-        rows.append({"part": "devices", "name": name, "size": count, **cost})
+        runs.append((step, (state, ours[0], jax.random.key(1), ours[1])))
+    timings = interleaved([partial(step, *arguments) for step, arguments in runs], [()], rounds=20, seconds=seconds)
+    rows = [
+        {
+            "part": "devices",
+            "name": name,
+            "size": count,
+            **t.columns(),
+            "memory_MiB": _temporary(step.lower(*arguments)),
+        }
+        for count, t, (step, arguments) in zip(counts, timings, runs, strict=True)
+    ]
     return [row | {"overhead": row["median_ms"] / rows[0]["median_ms"] - 1} for row in rows]
 
 

@@ -75,8 +75,11 @@ def measure_parts(recipe: Recipe, seconds: float) -> list[dict[str, Any]]:
         _row(what, recipe, t, memory_MiB=memory) for what, t in zip(("degradation", "forward"), timings, strict=False)
     ]
     differences = {"backward": both - forwards, "update": whole - both - drawn, "input": input_seconds(recipe)}
+    spread = max(timing.p90 - timing.p10 for timing in timings[1:])
     rows += [
-        _row(what, recipe, seconds, memory_MiB=memory) for what, seconds in differences.items() if seconds is not None
+        _row(what, recipe, seconds, memory_MiB=memory)
+        for what, seconds in differences.items()
+        if seconds is not None and (what == "input" or seconds > spread)  # else it cannot be told from chance
     ]
     return rows
 

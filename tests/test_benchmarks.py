@@ -68,6 +68,13 @@ def test_losses_fall_with_the_halo(small):
     assert rows[1].worst < 1e-4 < rows[0].worst
     with pytest.raises(ValueError, match="multiples of 16"):
         losses(small, images, "gaussian_noise(sigma=0.1)", core=20)
+    # A window as large as the picture would equal it whatever the network.
+    assert [row.halo for row in losses(small, images, "gaussian_noise(sigma=0.1)", core=16, halos=(0, 16, 32))] == [
+        0,
+        16,
+    ]
+    with pytest.raises(ValueError, match="too small for tiles of 64"):
+        losses(small, images, "gaussian_noise(sigma=0.1)", core=64)
 
 
 def test_halo_needed_is_the_first_from_which_all_are_good():

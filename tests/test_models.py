@@ -13,7 +13,7 @@ import pytest
 from restorax.data import sample_images
 from restorax.layers.resample import pull_push
 from restorax.models import MODELS
-from restorax.models.count import flops_per_megapixel
+from restorax.models.count import flops, flops_per_megapixel
 
 # Published numbers of parameters (gray); DnCNN with batch normalisation folded: 0.556 M and 0.668 M in its paper.
 PUBLISHED = {
@@ -278,6 +278,15 @@ def test_bad_input_is_refused_in_a_sentence(name):
 def test_flops_of_dncnn_are_its_multiply_adds_twice():
     multiply_adds = 9 * (64 + 15 * 64 * 64 + 64)
     assert flops_per_megapixel(MODELS["dncnn"]()) == 2 * multiply_adds * 2**20
+
+
+def test_flops_of_a_gradient_are_three_times_those_of_the_result():
+    model, image = MODELS["dncnn"](), jax.ShapeDtypeStruct((1, 32, 32, 1), jnp.float32)
+    params = jax.eval_shape(model.init, jax.random.key(0), image)
+    loss = lambda params, image: model.apply(params, image).sum()  # noqa: E731
+    forward, both = flops(loss, params, image), flops(jax.grad(loss), params, image)
+    # The image needs no gradient, and the gradient of a sum not the last layer's result.
+    assert both == 3 * forward - 2 * (2 * 9 * 64 * 32**2)
 
 
 def test_flops_do_not_depend_on_the_backend_of_convolutions(monkeypatch):

@@ -40,9 +40,10 @@ def test_entry_is_what_its_card_says(name):
     recipe = RECIPES[name]
     config = json.loads(json.dumps(recipe.config))  # JSON has no tuples
     assert (card.architecture, card.config, card.degradation) == (recipe.architecture, config, recipe.degradation)
+    assert card.tile == recipe.tile
     assert (card.evaluation, card.beyond) == (list(recipe.evaluation), list(recipe.beyond))
     for field in dataclasses.fields(card):
-        if field.name not in ("condition", "receptive_field", "config", "halo", "throughput"):
+        if field.name not in ("condition", "receptive_field", "config", "tile", "halo", "throughput"):
             assert getattr(card, field.name), f"{field.name} is empty"
     files = {p.name for p in (zoo.ZOO / name).iterdir()}
     assert files == {"card.json", "params.safetensors", "preview.png"}
@@ -60,8 +61,8 @@ def test_entry_restores_crops_about_as_well_as_its_card_says(name):
     for degradation in restorer.card.evaluation:
         run = lambda *observed: restorax.restore(restorer, *observed)  # noqa: E731
         result = restorax.evaluate(run, crops, degradation, dataset="crops")
-        stated = [r.psnr - r.input_psnr for r in restorer.card.results if r.degradation == degradation]
-        assert result.psnr - result.input_psnr > np.mean(stated) - 2.0
+        stated = np.mean([r.psnr - r.input_psnr for r in restorer.card.results if r.degradation == degradation])
+        assert result.psnr - result.input_psnr > max(0.4 * stated, stated - 2) - 0.25  # small crops of other pictures
 
 
 @pytest.mark.slow
@@ -70,7 +71,9 @@ def test_numbers_of_cards_come_again(name):
     restorer = restorax.load(name)
     run = lambda *observed: restorax.restore(restorer, *observed)  # noqa: E731
     kinds = other_images(restorer.card.channels)
-    for stated in (r for r in restorer.card.elsewhere if r.dataset in kinds):
+    numbers = [r for r in restorer.card.elsewhere if r.dataset in kinds]
+    assert len(numbers) == len(kinds) * len(restorer.card.evaluation)
+    for stated in numbers:
         result = restorax.evaluate(run, kinds[stated.dataset], stated.degradation, dataset=stated.dataset)
         assert result.psnr == pytest.approx(stated.psnr, abs=0.01)
         assert result.ssim == pytest.approx(stated.ssim, abs=0.001)
@@ -89,6 +92,9 @@ def test_restorer_crosses_jit_and_vmap(name):
     assert jitted._cache_size() == 1  # two loads of one entry share a compiled function
     mapped = jax.vmap(lambda x, c: restorer(x, c), (0, None if condition is None else 0))(images, condition)
     np.testing.assert_allclose(mapped, expected, atol=1e-5)
+    if condition is None:
+        spread = jax.pmap(lambda r, x: r(x, None), in_axes=(None, 0))(restorer, images[:, None])[:, 0]
+        np.testing.assert_allclose(spread, expected, atol=1e-5)
 
 
 def test_save_and_load_are_deterministic(tmp_path):

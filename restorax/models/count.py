@@ -153,7 +153,7 @@ def _program(function: Callable, *arguments: Any) -> Any:
 
 def _multiply_adds(jaxpr: Any) -> float:
     total = 0.0
-    for equation in jaxpr.eqns:
+    for equation in _needed(jaxpr):
         name, parameters = equation.primitive.name, equation.params
         if name == "conv_general_dilated":
             kernel = equation.invars[1].aval.shape
@@ -169,6 +169,16 @@ def _multiply_adds(jaxpr: Any) -> float:
             # Branches are forms of one computation, one per platform.
             total += (parameters["length"] if name == "scan" else 1) * (max if name == "cond" else sum)(inside or [0])
     return total
+
+
+def _needed(jaxpr: Any) -> list[Any]:
+    """The equations on which the results depend; a compiler drops the others."""
+    wanted, needed = {id(v) for v in jaxpr.outvars}, []
+    for equation in reversed(jaxpr.eqns):
+        if any(id(v) in wanted for v in equation.outvars):
+            needed.append(equation)
+            wanted |= {id(v) for v in equation.invars}
+    return needed
 
 
 def _peak(jaxpr: Any, images: int | None = None) -> int:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Train recipes, in parts, on a machine that is lent for minutes and has neither grain nor TensorFlow Datasets:
+# Train a recipe in parts, where a machine is at hand for minutes only; neither grain nor TensorFlow Datasets is needed:
 #
-#   bash benchmarks/gpu_lease.sh DATA STATE OUT SECONDS NAME [OPTION...]
+#   bash benchmarks/train_in_parts.sh DATA STATE OUT SECONDS NAME [OPTION...]
 #
 # DATA is a folder of clean pictures, which are kept in device memory. STATE is what an earlier part left in OUT, or an
 # empty folder. After SECONDS the training is asked to stop, saves, and OUT gets its state in pieces of 15 MB, to be the
