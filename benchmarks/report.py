@@ -188,7 +188,7 @@ def _by_device(title: str, rows: Sequence[Row]) -> list[str]:
 
 def in_readme(text: str, rows: Sequence[Row]) -> str:
     """The same text with the speed at 512 x 512 between its markers, if it has them."""
-    lines = [row for row in head(rows) if row["size"] == SIZE]
+    lines = [row | {"entry": _short(row["entry"])} for row in head(rows) if row["size"] == SIZE]
     columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "share", "JAX / PyTorch")
     if not lines:
         return text
@@ -198,6 +198,12 @@ def in_readme(text: str, rows: Sequence[Row]) -> str:
         text,
         flags=re.DOTALL,
     )
+
+
+def _short(entries: str) -> str:
+    """The first of several entries, and how many have the same network."""
+    first, *others = entries.split()
+    return f"{first} and {len(others)} like it" if others else first
 
 
 def in_cards(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
