@@ -344,7 +344,8 @@ RECIPES: dict[str, Recipe] = {
         dtype="bfloat16",
         limits=(
             "Knows bursts of 8 frames that differ by shifts of the whole picture of at most 2 pixels and by "
-            "independent white Gaussian noise up to sigma 55/255; restores the last one. With fewer frames, hence "
+            "independent white Gaussian noise up to sigma 55/255, of a level drawn for each frame; restores the last "
+            "one. With fewer frames, hence "
             "at the start of a stream, most of the noise stays. Objects that move, turning cameras and larger "
             "shifts gain less or smear. Not for measurements or evidence."
         ),
