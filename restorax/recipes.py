@@ -345,9 +345,8 @@ RECIPES: dict[str, Recipe] = {
         limits=(
             "Knows bursts of 8 frames that differ by shifts of the whole picture of at most 2 pixels and by "
             "independent white Gaussian noise up to sigma 55/255, of a level drawn for each frame; restores the last "
-            "one. With fewer frames, hence "
-            "at the start of a stream, most of the noise stays. Objects that move, turning cameras and larger "
-            "shifts gain less or smear. Not for measurements or evidence."
+            "one. With fewer frames, hence at the start of a stream, most of the noise stays. Objects that move, "
+            "turning cameras and larger shifts gain less or smear. Not for measurements or evidence."
         ),
         paper="Ballas et al., Delving deeper into convolutional networks for learning video representations, ICLR 2016",
     ),
