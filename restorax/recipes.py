@@ -129,6 +129,23 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper="Zhang et al., FFDNet: Toward a fast and flexible solution for CNN-based image denoising, TIP 2018",
     ),
+    # Not trained yet.
+    "dncnn-gray-noise25": Recipe(
+        architecture="dncnn",
+        config={"channels": 1, "residual": True},
+        degradation="gaussian_noise(sigma=25/255)",
+        evaluation=("gaussian_noise(sigma=25/255)",),
+        beyond=("gaussian_noise(sigma=15/255)", "gaussian_noise(sigma=35/255)", *_OTHER_NOISE),
+        cycles=(15_000,),
+        patch=48,
+        learning_rate=1e-3,
+        dtype="bfloat16",
+        limits=(
+            "Knows white Gaussian noise of sigma 25/255 and no other: of stronger noise it leaves much, weaker noise it "
+            "takes away with the texture. Not for measurements or evidence."
+        ),
+        paper="Zhang et al., Beyond a Gaussian denoiser: Residual learning of deep CNN for image denoising, TIP 2017",
+    ),
     # restorax train scanunet_s-gray-missing --data bsd432: 61 minutes on 2 to 4 CPU cores (convolutions by oneDNN);
     # Set12, 50 / 80 % missing: 33.71 / 28.01 dB.
     "scanunet_s-gray-missing": Recipe(
@@ -425,5 +442,5 @@ for _task in ("missing", "blur"):
 # Twins that predict the image where the others predict the difference.
 # restorax train unet-color-missing-direct --data bsd432: 16 minutes on 2 CPU cores (convolutions through oneDNN);
 # CBSD68, 50 / 80 % of the pixels, strokes, squares missing: 31.44 / 26.57 / 34.74 / 37.87 dB.
-for _name in ("unet-color-missing",):
+for _name in ("unet-color-missing", "dncnn-gray-noise25", "resunet_s-gray-jpeg"):
     RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=RECIPES[_name].config | {"residual": False})
