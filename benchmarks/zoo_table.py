@@ -33,6 +33,8 @@ def entries() -> str:
             field += f" (tiles lose less than 0.05 dB with {card.halo} px around them)"
         cost = f"{_size(card)} parameters, {card.flops_per_megapixel / 1e9:.0f} GFLOP/Mpx, {field}"
         trained = f"{card.steps} steps, {card.seconds / 60:.0f} minutes on {card.hardware}"
+        if card.start:
+            trained = f"from the parameters of `{card.start}`, {trained}"
         rows = [
             f"| {r.dataset} | `{r.degradation}` | {r.input_psnr:.2f} | {r.psnr:.2f} | {r.ssim:.4f} |"
             for r in card.results

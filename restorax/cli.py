@@ -209,6 +209,7 @@ def train(
         float | None, typer.Option(help="Peak of the first cycle, instead of the recipe's.")
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
+    start: Annotated[str | None, typer.Option(help="Entry or folder whose parameters to begin with.")] = None,
     shards: Annotated[int, typer.Option(help="Devices that share one copy of the parameters.", min=1)] = 1,
     resume: Annotated[str, typer.Option(help="auto, or never: refuse a directory with checkpoints.")] = "auto",
     validate_every: Annotated[int, typer.Option(help="Steps between validations and checkpoints.", min=1)] = 2500,
@@ -244,7 +245,7 @@ def train(
     keep_freed_memory()
     parallel.initialize(coordinator, num_processes, process_id)
     changes = {"cycles": (steps,) if steps else None, "batch": batch, "accumulate": accumulate, "dtype": dtype}
-    changes["learning_rate"] = learning_rate
+    changes |= {"learning_rate": learning_rate, "start": start}
     changes = {key: value for key, value in changes.items() if value}
     last = {} if steps else {key: value for key, value in RECIPES[name].last.items() if key not in changes}
     recipe = dataclasses.replace(RECIPES[name], last=last, **changes)

@@ -67,6 +67,7 @@ class Card:
         weights_licence: licence of the parameters.
         steps: optimiser steps.
         seconds: wall-clock time of the training.
+        start: entry whose parameters the training began with; empty for fresh ones.
         hardware: on what it was trained.
         versions: versions of the libraries that matter.
         commit: of the code that trained it.
@@ -105,6 +106,7 @@ class Card:
     receptive_field: int | None
     limits: str
     paper: str
+    start: str = ""
     beyond: list[str] = dataclasses.field(default_factory=list)
     results: list[Result] = dataclasses.field(default_factory=list)
     elsewhere: list[Result] = dataclasses.field(default_factory=list)
@@ -134,7 +136,7 @@ class Card:
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not a valid card: {error}") from None
         fields = {f.name for f in dataclasses.fields(cls)}
-        if missing := fields - {"beyond", "elsewhere", "throughput", "tile", "halo"} - set(content):
+        if missing := fields - {"start", "beyond", "elsewhere", "throughput", "tile", "halo"} - set(content):
             raise ValueError(f"{path} lacks {', '.join(sorted(missing))}")
         if unknown := set(content) - fields:
             raise ValueError(f"{path} has unknown fields: {', '.join(sorted(unknown))}")
@@ -234,7 +236,7 @@ def load(name: str | os.PathLike, *, dtype: Any = jnp.float32) -> Restorer:
     if card.architecture not in MODELS:
         raise ValueError(f"{folder}: unknown architecture {card.architecture!r}; there are {', '.join(MODELS)}")
     model = MODELS[card.architecture](**_hashable(card.config), dtype=jnp.dtype(dtype))
-    _check_params(model, params, folder)
+    check_params(model, params, folder)
     return Restorer(params, model, card)
 
 
@@ -292,7 +294,12 @@ def _read_params(folder: Path, card: Card) -> Params:
     return flax.traverse_util.unflatten_dict(flat, sep="/")
 
 
-def _check_params(model: Any, params: Params, folder: Path) -> None:
+def check_params(model: Any, params: Params, folder: str | os.PathLike) -> None:
+    """Check that the parameters found in a folder are those of a network.
+
+    Raises:
+        ValueError: if one of them has another shape, is missing or has no place.
+    """
     image = jax.ShapeDtypeStruct((1, 8, 8, model.channels), jnp.float32)
     condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition_channels), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image, condition if model.condition_channels else None)

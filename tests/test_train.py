@@ -379,6 +379,20 @@ def test_what_continues_a_training_and_what_does_not(pictures, validation, tmp_p
     assert train("a", short, **arguments) is not None
 
 
+@pytest.mark.parametrize("shards", [1, 8])
+def test_a_training_starts_from_the_parameters_of_an_entry(shards, pictures, validation, tmp_path):
+    arguments = {"folder": pictures, "validation": validation, "shards": shards}
+    recipe = dataclasses.replace(SMALL, cycles=(2,), batch=8)
+    first = train("first", recipe, workdir=tmp_path / "first", **arguments)
+    still = dataclasses.replace(recipe, start=str(first), seed=1, learning_rate=1e-12, weight_decay=0.0)
+    entry = restorax.load(train("second", still, workdir=tmp_path / "second", **arguments))
+    _equal(entry.params, restorax.load(first).params)
+    assert entry.card.start == "first"
+    wider = dataclasses.replace(still, config={**SMALL.config, "width": 16})
+    with pytest.raises(ValueError, match=r"parameter conv0/bias has .*; this architecture expects"):
+        train("third", wider, workdir=tmp_path / "third", **arguments)
+
+
 def test_the_last_cycle_continues_with_other_patches(pictures, validation, tmp_path, monkeypatch):
     seen = []
     original = parallel.jit_step

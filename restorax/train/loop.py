@@ -19,7 +19,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 from rich.console import Console
 
-from .. import data
+from .. import data, zoo
 from ..evaluate import evaluate
 from ..recipes import Recipe
 from ..types import Array, Params
@@ -27,7 +27,7 @@ from . import parallel
 from .checkpoint import Checkpoints
 from .publish import hardware_said, publish
 from .report import strips, write_report
-from .step import build_model, init_state, make_restore, training_keys
+from .step import TrainState, build_model, init_state, make_restore, training_keys
 from .watch import Watch, is_remote, replace
 
 
@@ -85,8 +85,9 @@ def train(
         The folder of the entry, or ``None`` if the training was stopped before its end.
 
     Raises:
-        FileNotFoundError: if there are no pictures.
-        ValueError: if ``workdir`` holds a training of another recipe, or the batch does not divide among the devices.
+        FileNotFoundError: if there are no pictures, or no entry to start from.
+        ValueError: if ``workdir`` holds a training of another recipe, the batch does not divide among the devices, or
+            the entry to start from has another network.
         FloatingPointError: if too many updates in a row were skipped.
     """
     console, workdir, first = Console(), epath.Path(workdir), parallel.is_first()
@@ -103,7 +104,7 @@ def train(
         init = lambda: init_state(recipe, training_keys(recipe)[0])  # noqa: E731
         places = parallel.abstract_state(init, mesh)
         if checkpoints.latest() is None:
-            state = parallel.make_state(init, mesh)
+            state = _begin(recipe, parallel.make_state(init, mesh), places)
         elif resume == "auto":
             state = checkpoints.restore(places)
         else:
@@ -162,6 +163,15 @@ def train(
             pictures = strips(restore, average, validation, recipe)
             _deliver(workdir, lambda folder: page(folder, pictures=pictures))
         return workdir / name
+
+
+def _begin(recipe: Recipe, state: TrainState, places: TrainState) -> TrainState:
+    """A fresh state, with the parameters of the entry that the recipe starts from."""
+    if not recipe.start:
+        return state
+    params = jax.tree.map(np.asarray, zoo.load(recipe.start).params)
+    zoo.check_params(build_model(recipe), params, recipe.start)
+    return state.replace(params=parallel.place(params, places.params), ema=parallel.place(params, places.ema))
 
 
 def _work(

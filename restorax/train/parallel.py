@@ -180,10 +180,16 @@ def assemble(local: np.ndarray, batch: int, mesh: Mesh) -> Array:
     return jax.make_array_from_callback((batch, *local.shape[1:]), NamedSharding(mesh, _BATCH), part)
 
 
+def place(tree: Any, places: Any) -> Any:
+    """Put arrays that every host has where :func:`abstract_state` says."""
+    put = lambda x, to: jax.make_array_from_callback(to.shape, to.sharding, lambda index: x[index])  # noqa: E731
+    return jax.tree.map(put, tree, places)
+
+
 def replicate(tree: Any, mesh: Mesh) -> Any:
     """Put arrays that every host has onto every device."""
-    place = lambda x: jax.make_array_from_callback(np.shape(x), replicated(mesh), lambda index: x[index])  # noqa: E731
-    return jax.tree.map(place, tree)
+    whole = lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype, sharding=replicated(mesh))  # noqa: E731
+    return place(tree, jax.tree.map(whole, tree))
 
 
 def to_host(tree: Any, mesh: Mesh) -> Any:

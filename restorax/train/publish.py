@@ -61,6 +61,7 @@ def publish(
         weights_licence="Apache-2.0, as far as the terms of the training data allow",
         steps=steps,
         seconds=round(seconds),
+        start=zoo.Card.read(zoo.find(recipe.start)).name if recipe.start else "",
         hardware=hardware_said(hardware),
         versions={"restorax": _own_version()} | {package: version(package) for package in ("jax", "flax", "optax")},
         commit=_commit(),
