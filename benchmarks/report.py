@@ -9,7 +9,7 @@ from typing import NamedTuple
 from restorax import zoo
 from restorax.files import written_beside
 
-from . import networks, record
+from . import networks, published, record
 from .record import newest, table
 
 Row = Mapping[str, str]
@@ -60,10 +60,13 @@ def page(plots: Path = PLOTS) -> str:
     parts += _by_device(
         "Throughput; share: of the fastest matrix product measured; JAX / PyTorch: of pixels per second", head(speed)
     )
-    for name, title, x in (("multiply_adds", "multiply-adds per pixel", _work), ("milliseconds", "ms per Mpix", _time)):
-        points = [(row, x(row, speed)) for row in quality]
-        if any(cost for _, cost in points):
-            draw(points, title, plots / f"psnr_{name}.png")
+    for name, title, costs in (
+        ("multiply_adds", "multiply-adds per pixel", _work()),
+        ("milliseconds", "ms per Mpix, float32", _times(speed)),
+    ):
+        points = [(row, costs.get(row["method"])) for row in _levels(quality)]
+        points = [(row, cost) for row, cost in points if cost or row["method"] not in zoo.list_models()]
+        if draw(points, title, plots / f"psnr_{name}.png"):
             parts.append(f"![PSNR against {title}](../docs/psnr_{name}.png)")
     for section in SECTIONS:
         rows = newest(record.read(section.suite), ("device", *section.key))
@@ -111,19 +114,35 @@ def matrix(rows: Sequence[Row]) -> list[dict[str, str]]:
     return list(lines.values())
 
 
-def _work(quality: Row, speed: Sequence[Row]) -> float | None:
-    """Multiply-adds per pixel of an entry."""
-    row = next((r for r in speed if quality["method"] in r["entry"].split() and r["batch"] == "1"), None)
-    return float(row["gflop_per_image"]) * 1e9 / 2 / _pixels(row) if row else None
+def _levels(quality: Sequence[Row]) -> list[Row]:
+    """PSNR of entries, from their cards and from the suite, of classical methods, and of papers."""
+    cards = (zoo.Card.read(zoo.find(name)) for name in zoo.list_models())
+    own = [
+        {"dataset": r.dataset, "degradation": r.degradation, "method": card.name, "psnr": f"{r.psnr}"}
+        for card in cards
+        for r in card.results
+    ]
+    rows = [dict(row, degradation=published.undone(row["degradation"])) for row in (*quality, *own, *published.rows())]
+    return [row for row in newest(rows, ("dataset", "degradation", "method")) if row["method"] != "none"]
 
 
-def _time(quality: Row, speed: Sequence[Row]) -> float | None:
-    """Milliseconds per megapixel of an entry in float32, on the device of the row."""
-    for row in speed:
-        same = row["form"] == "JAX" and row["dtype"] == "float32" and row["device"] == quality["device"]
-        if same and row["batch"] == "1" and quality["method"] in row["entry"].split():
-            return float(row["median_ms"]) / _pixels(row) * 1e6
-    return None
+def _work() -> dict[str, float]:
+    """Multiply-adds per pixel of the entries."""
+    return {name: zoo.Card.read(zoo.find(name)).flops_per_megapixel / 2 / 2**20 for name in zoo.list_models()}
+
+
+def _times(speed: Sequence[Row]) -> dict[str, float]:
+    """Milliseconds per megapixel of the entries in images of 512 x 512, on the device that was measured last."""
+    rows = [r for r in speed if (r["form"], r["dtype"], r["size"], r["batch"]) == ("JAX", "float32", SIZE, "1")]
+    last = max(rows, key=lambda row: row["date"], default={"device": ""})["device"]
+    per_pixel = [(row["entry"], float(row["median_ms"]) / _pixels(row)) for row in rows if row["device"] == last]
+    return {
+        name: time * 1e6
+        for together in networks.groups(zoo.list_models())
+        for measured, time in per_pixel
+        if set(measured.split()) & set(together)
+        for name in together
+    }
 
 
 def _pixels(row: Row) -> int:
@@ -131,43 +150,51 @@ def _pixels(row: Row) -> int:
     return height * width
 
 
-def draw(points: Sequence[tuple[Row, float | None]], title: str, path: Path) -> None:
-    """A panel for every test set and degradation, PSNR against a cost; lines are methods whose cost is not known."""
+def draw(points: Sequence[tuple[Row, float | None]], title: str, path: Path) -> bool:
+    """Plot PSNR against a cost: a panel where entries compete, with lines for methods whose cost is not known.
+
+    Returns:
+        Whether there was anything to plot.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    panels = list(dict.fromkeys((row["dataset"], row["degradation"]) for row, cost in points if cost))
+    panels: dict[tuple[str, str], list[tuple[Row, float | None]]] = {}
+    for row, cost in points:
+        panels.setdefault((row["dataset"], row["degradation"]), []).append((row, cost))
+    panels = {key: some for key, some in panels.items() if sum(cost is not None for _, cost in some) > 1}
+    if not panels:
+        return False
     columns = min(3, len(panels))
-    figure, axes = plt.subplots(
-        -(-len(panels) // columns),
-        columns,
-        figsize=(4.2 * columns, 3 * -(-len(panels) // columns)),
-        squeeze=False,
-        layout="constrained",
-    )
+    lines = -(-len(panels) // columns)
+    size = (4.2 * columns, 3 * lines)
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.flat[len(panels) :]:
         axis.remove()
-    for axis, (dataset, degradation) in zip(axes.flat, panels, strict=False):
-        for row, cost in points:
-            if (row["dataset"], row["degradation"]) == (dataset, degradation):
-                level = float(row["psnr"])
-                if cost:
-                    axis.semilogx(cost, level, "o", markersize=4)
-                    axis.annotate(row["method"], (cost, level), (3, 3), textcoords="offset points", fontsize=6)
-                else:
-                    axis.axhline(level, linewidth=0.6, linestyle="--", color="grey")
-                    axis.text(0.01, level, row["method"], transform=axis.get_yaxis_transform(), fontsize=6)
+    for axis, ((dataset, degradation), some) in zip(axes.flat, panels.items(), strict=False):
+        best = max(float(row["psnr"]) for row, cost in some if cost)
+        for row, cost in some:
+            level = float(row["psnr"])
+            if cost:
+                axis.plot(cost, level, "o", markersize=4)
+                axis.annotate(row["method"], (cost, level), (-4, 4), textcoords="offset points", fontsize=6, ha="right")
+            elif level > best - 5:
+                axis.axhline(level, linewidth=0.6, linestyle="--", color="grey")
+                axis.text(1.01, level, row["method"], transform=axis.get_yaxis_transform(), fontsize=5, va="center")
         axis.set_title(f"{degradation}, {dataset}", fontsize=6)
         axis.set_xlabel(title, fontsize=7)
         axis.set_ylabel("PSNR [dB]", fontsize=7)
         axis.tick_params(labelsize=6)
-        axis.margins(0.25)
+        axis.margins(0.1, 0.3)
+        axis.set_xlim(0)
+        axis.ticklabel_format(axis="x", style="plain")
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_beside(path) as beside:
         figure.savefig(beside, format="png", dpi=110)
     plt.close(figure)
+    return True
 
 
 def _by_device(title: str, rows: Sequence[Row]) -> list[str]:

@@ -6,6 +6,8 @@ from pathlib import Path
 from restorax import zoo
 from restorax.files import written_beside
 
+from . import published
+
 ROOT = Path(__file__).parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "zoo" / "README.md"
 
@@ -64,13 +66,18 @@ def pairs() -> str:
     found: dict[tuple[str, str], list[tuple[str, float]]] = {}
     for name, card in _cards().items():
         for r in card.results:
-            found.setdefault((r.degradation, r.dataset), []).append((name, r.psnr))
+            found.setdefault((published.undone(r.degradation), r.dataset), []).append((name, r.psnr))
     rows = []
     for (degradation, dataset), them in found.items():
         if len(them) > 1:
             best_first = " · ".join(f"`{name}` {psnr:.2f}" for name, psnr in sorted(them, key=lambda one: -one[1]))
             rows.append(f"| `{degradation}` | {dataset} | {best_first} |")
     return "\n".join(["| degradation | set | PSNR [dB], best first |", "|---|---|---|", *rows])
+
+
+def beside() -> str:
+    """Markdown: what papers report and what entries reach, the best last."""
+    return published.tables(_cards())
 
 
 def _cards() -> dict[str, zoo.Card]:
@@ -97,6 +104,7 @@ def main() -> None:
     fill(README, "zoo", head())
     fill(PAGE, "entries", entries())
     fill(PAGE, "pairs", pairs())
+    fill(PAGE, "published", beside())
 
 
 if __name__ == "__main__":

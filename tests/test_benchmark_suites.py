@@ -13,8 +13,21 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as suites
-from benchmarks import ceiling, networks, pods, record, report, robustness, scaling, throughput, timing, training
+from benchmarks import (
+    ceiling,
+    networks,
+    pods,
+    published,
+    record,
+    report,
+    robustness,
+    scaling,
+    throughput,
+    timing,
+    training,
+)
 from restorax import zoo
+from restorax.degrade import parse
 from restorax.recipes import Recipe
 
 TOP = ceiling.Ceiling(1e12, 2e12, 1e11)
@@ -251,10 +264,28 @@ def test_the_report_has_the_newest_numbers_and_no_others(results):
     assert [cell.strip() for cell in line.split("|")][1:-1] == [
         "one two", "float32", "100x200", "8", "5", "4", "8", "0.5", "12.5", "3.2", "1.25",
     ]  # fmt: skip
-    assert (results / "psnr_milliseconds.png").exists()
-    assert report._time(quality[0] | origin | where, rows[1:]) == 8 / 20_000 * 1e6
-    assert report._time(quality[1] | origin | where, rows[1:]) is None
-    assert report._work(quality[0], rows) == 4e9 / 2 / 20_000
+    assert "psnr_multiply_adds.png" in page
+    assert (results / "psnr_multiply_adds.png").exists()
+    assert not (results / "psnr_milliseconds.png").exists()  # no entry of the zoo was timed
+    name, *_ = zoo.list_models()
+    timed = rows[1] | {"entry": f"{name} another", "dtype": "float32", "size": "512x512", "median_ms": "8"}
+    times = report._times([timed, timed | {"device": "older", "date": "2029-01-01", "median_ms": "9"}])
+    assert times[name] == pytest.approx(8 / 512**2 * 1e6)
+    work = report._work()[name]
+    assert work == zoo.load(name).card.flops_per_megapixel / 2 / 2**20
+
+
+def test_what_papers_report_stands_beside_what_entries_reach():
+    card = zoo.load("resunet_s-gray-noise").card
+    told = dataclasses.replace(card.results[0], degradation="gaussian_noise(sigma=25/255, with_level=True)", psnr=29.35)
+    text = published.tables({"mine": dataclasses.replace(card, results=[dataclasses.replace(told, dataset="bsd68")])})
+    shown = ("DnCNN-S", "mine", "DRUNet")
+    lines = [line for line in text.split("\n\n")[0].splitlines() if any(name in line for name in shown)]
+    assert [line.split("|")[2:-1] for line in lines][1] == ["  ", " 29.35 ", "  "]
+    assert all(name in line for name, line in zip(shown, lines, strict=True))
+    for row in published.rows():
+        assert row["source"]
+        parse(row["degradation"])
 
 
 def test_readme_gets_the_speeds_between_its_markers():

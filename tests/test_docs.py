@@ -52,3 +52,4 @@ def test_table_of_the_zoo_is_the_one_of_the_cards():
     assert zoo_table.head() in README.read_text()
     assert zoo_table.entries() in page
     assert zoo_table.pairs() in page
+    assert zoo_table.beside() in page

@@ -1,0 +1,41 @@
+"""What papers report, as far as their protocol is that of the cards, beside what the entries reach."""
+
+import csv
+from collections.abc import Mapping
+from itertools import groupby
+from pathlib import Path
+
+from restorax import zoo
+
+PUBLISHED = Path(__file__).parent / "published.csv"
+
+
+def rows() -> list[dict[str, str]]:
+    """Published results: ``dataset``, ``degradation``, ``method``, ``psnr`` and ``source``."""
+    with PUBLISHED.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def tables(cards: Mapping[str, zoo.Card]) -> str:
+    """Markdown: for every test set that papers report on, methods and entries under the same degradations."""
+    parts = []
+    for dataset, group in groupby(rows(), lambda row: row["dataset"]):
+        cells: dict[str, dict[str, float]] = {}
+        for row in group:
+            cells.setdefault(f"{row['method']} ({row['source']})", {})[row["degradation"]] = float(row["psnr"])
+        degradations = list(dict.fromkeys(degradation for row in cells.values() for degradation in row))
+        for name, card in cards.items():
+            found = {undone(r.degradation): r.psnr for r in card.results if r.dataset == dataset}
+            if shared := {degradation: found[degradation] for degradation in degradations if degradation in found}:
+                cells[f"**`{name}`**"] = shared
+        middle = degradations[(len(degradations) - 1) // 2]
+        best_last = sorted(cells.items(), key=lambda cell: cell[1].get(middle, 0))
+        lines = [[dataset, *(f"`{degradation}`" for degradation in degradations)], ["---"] * (len(degradations) + 1)]
+        lines += [[name, *(f"{row[d]:.2f}" if d in row else "" for d in degradations)] for name, row in best_last]
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join(parts)
+
+
+def undone(degradation: str) -> str:
+    """A degradation without what a restorer is told of it: what is undone is the same."""
+    return degradation.replace(", with_level=True", "")
