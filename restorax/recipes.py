@@ -429,6 +429,32 @@ RECIPES["resunet_s-gray-blur"] = replace(
 # restorax train row_lstm-gray-missing --data bsd432: 7 minutes on 1 CPU core; Set12, 50 / 80 %: 29.44 / 25.03 dB.
 # restorax train row_lstm-gray-blur --data bsd432: 7 minutes on 1 CPU core;
 # Set12, Gaussian 1.6 / motion 15 / defocus 3: 26.36 / 22.20 / 25.67 dB.
+# Not trained yet.
+RECIPES["scanunet_s-color-missing"] = replace(
+    RECIPES["unet-color-missing"],
+    architecture="scanunet_s",
+    config={"channels": 3, "residual": True, "condition_channels": 1, "masked": True},
+    cycles=(10_000,),
+    paper=_SCANUNET,
+)
+# Not trained yet.
+RECIPES["prenet-gray-blur"] = replace(
+    RECIPES["scanunet_s-gray-blur"],
+    architecture="prenet",
+    cycles=(8_000,),
+    last={},
+    batch=4,
+    patch=64,
+    learning_rate=1e-3,
+    tile=None,
+    limits=(
+        "Six passes of one small network, whose hidden state is carried from one to the next. Knows one blur over the "
+        "whole picture, Gaussian to sigma 2.5, straight motion or defocus to 5 pixels, with noise to 5/255. Camera "
+        "shake along a curve, blur that varies over the picture, and moving objects are restored in part or not at "
+        "all. Not for measurements or evidence."
+    ),
+    paper="Ren et al., Progressive image deraining networks: A better and simpler baseline, CVPR 2019",
+)
 for _task in ("missing", "blur"):
     _like = RECIPES[f"scanunet_s-gray-{_task}"]
     RECIPES[f"row_lstm-gray-{_task}"] = replace(
@@ -453,3 +479,7 @@ for _task in ("missing", "blur"):
 # CBSD68, 50 / 80 % of the pixels, strokes, squares missing: 31.44 / 26.57 / 34.74 / 37.87 dB.
 for _name in ("unet-color-missing", "dncnn-gray-noise25", "resunet_s-gray-jpeg"):
     RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=RECIPES[_name].config | {"residual": False})
+# Not trained yet.
+for _name in ("scanunet_s-gray-missing", "scanunet_s-gray-blur"):
+    _direct = RECIPES[_name].config | {"residual": False}
+    RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=_direct, cycles=(10_000,), last={}, tile=None)
