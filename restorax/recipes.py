@@ -490,4 +490,14 @@ for _name in ("unet-color-missing", "dncnn-gray-noise25", "resunet_s-gray-jpeg")
 # Set12, 50 / 80 % missing: 33.33 / 27.68 dB.
 for _name in ("scanunet_s-gray-missing", "scanunet_s-gray-blur"):
     _direct = RECIPES[_name].config | {"residual": False}
-    RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=_direct, cycles=(10_000,), last={}, tile=None)
+    RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=_direct, cycles=(10_000,), last={})
+# Far from the size of its patches its states drift even more than those of its twin.
+RECIPES["scanunet_s-gray-blur-direct"] = replace(
+    RECIPES["scanunet_s-gray-blur-direct"],
+    cycles=(10_000, 2_000),
+    last={"patch": 192, "batch": 2},
+    tile=192,
+    limits=RECIPES["scanunet_s-gray-blur"]
+    .limits.replace("lose up to 1.4 dB against", "are worse than in")
+    .replace("tiles of 256", "tiles of 192"),
+)
