@@ -500,7 +500,7 @@ RECIPES["scanunet_s-gray-blur-direct"] = replace(
     limits=(
         "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion or defocus to 5 pixels, with "
         "noise to 5/255. Motion of 15 pixels it does not undo. Its states drift on large pictures, which "
-        "restorax.restore therefore cuts into tiles of 192 pixels. Camera shake along a curve, blur that varies over the picture, and "
-        "moving objects are restored in part or not at all. Not for measurements or evidence."
+        "restorax.restore therefore cuts into tiles of 192 pixels. Camera shake along a curve, blur that varies over "
+        "the picture, and moving objects are restored in part or not at all. Not for measurements or evidence."
     ),
 )

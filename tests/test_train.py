@@ -381,7 +381,8 @@ def test_what_continues_a_training_and_what_does_not(pictures, validation, tmp_p
 
 def test_a_network_that_restores_tiles_is_validated_on_one(pictures, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(loop, "_validate", lambda _, params, shown, recipe: seen.append(shown) or {"any": 1.0})
+    quality = dict.fromkeys(SMALL.evaluation, 1.0)
+    monkeypatch.setattr(loop, "_validate", lambda _, params, shown, recipe: seen.append(shown) or quality)
     picture = np.arange(48 * 40, dtype=np.float32).reshape(48, 40, 1) / 2000
     recipe = dataclasses.replace(SMALL, cycles=(1,), tile=32)
     train("a", recipe, folder=pictures, workdir=tmp_path, validation={"large": picture, "small": picture[:20, :20]})
