@@ -491,6 +491,8 @@ for _name in ("unet-color-missing", "dncnn-gray-noise25", "resunet_s-gray-jpeg")
 for _name in ("scanunet_s-gray-missing", "scanunet_s-gray-blur"):
     _direct = RECIPES[_name].config | {"residual": False}
     RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=_direct, cycles=(10_000,), last={})
+# restorax train scanunet_s-gray-blur-direct --data bsd432: 49 minutes on 1 to 2 CPU cores (convolutions through
+# oneDNN); Set12, Gaussian 1.6 / motion 15 / defocus 3: 28.39 / 22.27 / 27.11 dB.
 # Far from the size of its patches its states drift even more than those of its twin.
 RECIPES["scanunet_s-gray-blur-direct"] = replace(
     RECIPES["scanunet_s-gray-blur-direct"],
