@@ -12,6 +12,7 @@ SUITES = (
     "scaling",
     "quality",
     "robustness",
+    "explain",
     "operators",
     "tpu_compile",
     "pods",

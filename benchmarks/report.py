@@ -45,6 +45,9 @@ SECTIONS = (
     Section("recurrence", "Recurrences", ("recurrence", "steps", "form")),
     Section("recurrence_compile", "Compiling recurrent networks", ("network",)),
     Section("input", "Input", ("recipe", "source")),
+    Section(
+        "explain", "How far restorers look, and whether they know their errors", ("entry", "dataset", "degradation")
+    ),
     Section("halo", "Context that a tile needs", ("entry", "degradation", "core", "halo")),
     Section(
         "ablation", "What recurrence is worth", ("variant", "trained", "degradation", "steps", "batch", "dtype", "seed")

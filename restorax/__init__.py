@@ -4,7 +4,7 @@ restorer = restorax.load("resunet_s-gray-noise")
 clean = restorax.restore(restorer, noisy)  # [height, width, channel] in [0, 1]
 """
 
-from . import degrade, metrics, models
+from . import degrade, explain, metrics, models
 from .evaluate import evaluate
 from .models.count import summary
 from .models.create import create
@@ -24,6 +24,7 @@ __all__ = [
     "verify",
     # restoring and measuring
     "evaluate",
+    "explain",
     "metrics",
     "restore",
     # networks

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def restore(
             f"tiles of {tile} pixels are too small; they overlap by {OVERLAP}, so take at least {2 * OVERLAP + 1}"
         )
     if ensemble:
-        return _restore_turned(restorer, image, condition, tile, progress)
+        return (sum(turned(restorer, image, condition, tile=tile, progress=progress)) / 8).astype(image.dtype)
     if restorer.card.channels == 1 and image.shape[-1] > 1:
         separate = jnp.moveaxis(image, -1, 0)[..., None]
         maps = None if condition is None else jnp.broadcast_to(condition, (*separate.shape[:-1], condition.shape[-1]))
@@ -85,22 +85,35 @@ def _apply(restorer: Restorer, image: Array, condition: Array | None) -> Array:
     return jnp.clip(restorer(image, condition), 0, 1)
 
 
-def _restore_turned(
+def turned(
     restorer: Restorer,
-    image: Array,
-    condition: Array | None,
-    tile: int | None,
-    progress: Callable[[float], None] | None,
-) -> Array:
-    """Mean over the symmetries of the square (Timofte et al., Seven ways to improve super resolution, CVPR 2016)."""
-    total = 0.0
+    image: Image,
+    condition: Condition | None = None,
+    *,
+    tile: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[Array]:
+    """Restore an image by way of each of the eight symmetries of the square.
+
+    Args:
+        restorer: as for :func:`restore`, like what follows.
+        image: ``[*batch, height, width, channel]``.
+        condition: ``[*batch, height, width, k]``.
+        tile: side of the tiles.
+        progress: called with the share done.
+
+    Yields:
+        Eight restored images, turned back and float32, each before the next is computed.
+
+    Reference:
+        Timofte et al., Seven ways to improve example-based single image super resolution, CVPR 2016.
+    """
     for i in range(8):
         turn = lambda x, i=i: jnp.rot90(x[..., ::-1, :] if i >= 4 else x, i % 4, axes=(-3, -2))  # noqa: E731
         part = None if progress is None else lambda share, i=i: progress((i + share) / 8)
         known = None if condition is None else turn(jnp.asarray(condition))
         back = jnp.rot90(restore(restorer, turn(image), known, tile=tile, progress=part), -i % 4, axes=(-3, -2))
-        total += (back[..., ::-1, :] if i >= 4 else back).astype(jnp.float32)
-    return (total / 8).astype(image.dtype)
+        yield (back[..., ::-1, :] if i >= 4 else back).astype(jnp.float32)
 
 
 def _tile_side(restorer: Restorer, image: Array) -> int | None:

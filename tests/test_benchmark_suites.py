@@ -15,6 +15,7 @@ import pytest
 from benchmarks import __main__ as suites
 from benchmarks import (
     ceiling,
+    explain,
     networks,
     pods,
     published,
@@ -26,10 +27,11 @@ from benchmarks import (
     timing,
     training,
 )
-from restorax import zoo
+from restorax import data, zoo
 from restorax.degrade import parse
 from restorax.recipes import Recipe
 
+_NOISE = "gaussian_noise(sigma=25/255)"
 TOP = ceiling.Ceiling(1e12, 2e12, 1e11)
 
 
@@ -226,6 +228,17 @@ def test_robustness_estimates_the_noise_that_a_restorer_is_told(small, monkeypat
     noisy = 0.5 + 0.1 * jax.random.normal(jax.random.key(0), (64, 64, 1))
     robustness._restore(networks.load("ffdnet"), noisy, jnp.ones((64, 64, 1)))
     np.testing.assert_allclose(seen[0], jnp.full((64, 64, 1), 0.1), rtol=0.1)
+
+
+def test_explain_looks_no_further_than_the_network_and_estimates_its_quality(tmp_path):
+    denoiser = zoo.load("dncnn-gray-noise25")
+    row = explain.measure(denoiser, {"a": data.sample_images(1)["camera"][128:224, 128:224]}, _NOISE)
+    assert 0 < int(row["reach_50"]) <= int(row["reach_90"]) <= int(row["reach_99"]) <= 17
+    assert float(row["error_rank"]) > 0.3
+    assert float(row["sure"]) == pytest.approx(float(row["psnr"]), abs=1.0)
+    assert float(row["sure_off"]) == pytest.approx(abs(float(row["sure"]) - float(row["psnr"])), abs=0.011)
+    explain.draw(["arcnn-gray-jpeg"], tmp_path / "picture.jpg", side=64)
+    assert (tmp_path / "picture.jpg").stat().st_size > 5000
 
 
 def _write(path, rows):

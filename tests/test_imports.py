@@ -24,6 +24,7 @@ ALLOWED = {
     "zoo": {"types", "files", "models"},
     "convert": {"types", "models", "zoo"},
     "restore": {"types", "zoo", "image"},
+    "explain": {"types", "degrade", "zoo", "restore"},
     "video": {"types", "zoo", "files", "image"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
     "demo": {"data", "evaluate", "image", "restore", "zoo"},

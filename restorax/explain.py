@@ -1,0 +1,235 @@
+"""What a restorer looked at, and how far to trust it, without the clean picture.
+
+Functions of one picture ``[height, width, channel]``, or of one burst ``[frames, height, width, channel]``; the maps
+they return have its shape without the channels. ``jax.vmap`` over pictures is allowed.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .degrade import gaussian_blur
+from .restore import turned
+from .types import Array, Condition, Image, PRNGKeyArray, check_image
+from .zoo import Restorer
+
+
+def influence(restorer: Restorer, image: Image, condition: Condition | None = None, *, at: tuple[int, int]) -> Array:
+    """How strongly every pixel of the input moves one pixel of the output: the effective receptive field.
+
+    Args:
+        restorer: from :func:`restorax.load`.
+        image: ``[height, width, channel]`` in [0, 1].
+        condition: what the restorer's card asks for, ``[height, width, k]``.
+        at: row and column of the pixel of the output.
+
+    Returns:
+        ``[height, width]``: absolute derivatives of the mean over the channels of the output, added over the channels
+        of the input.
+
+    Raises:
+        ValueError: if the pixel is not in the image.
+
+    Reference:
+        Luo et al., Understanding the effective receptive field in deep convolutional neural networks, NeurIPS 2016.
+
+    Example:
+        >>> import restorax
+        >>> influence(restorax.load("arcnn-gray-jpeg"), jnp.full((32, 32, 1), 0.5), at=(16, 16)).shape
+        (32, 32)
+    """
+    image = check_image(image)
+    _check_window(image, (*at, 1, 1))
+    return _influence(restorer, image, condition, jnp.asarray(at))
+
+
+def reach(influence: Array | np.ndarray, *, at: tuple[int, int], share: float = 0.9) -> int:
+    """How far one looks from a pixel to see a share of its influence.
+
+    Args:
+        influence: from :func:`influence`, ``[height, width]``.
+        at: row and column of the pixel.
+        share: of the sum of the influence, above 0 and at most 1.
+
+    Returns:
+        The smallest distance in pixels, along rows or columns, within which that share lies.
+
+    Example:
+        >>> reach(jnp.zeros((9, 9)).at[4, 6].set(1.0), at=(4, 4))
+        2
+    """
+    values = np.asarray(influence, np.float64)
+    rows, columns = (np.abs(np.arange(length) - place) for length, place in zip(values.shape, at, strict=True))
+    within = np.bincount(np.maximum(rows[:, None], columns).ravel(), values.ravel()).cumsum()
+    return int(np.searchsorted(within, share * within[-1] * (1 - 1e-12)))
+
+
+def attribution(
+    restorer: Restorer,
+    image: Image,
+    condition: Condition | None = None,
+    *,
+    window: tuple[int, int, int, int],
+    sigma: float = 4.0,
+    steps: int = 32,
+) -> Array:
+    """Which pixels of the input the detail inside a window of the output came from: a local attribution map.
+
+    The input is sharpened from a blurred picture to the real one; what the magnitude of the gradient inside the
+    window gains on the way is shared out among the pixels (integrated gradients).
+
+    Args:
+        restorer: from :func:`restorax.load`.
+        image: ``[height, width, channel]`` in [0, 1].
+        condition: what the restorer's card asks for, ``[height, width, k]``; it is not blurred.
+        window: top, left, height and width, of at least 2 pixels a side.
+        sigma: standard deviation of the blur at the start, in pixels.
+        steps: pictures on the way.
+
+    Returns:
+        ``[height, width]``, positive where a pixel added detail. The sum is the detail of the output for the image
+        less that for the blurred image, the more exactly the more steps.
+
+    Raises:
+        ValueError: if the window does not lie inside the image.
+
+    Reference:
+        Gu and Dong, Interpreting super-resolution networks with local attribution maps, CVPR 2021.
+
+    Example:
+        >>> import restorax
+        >>> restorer = restorax.load("arcnn-gray-jpeg")
+        >>> attribution(restorer, jnp.full((32, 32, 1), 0.5), window=(12, 12, 8, 8), steps=2).shape
+        (32, 32)
+    """
+    image = check_image(image)
+    _check_window(image, window, smallest=2)
+    return _attribution(restorer, image, condition, jnp.asarray(window[:2]), window[2:], sigma, steps)
+
+
+def diffusion_index(attribution: Array | np.ndarray) -> Array:
+    """How evenly the pixels of a map take part: 0 if one pixel does all, towards 100 if all do the same.
+
+    Args:
+        attribution: ``[*batch, height, width]``, from :func:`attribution` or :func:`influence`; signs are ignored.
+
+    Returns:
+        ``[*batch]``: 100 times one minus the Gini coefficient.
+
+    Reference:
+        Gu and Dong, CVPR 2021, as for :func:`attribution`.
+
+    Example:
+        >>> print(diffusion_index(jnp.ones((8, 8))))
+        100.0
+    """
+    values = jnp.sort(jnp.abs(jnp.asarray(attribution)).reshape(*attribution.shape[:-2], -1))
+    n = values.shape[-1]
+    ranks = 2 * jnp.arange(1, n + 1) - n - 1
+    return 100 * (1 - (values @ ranks.astype(values.dtype)) / (n * values.sum(-1)))
+
+
+def disagreement(restorer: Restorer, image: Image, condition: Condition | None = None) -> Array:
+    """Where the restored picture is uncertain: how much it depends on which way up the input was.
+
+    Eight times the time of :func:`restorax.restore`, in the same tiles.
+
+    Args:
+        restorer: from :func:`restorax.load`.
+        image: ``[*batch, height, width, channel]``.
+        condition: what the restorer's card asks for, ``[*batch, height, width, k]``.
+
+    Returns:
+        Standard deviation over the eight flips and quarter turns, of the shape of the restored picture, in its unit. It
+        ranks pixels; it is no error bar, because what all eight get wrong it does not see.
+
+    Example:
+        >>> import restorax
+        >>> disagreement(restorax.load("arcnn-gray-jpeg"), jnp.full((32, 40, 1), 0.5)).shape
+        (32, 40, 1)
+    """
+    return jnp.std(jnp.stack(list(turned(restorer, check_image(image), condition))), axis=0)
+
+
+def sure(
+    key: PRNGKeyArray,
+    restorer: Callable[[Image, Condition | None], Array],
+    noisy: Image,
+    condition: Condition | None = None,
+    *,
+    sigma: float | Array,
+) -> Array:
+    """Mean squared error of a denoiser, estimated without the clean picture (Stein's unbiased risk estimate).
+
+    Holds for white Gaussian noise of a known level on a picture that was not clipped or rounded. One picture of
+    256 x 256 gives it to about 5 %, four times as many pixels to half of that; of a tiny one it may be negative.
+
+    Args:
+        key: of the random probe that measures the divergence.
+        restorer: any function of image and condition, such as a :class:`restorax.Restorer`.
+        noisy: ``[*batch, height, width, channel]``.
+        condition: what the restorer's card asks for.
+        sigma: standard deviation of the noise, a scalar or one per image.
+
+    Returns:
+        ``[*batch]``: PSNR is ``-10 * log10`` of it.
+
+    Reference:
+        Stein, Estimation of the mean of a multivariate normal distribution, Annals of Statistics 1981; Ramani et al.,
+        Monte-Carlo SURE, IEEE TIP 2008 (here with an exact derivative in place of a difference).
+
+    Example:
+        >>> left_as_it_is = lambda noisy, _: noisy
+        >>> noisy = 0.5 + 0.1 * jax.random.normal(jax.random.key(0), (64, 64, 1))
+        >>> round(float(sure(jax.random.key(1), left_as_it_is, noisy, sigma=0.1)), 6)
+        0.01
+    """
+    noisy = check_image(noisy)
+    probe = jax.random.rademacher(key, noisy.shape, noisy.dtype)
+    restored, pull = jax.vjp(lambda x: restorer(x, condition), noisy)
+    average = lambda x: x.mean(axis=(-3, -2, -1))  # noqa: E731
+    return average((restored - noisy) ** 2) + sigma**2 * (2 * average(probe * pull(probe)[0]) - 1)
+
+
+def _check_window(image: Array, window: tuple[int, int, int, int], smallest: int = 1) -> None:
+    top, left, height, width = window
+    rows, columns = image.shape[-3:-1]
+    if min(top, left) < 0 or top + height > rows or left + width > columns or min(height, width) < smallest:
+        raise ValueError(f"{height} x {width} pixels at ({top}, {left}) are not inside a picture of {rows} x {columns}")
+
+
+@jax.jit
+def _influence(restorer: Restorer, image: Array, condition: Array | None, at: Array) -> Array:
+    pixel = lambda x: restorer(x, condition)[at[0], at[1]].mean()  # noqa: E731
+    return jnp.abs(jax.grad(pixel)(image)).sum(-1)
+
+
+@functools.partial(jax.jit, static_argnames=("size", "sigma", "steps"))
+def _attribution(
+    restorer: Restorer,
+    image: Array,
+    condition: Array | None,
+    corner: Array,
+    size: tuple[int, int],
+    sigma: float,
+    steps: int,
+) -> Array:
+    radius = int(np.ceil(4 * sigma))
+
+    def detail(x):
+        restored = restorer(x, condition)
+        inside = jax.lax.dynamic_slice(restored, (corner[0], corner[1], 0), (*size, restored.shape[-1]))
+        across, down = jnp.diff(inside, axis=1)[:-1], jnp.diff(inside, axis=0)[:, :-1]
+        return jnp.sqrt(across**2 + down**2 + 1e-12).sum()
+
+    def on_the_way(i):
+        return gaussian_blur(image, sigma=sigma * (1 - i / steps), radius=radius)
+
+    def step(total, i):
+        before, after = on_the_way(i), on_the_way(i + 1)
+        return total + jax.grad(detail)((before + after) / 2) * (after - before), None
+
+    return jax.lax.scan(step, jnp.zeros_like(image), jnp.arange(steps))[0].sum(-1)
