@@ -83,9 +83,10 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    titles = ("degraded", "restored", "influence on the marked pixel", "source of the marked window", "disagreement")
-    titles += ("error",)
+    titles = "degraded", "restored", "influence on the cross", "source of the window", "disagreement", "error"
     figure, axes = plt.subplots(len(names), 6, figsize=(13, 2.3 * len(names)), layout="constrained", squeeze=False)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=9)
     for row, name in zip(axes, names, strict=True):
         restorer = zoo.load(name)
         clean = data.sample_images(restorer.card.channels)["chelsea"][-side:, :side]
@@ -103,11 +104,10 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
             (smooth(explain.disagreement(restorer, image, condition)), "viridis", 0, None),
             (smooth(jnp.abs(restored - clean)), "viridis", 0, None),
         )
-        for axis, title, (picture, colours, low, high) in zip(row, titles, maps, strict=True):
+        for axis, (picture, colours, low, high) in zip(row, maps, strict=True):
             axis.imshow(np.asarray(picture).squeeze(), colours, vmin=low, vmax=high, interpolation="nearest")
-            axis.set(xticks=[], yticks=[], title=title if row is axes[0] else "")
-            axis.title.set_fontsize(8)
-        row[0].set_ylabel(f"{name}\n{restorer.card.evaluation[-1]}", fontsize=5)
+            axis.set(xticks=[], yticks=[])
+        row[0].set_ylabel(f"{name}\n{restorer.card.evaluation[-1]}".replace(" + ", "\n+ "), fontsize=7)
         row[1].plot(*at, "r+")
         row[1].add_patch(plt.Rectangle(window[:2], 32, 32, fill=False, edgecolor="red"))
     path.parent.mkdir(parents=True, exist_ok=True)
