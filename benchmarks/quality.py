@@ -4,6 +4,7 @@ Every classical method knows the degradation and has its parameters set by the t
 BM3D and biharmonic inpainting, which have none; the entries know nothing.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +22,10 @@ from .record import record
 
 
 def compare(
-    restorer: zoo.Restorer, pictures: dict[str, np.ndarray], degradation: str, *, dataset: str
+    restorers: Sequence[zoo.Restorer], pictures: dict[str, np.ndarray], degradation: str, *, dataset: str
 ) -> list[dict[str, object]]:
-    """One row per method, the entry first and the degraded image last."""
-    forms = {restorer.card.name: [partial(restorax.restore, restorer)]} | {
+    """One row per method: the entries first, then the classical ones, the degraded image last."""
+    forms = {restorer.card.name: [partial(restorax.restore, restorer)] for restorer in restorers} | {
         name: [observe(one) for one in settings] for name, settings in methods(degradation).items()
     }
     rows = []
@@ -46,20 +47,21 @@ def main(
     write: bool = typer.Option(True, help="Append rows to benchmarks/results/quality.csv."),
 ) -> None:
     """Degrade every picture, restore it by every method, print a table per degradation and append CSV rows."""
-    console = Console()
-    for name in names or zoo.list_models():
-        restorer = zoo.load(name)
-        pictures = data.test_images(folder, restorer.card.channels)
+    console, together = Console(), {}
+    for restorer in map(zoo.load, names or zoo.list_models()):
+        for text in degradation or restorer.card.evaluation:
+            together.setdefault((restorer.card.channels, text), []).append(restorer)
+    for (channels, text), restorers in together.items():
+        pictures = data.test_images(folder, channels)
         if quick:
             pictures = {key: pictures[key][:96, :96] for key in sorted(pictures)[:2]}
-        for text in degradation or restorer.card.evaluation:
-            rows = compare(restorer, pictures, text, dataset=folder.resolve().name)
-            table = Table("method", "setting", "PSNR [dB]", "SSIM", title=f"{text}, {folder.name}")
-            for row in rows:
-                table.add_row(*(row[key] for key in ("method", "setting", "psnr", "ssim")))
-            console.print(table)
-            if write and not quick:
-                record("quality", rows)
+        rows = compare(restorers, pictures, text, dataset=folder.resolve().name)
+        table = Table("method", "setting", "PSNR [dB]", "SSIM", title=f"{text}, {folder.name}")
+        for row in rows:
+            table.add_row(*(row[key] for key in ("method", "setting", "psnr", "ssim")))
+        console.print(table)
+        if write and not quick:
+            record("quality", rows)
 
 
 if __name__ == "__main__":
