@@ -247,8 +247,8 @@ def train(
     changes = {"cycles": (steps,) if steps else None, "batch": batch, "accumulate": accumulate, "dtype": dtype}
     changes |= {"learning_rate": learning_rate, "start": start}
     changes = {key: value for key, value in changes.items() if value}
-    last = {} if steps else {key: value for key, value in RECIPES[name].last.items() if key not in changes}
-    recipe = dataclasses.replace(RECIPES[name], last=last, **changes)
+    later = {} if steps else {key: value for key, value in RECIPES[name].later.items() if key not in changes}
+    recipe = dataclasses.replace(RECIPES[name], later=later, **changes)
     channels = build_model(recipe).channels
     pictures = sources.test_images(validate, channels) if validate else sources.sample_images(channels)
     workdir = workdir or str(Path("runs") / name)

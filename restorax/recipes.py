@@ -15,7 +15,8 @@ class Recipe:
         evaluation: degradations under which validation and the card report quality.
         beyond: degradations that it does not learn to undo, under which the card reports quality too.
         cycles: steps of each cosine cycle of the learning rate; the peak halves from one to the next.
-        last: fields that differ in the last cycle: ``patch``, ``batch``, ``accumulate``, ``loss`` or ``degradation``.
+        later: fields that differ after the first cycle: ``patch``, ``batch``, ``accumulate``, ``loss``,
+            ``degradation``.
         batch: patches per step, over all devices.
         accumulate: parts into which a batch is split, one after the other, to save memory; the result is the same.
         patch: side of a patch in pixels.
@@ -40,7 +41,7 @@ class Recipe:
     beyond: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     cycles: tuple[int, ...] = (30_000,)
-    last: dict[str, Any] = field(default_factory=dict)
+    later: dict[str, Any] = field(default_factory=dict)
     batch: int = 8
     accumulate: int = 1
     patch: int = 96
@@ -65,9 +66,9 @@ class Recipe:
 
     @property
     def stages(self) -> tuple[tuple[int, "Recipe"], ...]:
-        """What is trained up to which step: the recipe as it stands, then with the fields of its last cycle."""
-        whole = (self.steps, replace(self, **self.last, last={}))
-        return ((self.steps - self.cycles[-1], replace(self, last={})), whole) if self.last else (whole,)
+        """What is trained up to which step: the recipe as it stands, then with the fields of its later cycles."""
+        first, whole = replace(self, later={}), (self.steps, replace(self, **self.later, later={}))
+        return ((self.cycles[0], first), whole) if self.later else (whole,)
 
 
 _RESUNET = (
@@ -162,7 +163,7 @@ RECIPES: dict[str, Recipe] = {
             "gaussian_noise(sigma=15/255) + missing_pixels(missing=0.5)",
         ),
         cycles=(20_000, 5_000),
-        last={"patch": 192, "batch": 2},
+        later={"patch": 192, "batch": 2},
         dtype="bfloat16",
         limits=(
             "Knows single pixels missing at random, 30 to 90 % of them, with an exact mask and clean known pixels: "
@@ -309,7 +310,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         cycles=(20_000, 6_000),
         # Trained on patches of 96 alone, its states drift on whole pictures: the longer the way, the more.
-        last={"patch": 192, "batch": 2},
+        later={"patch": 192, "batch": 2},
         dtype="bfloat16",
         tile=256,
         limits=(
@@ -394,7 +395,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         cycles=(12_000, 24_000),
         # After chains alone, the network harms pictures with one light damage: half of the last patches have one.
-        last={"degradation": f"one_of({_SEVERAL}, {_ONE})"},
+        later={"degradation": f"one_of({_SEVERAL}, {_ONE})"},
         dtype="bfloat16",
         limits=(
             "Knows Gaussian noise to sigma 50/255, Gaussian blur to sigma 2.5, JPEG of quality 10 to 95 and black "
@@ -445,7 +446,7 @@ RECIPES["prenet-gray-blur"] = replace(
     RECIPES["scanunet_s-gray-blur"],
     architecture="prenet",
     cycles=(8_000,),
-    last={},
+    later={},
     batch=4,
     patch=64,
     learning_rate=1e-3,
@@ -464,7 +465,7 @@ for _task in ("missing", "blur"):
         _like,
         architecture="row_lstm",
         cycles=(20_000,),
-        last={},
+        later={},
         batch=16,
         patch=64,
         learning_rate=5e-3,
@@ -490,14 +491,14 @@ for _name in ("unet-color-missing", "dncnn-gray-noise25", "resunet_s-gray-jpeg")
 # Set12, 50 / 80 % missing: 33.33 / 27.68 dB.
 for _name in ("scanunet_s-gray-missing", "scanunet_s-gray-blur"):
     _direct = RECIPES[_name].config | {"residual": False}
-    RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=_direct, cycles=(10_000,), last={})
+    RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=_direct, cycles=(10_000,), later={})
 # restorax train scanunet_s-gray-blur-direct --data bsd432: 49 minutes on 1 to 2 CPU cores (convolutions through
 # oneDNN); Set12, Gaussian 1.6 / motion 15 / defocus 3: 28.39 / 22.27 / 27.11 dB.
 # Far from the size of its patches its states drift even more than those of its twin.
 RECIPES["scanunet_s-gray-blur-direct"] = replace(
     RECIPES["scanunet_s-gray-blur-direct"],
     cycles=(10_000, 2_000),
-    last={"patch": 192, "batch": 2},
+    later={"patch": 192, "batch": 2},
     tile=192,
     limits=(
         "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion or defocus to 5 pixels, with "

@@ -190,20 +190,20 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "cycles", "last"),
+    ("options", "cycles", "later"),
     [
         ((), (20_000, 5_000), {"patch": 192, "batch": 2}),
         (("--batch", "64"), (20_000, 5_000), {"patch": 192}),
         (("--steps", "7"), (7,), {}),
     ],
 )
-def test_options_of_train_hold_in_the_last_cycle_too(options, cycles, last, run, monkeypatch, tmp_path):
+def test_options_of_train_hold_in_later_cycles_too(options, cycles, later, run, monkeypatch, tmp_path):
     from restorax.train import loop
 
     seen = []
     monkeypatch.setattr(loop, "train", lambda name, recipe, **_: seen.append(recipe))
     assert run("train", "scanunet_s-gray-missing", "--data", tmp_path, *options)[0] == 0
-    assert (seen[0].cycles, seen[0].last) == (cycles, last)
+    assert (seen[0].cycles, seen[0].later) == (cycles, later)
 
 
 def test_restore_runs_a_network_of_frames_over_folders_and_animations(run, tmp_path):

@@ -25,7 +25,7 @@ TINY = dataclasses.replace(
     RECIPES["scanunet_s-gray-missing"],
     config={**RECIPES["scanunet_s-gray-missing"].config, "widths": (8, 8), "blocks": 1, "scan_levels": (1,)},
     cycles=(STEPS,),
-    last={},
+    later={},
     batch=BATCH,
     patch=16,
     dtype="float32",

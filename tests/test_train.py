@@ -405,7 +405,7 @@ def test_a_training_starts_from_the_parameters_of_an_entry(shards, pictures, val
         train("third", wider, workdir=tmp_path / "third", **arguments)
 
 
-def test_the_last_cycle_continues_with_other_patches(pictures, validation, tmp_path, monkeypatch):
+def test_later_cycles_continue_with_other_patches(pictures, validation, tmp_path, monkeypatch):
     seen = []
     original = parallel.jit_step
 
@@ -415,7 +415,7 @@ def test_the_last_cycle_continues_with_other_patches(pictures, validation, tmp_p
 
     monkeypatch.setattr(parallel, "jit_step", jit_step)
     first = dataclasses.replace(SMALL, cycles=(3,))
-    both = dataclasses.replace(first, cycles=(3, 2), last={"patch": 64, "batch": 2})
+    both = dataclasses.replace(first, cycles=(3, 2), later={"patch": 64, "batch": 2})
     arguments = {"folder": pictures, "validation": validation}
     train("whole", both, workdir=tmp_path / "whole", **arguments)
     assert seen == 3 * [(4, 32, 32, 1)] + 2 * [(2, 64, 64, 1)]
@@ -424,8 +424,11 @@ def test_the_last_cycle_continues_with_other_patches(pictures, validation, tmp_p
     assert seen[5:] == seen[:5]
     _equal(restorax.load(tmp_path / "parts").params, restorax.load(tmp_path / "whole").params)
     assert "2 steps with {'patch': 64, 'batch': 2}" in (tmp_path / "parts" / "report.md").read_text()
-    with pytest.raises(ValueError, match="last was"):
-        train("parts", dataclasses.replace(both, last={"patch": 48}), workdir=tmp_path / "parts", **arguments)
+    more = dataclasses.replace(both, cycles=(3, 2, 1))
+    train("parts", more, workdir=tmp_path / "parts", **arguments)
+    assert seen[10:] == [(2, 64, 64, 1)]
+    with pytest.raises(ValueError, match="later was"):
+        train("parts", dataclasses.replace(both, later={"patch": 48}), workdir=tmp_path / "parts", **arguments)
 
 
 def test_checkpoints_say_when_there_are_none(tmp_path, key):

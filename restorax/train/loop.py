@@ -224,9 +224,10 @@ def _same_recipe(workdir: epath.Path, recipe: Recipe) -> None:
     path, now = workdir / "recipe.json", json.loads(json.dumps(dataclasses.asdict(recipe)))
     if path.exists():
         # Fields that came later had their defaults then.
-        before = {f.name: f.default for f in dataclasses.fields(recipe)} | {"last": {}} | json.loads(path.read_text())
-        if not before["last"] and now["cycles"][: len(before["cycles"])] == before["cycles"]:
-            before |= {"cycles": now["cycles"], "last": now["last"]}  # more cycles continue a training
+        before = {f.name: f.default for f in dataclasses.fields(recipe)} | {"later": {}} | json.loads(path.read_text())
+        done = before["cycles"]
+        if now["cycles"][: len(done)] == done:  # more cycles continue a training
+            before |= {"cycles": now["cycles"]} | ({"later": now["later"]} if len(done) == 1 else {})
         if different := sorted(key for key in now if now[key] != before[key]):
             changes = ", ".join(f"{key} was {before[key]!r} and is {now[key]!r}" for key in different)
             raise ValueError(f"{workdir} holds a training of another recipe ({changes}); give another --workdir")

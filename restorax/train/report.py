@@ -95,7 +95,7 @@ def write_report(
         "degradation": f"`{recipe.degradation}`",
         "batch, patch, type": f"{recipe.batch}, {recipe.patch} x {recipe.patch}, {recipe.dtype}",
         "loss": f"`{recipe.loss}`",
-        **({"last cycle": f"{recipe.cycles[-1]} steps with {recipe.last}"} if recipe.last else {}),
+        **({"later": f"{sum(recipe.cycles[1:])} steps with {recipe.later}"} if recipe.later else {}),
         "steps": f"{recipe.steps}, of which {skipped} skipped (not finite)",
         "images per second": f"{np.median(rates):.1f} (median)" if rates else "not logged",
         **facts,
