@@ -441,7 +441,8 @@ RECIPES["scanunet_s-color-missing"] = replace(
     cycles=(10_000,),
     paper=_SCANUNET,
 )
-# Not trained yet.
+# restorax train prenet-gray-blur --data bsd432: 69 minutes on 1 CPU core (convolutions through oneDNN); Set12,
+# Gaussian 1.6 / motion 15 / defocus 3: 27.83 / 22.19 / 27.11 dB.
 RECIPES["prenet-gray-blur"] = replace(
     RECIPES["scanunet_s-gray-blur"],
     architecture="prenet",
