@@ -22,11 +22,12 @@ ORIGIN = ("date", "device", "driver", "jax", "xla", "torch", "commit")
 
 
 class Section(NamedTuple):
-    """A table of a suite's file: of the rows with one key and device, the newest."""
+    """A table of a suite's file: of the rows with one key (and device, where they are times), the newest."""
 
     suite: str
     title: str
     key: tuple[str, ...]
+    timed: bool = True
 
 
 SECTIONS = (
@@ -39,16 +40,19 @@ SECTIONS = (
     Section("scaling", "Scaling; pretended devices show overhead, not speed", ("part", "name", "size", "dtype")),
     Section("pods", "Weak scaling on pods, estimated from the TPU compiler's numbers", ("name", "chip", "chips")),
     Section("tpu_compile", "What the TPU compiler says", ("recipe", "topology", "shards", "program")),
-    Section("quality", "Quality", ("dataset", "degradation", "method")),
+    Section("quality", "Quality", ("dataset", "degradation", "method"), timed=False),
     Section("operators", "Operators; ratio: time of the fastest peer / time of ours", ("operator", "batch")),
     Section("models", "Architectures beside PyTorch; ratios: time of ours / time of PyTorch's faster form", ("model",)),
     Section("recurrence", "Recurrences", ("recurrence", "steps", "form")),
     Section("recurrence_compile", "Compiling recurrent networks", ("network",)),
     Section("input", "Input", ("recipe", "source")),
     Section(
-        "explain", "How far restorers look, and whether they know their errors", ("entry", "dataset", "degradation")
+        "explain",
+        "How far restorers look, and whether they know their errors",
+        ("entry", "dataset", "degradation"),
+        timed=False,
     ),
-    Section("halo", "Context that a tile needs", ("entry", "degradation", "core", "halo")),
+    Section("halo", "Context that a tile needs", ("entry", "degradation", "core", "halo"), timed=False),
     Section(
         "ablation", "What recurrence is worth", ("variant", "trained", "degradation", "steps", "batch", "dtype", "seed")
     ),
@@ -59,7 +63,7 @@ def page(plots: Path = PLOTS) -> str:
     """Markdown; the plots that it shows are written beside."""
     parts = ["# Benchmarks", "Made by `python -m benchmarks report` from the rows in `benchmarks/results/`."]
     speed = newest(record.read("throughput"), SPEED)
-    quality = newest(record.read("quality"), ("device", "dataset", "degradation", "method"))
+    quality = newest(record.read("quality"), ("dataset", "degradation", "method"))
     parts += _by_device(
         "Throughput; share: of the fastest matrix product measured; JAX / PyTorch: of pixels per second", head(speed)
     )
@@ -72,13 +76,20 @@ def page(plots: Path = PLOTS) -> str:
         if draw(points, title, plots / f"psnr_{name}.png"):
             parts.append(f"![PSNR against {title}](../docs/psnr_{name}.png)")
     for section in SECTIONS:
-        rows = newest(record.read(section.suite), ("device", *section.key))
-        parts += _by_device(section.title, rows)
-    gains = newest(record.read("robustness"), ("entry", "degradation", "dataset"))
+        rows = record.read(section.suite)
+        if not section.timed:
+            rows = _anywhere(rows)
+        parts += _by_device(section.title, newest(rows, ("device", *section.key)))
+    gains = newest(_anywhere(record.read("robustness")), ("entry", "degradation", "dataset"))
     parts += _by_device("Robustness: PSNR gained in dB", matrix(gains))
     if gains:
         parts.append("![Gains as a heat map](../docs/robustness.png)")
     return "\n\n".join(parts) + "\n"
+
+
+def _anywhere(rows: Sequence[Row]) -> list[Row]:
+    """Rows of what does not depend on the device."""
+    return [row | {"device": "any device"} for row in rows]
 
 
 def head(rows: Sequence[Row]) -> list[dict[str, str]]:

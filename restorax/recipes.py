@@ -351,7 +351,7 @@ RECIPES: dict[str, Recipe] = {
             "missing_blocks(side=0.4)",
             "gaussian_noise(sigma=15/255) + missing_pixels(missing=0.5)",
         ),
-        cycles=(6_000,),
+        cycles=(6_000, 5_600),
         dtype="bfloat16",
         limits=(
             "Knows single pixels, free-form strokes to 15 pixels, squares to 28 pixels and lines to 5 pixels missing, "
