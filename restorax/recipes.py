@@ -331,8 +331,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         paper=_SCANUNET,
     ),
-    # restorax train unet-color-missing --data bsd432: 16 minutes on 2 CPU cores (convolutions through oneDNN);
-    # CBSD68, 50 / 80 % of the pixels, strokes, squares missing: 31.64 / 26.65 / 34.74 / 37.91 dB.
+    # restorax train unet-color-missing --data bsd432: 39 minutes on 1 to 2 CPU cores (convolutions through oneDNN);
+    # CBSD68, 50 / 80 % of the pixels, strokes, squares missing: 31.73 / 26.72 / 34.88 / 38.05 dB.
     "unet-color-missing": Recipe(
         architecture="unet",
         config={"channels": 3, "widths": (32, 64, 128), "residual": True, "condition_channels": 1, "masked": True},
