@@ -2,7 +2,7 @@
 
 For every entry for single images and every degradation of its card, on pictures of 256 x 256: within what distance
 (along rows or columns) 50, 90 and 99 % of the influence on a pixel lie; the rank correlation between the disagreement
-of eight turns and the true error, both averaged over blocks of 8 x 8; and, for white Gaussian noise, the PSNR that
+of eight turns and the true error, both averaged over blocks of 8 x 8 that have one; and, for white Gaussian noise, the PSNR that
 Stein's estimate gives without the clean picture beside the true one. With examples in docs/explain.jpg.
 """
 
@@ -67,8 +67,9 @@ def measure(restorer: zoo.Restorer, pictures: Mapping[str, np.ndarray], degradat
 
 
 def _rank(uncertainty: jax.Array, error: jax.Array) -> float:
-    blocks = lambda x: _blocks(np.asarray(x)).ravel()  # noqa: E731
-    return float(scipy.stats.spearmanr(blocks(uncertainty), blocks(error)).statistic)
+    blocks = np.stack([_blocks(np.asarray(x)).ravel() for x in (uncertainty, error)])
+    wrong = blocks[:, blocks[1] > 0]  # pixels that are known and copied would be ranked too well
+    return float(scipy.stats.spearmanr(*wrong).statistic)
 
 
 def _blocks(x: np.ndarray) -> np.ndarray:
