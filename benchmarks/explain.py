@@ -2,8 +2,9 @@
 
 For every entry for single images and every degradation of its card, on pictures of 256 x 256: within what distance
 (along rows or columns) 50, 90 and 99 % of the influence on a pixel lie; the rank correlation between the disagreement
-of eight turns and the true error, both averaged over blocks of 8 x 8 that have one; and, for white Gaussian noise, the PSNR that
-Stein's estimate gives without the clean picture beside the true one. With examples in docs/explain.jpg.
+of eight turns and the true error, both averaged over blocks of 8 x 8, where there is an error; and, for white Gaussian
+noise, the PSNR that Stein's estimate gives without the clean picture beside the true one. With examples in
+docs/explain.jpg.
 """
 
 import functools
