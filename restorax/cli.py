@@ -365,7 +365,7 @@ def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
 def _results_table(results: list, title: str | None = None, by: str = "set") -> Table:
     table = Table(title=title)
     for heading in (by, "degradation", "images", "PSNR before", "PSNR after", "SSIM after"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == by)
     for r in results:
         table.add_row(r.dataset, r.degradation, str(r.images), f"{r.input_psnr:.2f}", f"{r.psnr:.2f}", f"{r.ssim:.4f}")
     return table

@@ -93,7 +93,7 @@ def test_kernel_that_is_common_to_all_devices_gets_one_gradient():
 def test_nafnet_has_its_gradient_inside_shard_map():
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     model, images = NAFNet(width=4, encoder=(1,), middle=1, decoder=(1,)), _normal(0, 8, 6, 6, 3)
-    params = model.init(jax.random.key(0), images)["params"]
+    params = jax.jit(model.init)(jax.random.key(0), images)["params"]
     loss = lambda params, images: (model.apply({"params": params}, images) ** 2).sum()  # noqa: E731
     shared = lambda params, images: jax.grad(lambda p: jax.lax.psum(loss(p, images), "data"))(params)  # noqa: E731
     specs = {"in_specs": (jax.P(), jax.P("data")), "out_specs": jax.P()}
@@ -101,7 +101,7 @@ def test_nafnet_has_its_gradient_inside_shard_map():
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3),
         parallel,
-        jax.grad(loss)(params, images),
+        jax.jit(jax.grad(loss))(params, images),
     )
 
 
@@ -117,7 +117,7 @@ def test_unshuffle_is_undone_by_shuffle_and_takes_squares():
 def test_pull_push_keeps_what_is_known_and_fills_the_rest_within_its_range(photograph):
     image = jnp.asarray(photograph[None, :67, :50])
     mask = (jax.random.uniform(jax.random.key(0), (1, 67, 50, 1)) > 0.7).astype(jnp.float32)
-    filled = pull_push(jnp.where(mask > 0, image, jnp.nan), mask)  # what stands in the holes does not matter
+    filled = jax.jit(pull_push)(jnp.where(mask > 0, image, jnp.nan), mask)  # what stands in the holes does not matter
     np.testing.assert_array_equal(jnp.where(mask > 0, filled, 0), image * mask)
     assert float(filled.min()) >= float(image.min())
     assert float(filled.max()) <= float(image.max()) + 1e-6
@@ -127,8 +127,8 @@ def test_pull_push_keeps_what_is_known_and_fills_the_rest_within_its_range(photo
 
 def test_pull_push_of_constants_and_of_nothing():
     mask = jnp.zeros((1, 9, 14, 1)).at[0, 8, 0].set(1)
-    np.testing.assert_allclose(pull_push(0.3 * jnp.ones((1, 9, 14, 2)), mask), 0.3, atol=1e-6)
-    np.testing.assert_allclose(pull_push(jnp.ones((1, 9, 14, 2)), 0 * mask), 0.5)
+    np.testing.assert_allclose(jax.jit(pull_push)(0.3 * jnp.ones((1, 9, 14, 2)), mask), 0.3, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(pull_push)(jnp.ones((1, 9, 14, 2)), 0 * mask), 0.5)
 
 
 def test_max_pool_takes_the_largest_and_sends_each_gradient_to_one_pixel():

@@ -391,7 +391,7 @@ def test_a_network_that_restores_tiles_is_validated_on_one(pictures, tmp_path, m
     np.testing.assert_array_equal(seen[0]["small"], picture[:20, :20])
 
 
-@pytest.mark.parametrize("shards", [1, 8])
+@pytest.mark.parametrize("shards", [pytest.param(1, marks=pytest.mark.slow), 8])
 def test_a_training_starts_from_the_parameters_of_an_entry(shards, pictures, validation, tmp_path):
     arguments = {"folder": pictures, "validation": validation, "shards": shards}
     recipe = dataclasses.replace(SMALL, cycles=(2,), batch=8)

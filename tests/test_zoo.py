@@ -79,7 +79,14 @@ def test_numbers_of_cards_come_again(name):
         assert result.ssim == pytest.approx(stated.ssim, abs=0.001)
 
 
-@pytest.mark.parametrize("name", ["resunet_s-gray-noise", "scanunet_s-gray-missing", "burst_rnn-gray-noise"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resunet_s-gray-noise",
+        pytest.param("scanunet_s-gray-missing", marks=pytest.mark.slow),
+        "burst_rnn-gray-noise",
+    ],
+)
 def test_restorer_crosses_jit_and_vmap(name):
     restorer = restorax.load(name)
     frames = (3,) if name.startswith("burst") else ()
