@@ -152,7 +152,7 @@ def list_() -> None:
 
     table = Table()
     for heading in ("name", "undoes", "parameters", "TFLOP/Mpx", "result"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
     for name in zoo.list_models():
         card = zoo.Card.read(zoo.find(name))
         middle = card.evaluation[len(card.evaluation) // 2] if card.evaluation else None
