@@ -44,12 +44,12 @@ def measure(restorer: zoo.Restorer, pictures: Mapping[str, np.ndarray], degradat
         ``reach_50``, ``reach_90`` and ``reach_99`` in pixels; ``error_rank`` from -1 to 1; ``psnr`` in dB of the
         network's output, not clipped, and ``sure``, its estimate, where there is one.
     """
-    reaches, ranks, qualities, estimates = [], [], [], []
+    degrade, reaches, ranks, qualities, estimates = parse(degradation), [], [], [], []
     noise = re.fullmatch(r"gaussian_noise\(sigma=(\d+)/255(, with_level=True)?\)", degradation)
     estimate = functools.partial(jax.jit(explain.sure), sigma=int(noise[1]) / 255) if noise else None
     for i, name in enumerate(sorted(pictures)):
         key, clean = jax.random.fold_in(jax.random.key(0), i), jnp.asarray(pictures[name])
-        image, condition = parse(degradation)(key, clean)
+        image, condition = degrade(key, clean)
         for at in [(y * clean.shape[0] // 4, x * clean.shape[1] // 4) for y in (1, 2, 3) for x in (1, 2, 3)]:
             found = explain.influence(restorer, image, condition, at=at)
             reaches.append([explain.reach(found, at=at, share=share) for share in SHARES])

@@ -229,8 +229,10 @@ def _attribution(
     def on_the_way(i):
         return gaussian_blur(image, sigma=sigma * (1 - i / steps), radius=radius)
 
-    def step(total, i):
-        before, after = on_the_way(i), on_the_way(i + 1)
-        return total + jax.grad(detail)((before + after) / 2) * (after - before), None
+    def step(carry, i):
+        total, before = carry
+        after = on_the_way(i)
+        return (total + jax.grad(detail)((before + after) / 2) * (after - before), after), None
 
-    return jax.lax.scan(step, jnp.zeros_like(image), jnp.arange(steps))[0].sum(-1)
+    start = jnp.zeros_like(image), on_the_way(0)
+    return jax.lax.scan(step, start, jnp.arange(1, steps + 1))[0][0].sum(-1)

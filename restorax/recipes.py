@@ -95,6 +95,12 @@ _ONE = (
     "hot=0))"
 )
 
+
+def _direct(recipe: Recipe, **changes: Any) -> Recipe:
+    """The same network, predicting the image in place of the difference."""
+    return replace(recipe, config=recipe.config | {"residual": False}, **changes)
+
+
 RECIPES: dict[str, Recipe] = {
     # restorax train resunet_s-gray-noise --data bsd432: 131 minutes on 1 to 4 CPU cores (convolutions through oneDNN);
     # BSD68, sigma 15 / 25 / 50: 31.43 / 29.00 / 26.10 dB (one cycle: 0.05 dB less).
@@ -500,21 +506,16 @@ for _task in ("missing", "blur"):
 # restorax train dncnn-gray-noise25-direct --data bsd432: 43 minutes on 1 CPU core (convolutions through oneDNN);
 # Set12 29.94 dB.
 for _name in ("unet-color-missing", "dncnn-gray-noise25", "resunet_s-gray-jpeg"):
-    _like = RECIPES[_name]
-    _first = {"config": _like.config | {"residual": False}, "cycles": _like.cycles[:1], "later": {}}
-    RECIPES[f"{_name}-direct"] = replace(_like, **_first)
+    RECIPES[f"{_name}-direct"] = _direct(RECIPES[_name], cycles=RECIPES[_name].cycles[:1], later={})
 # restorax train scanunet_s-gray-missing-direct --data bsd432: 42 minutes on 1 CPU core (convolutions through oneDNN);
 # Set12, 50 / 80 % missing: 33.33 / 27.68 dB.
-for _name in ("scanunet_s-gray-missing", "scanunet_s-gray-blur"):
-    _direct = RECIPES[_name].config | {"residual": False}
-    RECIPES[f"{_name}-direct"] = replace(RECIPES[_name], config=_direct, cycles=(10_000,), later={})
+RECIPES["scanunet_s-gray-missing-direct"] = _direct(RECIPES["scanunet_s-gray-missing"], cycles=(10_000,), later={})
 # restorax train scanunet_s-gray-blur-direct --data bsd432: 49 minutes on 1 to 2 CPU cores (convolutions through
 # oneDNN); Set12, Gaussian 1.6 / motion 15 / defocus 3: 28.39 / 22.27 / 27.11 dB.
 # Far from the size of its patches its states drift even more than those of its twin.
-RECIPES["scanunet_s-gray-blur-direct"] = replace(
-    RECIPES["scanunet_s-gray-blur-direct"],
+RECIPES["scanunet_s-gray-blur-direct"] = _direct(
+    RECIPES["scanunet_s-gray-blur"],
     cycles=(10_000, 2_000),
-    later={"patch": 192, "batch": 2},
     tile=192,
     limits=(
         "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion or defocus to 5 pixels, with "
