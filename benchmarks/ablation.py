@@ -20,7 +20,7 @@ from restorax.degrade import parse
 from restorax.evaluate import evaluate
 from restorax.models import MODELS
 from restorax.models.count import example
-from restorax.recipes import Recipe
+from restorax.recipe import Recipe
 from restorax.train.step import build_model, init_state, make_restore, make_step
 
 from .record import record

@@ -27,7 +27,8 @@ from jax.sharding import Mesh
 
 from restorax.files import written_beside
 from restorax.models.count import flops
-from restorax.recipes import RECIPES, Recipe
+from restorax.recipe import Recipe
+from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.step import build_model, init_state, make_restore, make_step
 

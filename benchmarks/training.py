@@ -20,7 +20,8 @@ import optax
 from restorax import data
 from restorax.memory import keep_freed_memory
 from restorax.models.count import flops
-from restorax.recipes import RECIPES, Recipe
+from restorax.recipe import Recipe
+from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.losses import parse_loss
 from restorax.train.step import build_model, init_state, make_draw, make_step

@@ -29,7 +29,7 @@ from benchmarks import (
 )
 from restorax import data, zoo
 from restorax.degrade import parse
-from restorax.recipes import Recipe
+from restorax.recipe import Recipe
 
 _NOISE = "gaussian_noise(sigma=25/255)"
 TOP = ceiling.Ceiling(1e12, 2e12, 1e11)

@@ -18,7 +18,8 @@ ALLOWED = {
     "layers": {"types"},
     "degrade": {"types"},
     "models": {"types", "layers"},
-    "recipes": set(),
+    "recipe": set(),
+    "recipes": {"recipe"},
     "data": {"types", "image"},
     "prepare": {"image"},
     "zoo": {"types", "files", "models"},
@@ -28,7 +29,7 @@ ALLOWED = {
     "video": {"types", "zoo", "files", "image"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
     "demo": {"data", "evaluate", "image", "restore", "zoo"},
-    "train": {"types", "metrics", "data", "degrade", "evaluate", "image", "models", "recipes", "zoo"},
+    "train": {"types", "metrics", "data", "degrade", "evaluate", "image", "models", "recipe", "zoo"},
 }
 HEAVY = ("orbax", "grain", "tensorflow_datasets", "typer", "PIL", "optax", "matplotlib", "skimage", "cv2")
 

@@ -18,7 +18,8 @@ import pytest
 import restorax
 from restorax import data, image, zoo
 from restorax.models import MODELS
-from restorax.recipes import RECIPES, Recipe
+from restorax.recipe import Recipe
+from restorax.recipes import RECIPES
 from restorax.train import loop, parallel
 from restorax.train.checkpoint import Checkpoints
 from restorax.train.loop import train

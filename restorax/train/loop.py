@@ -21,7 +21,7 @@ from rich.console import Console
 
 from .. import data, zoo
 from ..evaluate import evaluate
-from ..recipes import Recipe
+from ..recipe import Recipe
 from ..types import Array, Params
 from . import parallel
 from .checkpoint import Checkpoints

@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ..recipes import Recipe
+from ..recipe import Recipe
 from ..types import Array
 from .step import init_state, make_step
 

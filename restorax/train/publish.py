@@ -13,7 +13,7 @@ from .. import image, zoo
 from ..data import sample_images
 from ..degrade import parse
 from ..models.count import flops_per_megapixel
-from ..recipes import Recipe
+from ..recipe import Recipe
 from ..types import Params
 from .step import build_model, make_restore
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import image
 from ..evaluate import compiled
-from ..recipes import Recipe
+from ..recipe import Recipe
 from ..types import Params
 
 _SHOWN = 4  # validation pictures that are restored to be looked at

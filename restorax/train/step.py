@@ -15,7 +15,7 @@ import optax.contrib
 from ..data import DevicePictures
 from ..degrade import parse
 from ..models import MODELS
-from ..recipes import Recipe
+from ..recipe import Recipe
 from ..types import Array, Condition, Observation, Params, PRNGKeyArray
 from .losses import parse_loss
 

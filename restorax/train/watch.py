@@ -13,7 +13,7 @@ from etils import epath
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..recipes import Recipe
+from ..recipe import Recipe
 from ..types import Array
 
 
