@@ -27,6 +27,7 @@ class Recipe:
         clip: largest global norm of a gradient.
         ema: decay of the running average of parameters that is validated and published.
         loss: what is lowered, in the language of ``restorax.train.losses.parse_loss``.
+        guide: weight of what else the network is to learn, its method ``guide``, beside the loss.
         dtype: type of the activations, ``"float32"`` or ``"bfloat16"``.
         seed: of initialisation, data and degradation.
         start: entry whose parameters the training begins with, as ``restorax.load`` finds it; by default fresh ones.
@@ -52,6 +53,7 @@ class Recipe:
     clip: float = 1.0
     ema: float = 0.999
     loss: str = "l1"
+    guide: float = 0.0
     dtype: str = "float32"
     seed: int = 0
     start: str = ""

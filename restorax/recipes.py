@@ -382,6 +382,25 @@ RECIPES["resunet_s-gray-blur"] = replace(
     paper=_RESUNET,
     tile=None,
 )
+RECIPES["wiener_unet-gray-blur"] = replace(
+    RECIPES["scanunet_s-gray-blur"],
+    architecture="wiener_unet",
+    cycles=(14_000, 8_000),
+    later={"patch": 192, "batch": 4},
+    patch=128,
+    guide=0.1,
+    tile=None,
+    limits=(
+        "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion to 15 pixels or defocus to 5 "
+        "pixels, with noise to 5/255. It reads one kernel, its own mirror image, off each picture: camera shake along "
+        "a curve, blur that varies over the picture, and moving objects are restored in part or not at all. Not for "
+        "measurements or evidence."
+    ),
+    paper=(
+        "Filters before a network after Dong et al., Deep Wiener deconvolution, NeurIPS 2020; the kernel from the "
+        f"cepstrum after Cannon, IEEE TASSP 1976; {_RESUNET}"
+    ),
+)
 # restorax train row_lstm-gray-missing --data bsd432: 7 minutes on 1 CPU core; Set12, 50 / 80 %: 29.44 / 25.03 dB.
 # restorax train row_lstm-gray-blur --data bsd432: 7 minutes on 1 CPU core;
 # Set12, Gaussian 1.6 / motion 15 / defocus 3: 26.36 / 22.20 / 25.67 dB.

@@ -21,6 +21,7 @@ from .spatial_rnn import SpatialRNN
 from .srn import SRN
 from .stageunet import StageUNet
 from .unet import UNet
+from .wiener_unet import WienerUNet
 
 MODELS = {
     "arcnn": ARCNN,
@@ -43,6 +44,7 @@ MODELS = {
     "unet": UNet,
     "unet_gated": partial(UNet, kind="gated", condition_channels=1, masked=True),
     "unet_partial": partial(UNet, kind="partial", condition_channels=1, masked=True),
+    "wiener_unet": WienerUNet,
     # scanned over pixels
     "row_lstm": RowLSTM,
     "renet": ReNet,
@@ -81,4 +83,5 @@ __all__ = [
     "SpatialRNN",
     "StageUNet",
     "UNet",
+    "WienerUNet",
 ]

@@ -164,7 +164,10 @@ def _make_gradients(recipe: Recipe) -> Callable[..., tuple[Array, Params]]:
     model, distance = build_model(recipe), parse_loss(recipe.loss)
 
     def loss_of(params, observation, clean):
-        return distance(model.apply({"params": params}, observation.image, observation.condition), clean)
+        loss = distance(model.apply({"params": params}, observation.image, observation.condition), clean)
+        if recipe.guide:
+            loss += recipe.guide * model.apply({"params": params}, observation.image, clean, method="guide")
+        return loss
 
     def gradients_of(params, observation, clean):
         one = partial(jax.value_and_grad(loss_of), params)
