@@ -95,7 +95,7 @@ class WienerUNet(nn.Module):
         return self._restore(image, condition, None)
 
     def deconvolve(
-        self, image: Image, kernel: Float[Array, "*batch side side"], condition: Condition | None = None
+        self, image: Image, kernel: Float[Array, "*kernels rows columns"], condition: Condition | None = None
     ) -> Image:
         """Restore an image whose blur is known.
 

@@ -119,7 +119,8 @@ def make_step(
         is not finite leaves all but ``state.step`` as it was; ``metrics["skipped"]`` is 1 then.
 
     Raises:
-        ValueError: if the batch cannot be split into equal parts, or loss or degradation are not understood.
+        ValueError: if the batch cannot be split into equal parts, loss or degradation are not understood, or a network
+            without a method ``guide`` is to be guided.
     """
     if recipe.batch % recipe.accumulate:
         raise ValueError(f"a batch of {recipe.batch} cannot be split into {recipe.accumulate} equal parts")
@@ -162,6 +163,8 @@ def make_draw(recipe: Recipe) -> Callable[..., tuple[Observation, Array]]:
 def _make_gradients(recipe: Recipe) -> Callable[..., tuple[Array, Params]]:
     """``(params, degraded, clean) -> (loss, gradients)``, one part of the batch after the other."""
     model, distance = build_model(recipe), parse_loss(recipe.loss)
+    if recipe.guide and not hasattr(model, "guide"):
+        raise ValueError(f"{recipe.architecture} has nothing to guide it; guide is {recipe.guide}, it must be 0 here")
 
     def loss_of(params, observation, clean):
         loss = distance(model.apply({"params": params}, observation.image, observation.condition), clean)

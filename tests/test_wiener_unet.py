@@ -1,0 +1,96 @@
+"""The network that reads the blur and inverts it."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from restorax import degrade
+from restorax.degrade import kernels
+from restorax.models import WienerUNet
+from restorax.recipes import RECIPES
+from restorax.train.step import init_state, make_step
+
+SMALL = {"widths": (8, 8), "blocks": 1, "radius": 4, "reader": 32}
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = WienerUNet(**SMALL)
+    return model, jax.jit(model.init)(jax.random.key(0), jnp.zeros((16, 16, 1)))
+
+
+def test_kernels_are_kernels(network):
+    model, variables = network
+    image = jax.random.uniform(jax.random.key(0), (3, 2, 70, 33, 1))
+    found = model.apply(variables, image, method="kernel")
+    assert found.shape == (3, 2, 9, 9)
+    assert found.min() >= 0
+    np.testing.assert_allclose(found.sum((-2, -1)), 1, atol=1e-5)
+    np.testing.assert_allclose(found, found[..., ::-1, ::-1], atol=1e-7)
+    alone = model.apply(variables, image[1, 0], method="kernel")
+    np.testing.assert_allclose(found[1, 0], alone, atol=1e-5)
+
+
+def test_own_kernel_given_changes_nothing_and_another_does(network):
+    model, variables = network
+    # Whole multiples of what the U-Net needs: else it reads the kernel off the padded image.
+    image = jax.random.uniform(jax.random.key(0), (2, 32, 40, 1))
+    kernel = model.apply(variables, image, method="kernel")
+    restored, given = model.apply(variables, image), model.apply(variables, image, kernel, method="deconvolve")
+    np.testing.assert_allclose(given, restored, atol=1e-5)
+    other = jnp.broadcast_to(kernels.motion_kernel(length=9.0, angle=20.0, radius=5), (2, 11, 11))
+    assert jnp.abs(model.apply(variables, image, other, method="deconvolve") - restored).max() > 1e-4
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (2, 8, 8), (2, 9, 7), (3, 9, 9)])
+def test_a_kernel_that_does_not_fit_is_refused(network, shape):
+    model, variables = network
+    with pytest.raises(ValueError, match="one square kernel of an odd side for every image"):
+        model.apply(variables, jnp.zeros((2, 16, 16, 1)), jnp.ones(shape), method="deconvolve")
+
+
+def test_guide_teaches_the_kernel(network, photograph):
+    model, variables = network
+    clean = jnp.asarray(photograph[:128, :128])[None]
+    true = kernels.motion_kernel(length=7.0, angle=90.0, radius=4)
+    blurred = degrade.kernel_blur(clean, kernel=true)
+    optimiser = optax.adam(1e-3)
+
+    @jax.jit
+    def step(params, state):
+        guide = lambda p: model.apply({"params": p}, blurred, clean, method="guide")  # noqa: E731
+        value, gradient = jax.value_and_grad(guide)(params)
+        updates, state = optimiser.update(gradient, state)
+        return optax.apply_updates(params, updates), state, value
+
+    distance = lambda p: jnp.abs(model.apply({"params": p}, blurred, method="kernel")[0] - true).sum()  # noqa: E731
+    params, before = variables["params"], distance(variables["params"])
+    state, values = optimiser.init(params), []
+    for _ in range(150):
+        params, state, value = step(params, state)
+        values.append(float(value))
+    assert values[-1] < values[0] / 10
+    assert distance(params) < before / 4
+
+
+def test_a_recipe_decides_how_much_the_guide_counts():
+    recipe = replace(
+        RECIPES["wiener_unet-gray-blur"], config={"channels": 1, **SMALL}, cycles=(2,), later={}, batch=2, patch=32
+    )
+    patches = jax.random.randint(jax.random.key(0), (2, 32, 32, 1), 0, 256).astype(jnp.uint8)
+    losses = []
+    for guide in (0.0, 1.0, 2.0):
+        one = replace(recipe, guide=guide)
+        _, metrics = jax.jit(make_step(one))(init_state(one, jax.random.key(1)), patches, jax.random.key(2))
+        losses.append(float(metrics["loss"]))
+    assert losses[1] > losses[0]
+    np.testing.assert_allclose(losses[2] - losses[1], losses[1] - losses[0], rtol=1e-4)
+
+
+def test_a_network_without_a_guide_says_so():
+    with pytest.raises(ValueError, match="resunet_s has nothing to guide it"):
+        make_step(replace(RECIPES["resunet_s-gray-blur"], guide=1.0))
