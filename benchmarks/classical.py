@@ -57,8 +57,7 @@ def methods(degradation: str) -> dict[str, list[Method]]:
             for flag in (cv2.INPAINT_NS, cv2.INPAINT_TELEA)
         )
         return {"biharmonic": [biharmonic], "Navier-Stokes": navier, "Telea": telea}
-    if name.endswith("_blur"):
-        kernel = response(ast.unparse(first))
+    if (kernel := true_kernel(degradation)) is not None:
         return {
             "Wiener": [partial(wiener, kernel=kernel, balance=b) for b in np.geomspace(1e-4, 1, 13)],
             "Richardson-Lucy": [partial(richardson_lucy, kernel=kernel, iterations=n) for n in (5, 10, 20, 40, 80)],
@@ -181,10 +180,13 @@ def _second_difference(length):
     return sparse.diags([np.r_[1, np.full(length - 2, 2), 1], *[-np.ones(length - 1)] * 2], [0, -1, 1])
 
 
-def response(blur: str) -> np.ndarray:
-    """Kernel of a blur that is the same everywhere, ``[side, side]``."""
+def true_kernel(degradation: str) -> np.ndarray | None:
+    """Kernel ``[side, side]`` of the blur that comes first in a degradation, ``None`` if none does."""
+    first = _first(ast.parse(degradation, mode="eval").body)
+    if not first.func.id.endswith("_blur"):
+        return None
     impulse = jnp.zeros((63, 63, 1)).at[31, 31].set(1)
-    return np.asarray(parse(blur)(jax.random.key(0), impulse).image[..., 0], np.float64)
+    return np.asarray(parse(ast.unparse(first))(jax.random.key(0), impulse).image[..., 0], np.float64)
 
 
 def _in_fourier(image, kernel, solve):

@@ -1,13 +1,16 @@
 """Entries of the zoo against classical methods on the same pictures: ``python -m benchmarks.quality NAME --data DIR``.
 
 Every classical method knows the degradation and has its parameters set by the truth (the best mean of a grid), except
-BM3D and biharmonic inpainting, which have none; the entries know nothing.
+BM3D and biharmonic inpainting, which have none; the entries know nothing. Those that can be told the kernel of a blur
+are measured both ways.
 """
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import typer
 from rich.console import Console
@@ -17,7 +20,7 @@ import restorax
 from restorax import data, zoo
 from restorax.evaluate import evaluate
 
-from .classical import methods, observe
+from .classical import methods, observe, true_kernel
 from .record import record
 
 
@@ -28,6 +31,9 @@ def compare(
     forms = {restorer.card.name: [partial(restorax.restore, restorer)] for restorer in restorers} | {
         name: [observe(one) for one in settings] for name, settings in methods(degradation).items()
     }
+    if (kernel := true_kernel(degradation)) is not None:
+        told = [restorer for restorer in restorers if hasattr(restorer.model, "deconvolve")]
+        forms |= {f"{restorer.card.name}, true kernel": [partial(_deconvolve, restorer, kernel)] for restorer in told}
     rows = []
     for name, settings in forms.items():
         results = [evaluate(one, pictures, degradation, dataset=dataset) for one in settings]
@@ -37,6 +43,11 @@ def compare(
         rows.append(where | {"setting": f"{results.index(best) + 1} of {len(settings)}"} | quality)
     untouched = {"method": "none", "setting": "", "psnr": f"{best.input_psnr:.2f}", "ssim": ""}
     return [*rows, where | untouched]
+
+
+def _deconvolve(restorer: zoo.Restorer, kernel: np.ndarray, image: jax.Array, condition: None) -> jax.Array:
+    variables, known = {"params": restorer.params}, jnp.asarray(kernel, jnp.float32)
+    return jnp.clip(restorer.model.apply(variables, image, known, method="deconvolve"), 0, 1)
 
 
 def main(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.ablation import PARAMETERS, VARIANTS, matched, recipe_of
-from benchmarks.classical import anscombe, methods, observe, response
+from benchmarks.classical import anscombe, methods, observe, true_kernel
 from benchmarks.halo import Loss, halo_needed, losses, restore_with_halo
 from benchmarks.quality import compare
 from restorax import data, restore, zoo
@@ -113,7 +113,7 @@ def test_the_stabilising_transform_is_undone_without_bias():
 
 
 def test_the_kernel_of_a_blur_is_its_answer_to_a_point():
-    kernel = response("motion_blur(length=9, radius=8)")
+    kernel = true_kernel("motion_blur(length=9, radius=8) + gaussian_noise(sigma=0.1)")
     assert kernel.sum() == pytest.approx(1, abs=1e-5)
     assert (kernel[31] > 1e-4).sum() == pytest.approx(9, abs=1)
 
