@@ -385,8 +385,9 @@ RECIPES["resunet_s-gray-blur"] = replace(
 RECIPES["wiener_unet-gray-blur"] = replace(
     RECIPES["scanunet_s-gray-blur"],
     architecture="wiener_unet",
-    cycles=(14_000, 8_000),
-    later={"patch": 192, "batch": 4},
+    # A short cycle first: the U-Net learns to trust kernels only once they are read well.
+    cycles=(3_000, 12_000),
+    later={"patch": 160, "batch": 6},
     patch=128,
     guide=0.1,
     tile=None,

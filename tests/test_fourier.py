@@ -31,18 +31,19 @@ def test_windows_of_a_small_image_are_reflected():
 
 def test_cepstrum_equals_its_definition():
     square = np.random.default_rng(0).random((2, 16, 16))
-    taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(16) / 16)
+    taper = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(16) + 0.5) / 16)
     tapered = (square - square.mean((1, 2), keepdims=True)) * taper[:, None] * taper
     quefrencies = np.fft.ifft2(np.log(np.abs(np.fft.fft2(tapered)) ** 2 / 256 + 1e-7)).real * 16
-    expected = [[quefrencies[n, y, x] for y in range(-5, 6) for x in range(6)] for n in range(2)]
+    expected = [[[quefrencies[n, y, x] for x in range(-5, 6)] for y in range(-5, 6)] for n in range(2)]
     np.testing.assert_allclose(fourier.cepstrum(jnp.asarray(square, jnp.float32), 5), expected, atol=1e-3)
 
 
 def test_cepstrum_shows_an_echo():
     noise = np.random.default_rng(0).normal(size=(64, 64))
     echoed = noise + 0.8 * np.roll(noise, (3, 7), (0, 1))
-    found = fourier.cepstrum(jnp.asarray(echoed, jnp.float32), 10).reshape(21, 11).at[10, 0].set(0)
-    assert np.unravel_index(np.abs(found).argmax(), found.shape) == (10 + 3, 7)
+    found = fourier.cepstrum(jnp.asarray(echoed, jnp.float32), 10).at[10, 10].set(0)
+    peaks = {tuple(place) for place in np.argwhere(np.abs(found) > 0.9 * np.abs(found).max())}
+    assert peaks == {(10 + 3, 10 + 7), (10 - 3, 10 - 7)}
 
 
 def test_periodic_continues_without_a_seam(photograph):

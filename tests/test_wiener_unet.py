@@ -35,6 +35,14 @@ def test_kernels_are_kernels(network):
     np.testing.assert_allclose(found[1, 0], alone, atol=1e-5)
 
 
+def test_what_is_turned_is_read_turned(network):
+    model, variables = network
+    image = jax.random.uniform(jax.random.key(0), (64, 64, 1)) + jnp.linspace(0, 1, 64)[:, None, None]
+    read = lambda x: model.apply(variables, x, method="kernel")  # noqa: E731
+    for turn in (lambda x: x[::-1], jnp.rot90, lambda x: x.swapaxes(0, 1)):
+        np.testing.assert_allclose(read(turn(image)), turn(read(image)), atol=2e-5)
+
+
 def test_own_kernel_given_changes_nothing_and_another_does(network):
     model, variables = network
     # Whole multiples of what the U-Net needs: else it reads the kernel off the padded image.

@@ -39,7 +39,7 @@ def cepstrum(square: Array, lags: int) -> Array:
         lags: largest lag in pixels, less than half the side.
 
     Returns:
-        ``[..., (2 * lags + 1) * (lags + 1)]``, orthonormal; lags of the other half plane are the same mirrored.
+        ``[..., 2 * lags + 1, 2 * lags + 1]``, orthonormal, lag zero in the middle; its own mirror image.
 
     Reference:
         Bogert, Healy and Tukey, The quefrency alanysis of time series for echoes, 1963; Cannon, Blind deconvolution of
@@ -47,17 +47,17 @@ def cepstrum(square: Array, lags: int) -> Array:
 
     Example:
         >>> cepstrum(jnp.ones((3, 64, 64)), 20).shape
-        (3, 861)
+        (3, 41, 41)
     """
     side = square.shape[-1]
-    taper = jnp.asarray(np.outer(*[np.hanning(side + 1)[:-1]] * 2), square.dtype)
+    bell = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
+    taper = jnp.asarray(np.outer(bell, bell), square.dtype)
     level = square.mean((-2, -1), keepdims=True)
     spectrum = jnp.fft.rfft2((square - level) * taper.reshape((1,) * (square.ndim - 2) + taper.shape), norm="ortho")
     # Flat squares have no spectrum; the floor lies well below noise of one gray level.
     log = jnp.log(spectrum.real**2 + spectrum.imag**2 + 1e-7)
-    quefrencies = jnp.roll(jnp.fft.irfft2(log, (side, side), norm="ortho"), lags, -2)
-    near = quefrencies[..., : 2 * lags + 1, : lags + 1]
-    return near.reshape(*near.shape[:-2], -1)
+    quefrencies = jnp.fft.irfft2(log, (side, side), norm="ortho")
+    return jnp.roll(quefrencies, (lags, lags), (-2, -1))[..., : 2 * lags + 1, : 2 * lags + 1]
 
 
 def margin(kernel: Array) -> int:

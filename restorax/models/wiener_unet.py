@@ -17,7 +17,8 @@ class KernelReader(nn.Module):
     """Reads one blur kernel off the cepstra of all parts of an image.
 
     Echoes of edges stand in a cepstrum at the distances at which the blur repeats them, whatever the image shows.
-    Cepstra know no sign, so kernels are their own mirror images, as those of defocus and straight motion are.
+    Cepstra know no sign, so kernels are their own mirror images, as those of defocus and straight motion are. What is
+    turned by a right angle or mirrored is read turned or mirrored: each kernel teaches four directions.
 
     Attributes:
         radius: half width of the kernel in pixels.
@@ -33,17 +34,30 @@ class KernelReader(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map ``[batch, height, width]`` to kernels ``[batch, side, side]`` that are not negative and sum to 1."""
-        side = 2 * self.radius + 1
-        x = jnp.arcsinh(fourier.cepstrum(fourier.windows(x, _WINDOW), 5 * self.radius // 2))[:, None]
+        side, lags = 2 * self.radius + 1, 5 * self.radius // 2
+        cepstra = _turned(jnp.arcsinh(fourier.cepstrum(fourier.windows(x, _WINDOW), lags)))
+        x = cepstra[..., lags:].reshape(-1, 1, cepstra.shape[2], (2 * lags + 1) * (lags + 1))
         x = Conv(self.width, size=1, relu=True, name="window1")(x)
         x = Conv(self.width, size=1, relu=True, name="window2")(x).mean(2, keepdims=True)
         x = Conv(self.width, size=1, relu=True, name="image")(x)
-        logits = Conv(side * side, size=1, init=small_normal, name="taps")(x).reshape(-1, side, side)
+        logits = Conv(side * side, size=1, init=small_normal, name="taps")(x).reshape(4, -1, side, side)
+        logits = _turned_back(logits).mean(0)
+        logits = (logits + logits[:, ::-1, ::-1]) / 2
         offsets = jnp.arange(-self.radius, self.radius + 1.0)
         # It starts from a small Gaussian, not from an even square.
         small = -(offsets[:, None] ** 2 + offsets[None, :] ** 2) / 4
-        kernel = nn.softmax(logits + small[None], axis=(1, 2))
-        return (kernel + kernel[:, ::-1, ::-1]) / 2
+        return nn.softmax(logits + small[None], axis=(1, 2))
+
+
+def _turned(x: Array) -> Array:
+    """The four ways to turn and mirror what is its own mirror image, on a new first axis."""
+    turned = x.swapaxes(-1, -2)
+    return jnp.stack([x, x[..., ::-1, :], turned, turned[..., ::-1, :]])
+
+
+def _turned_back(x: Array) -> Array:
+    plain, mirrored, turned, both = x
+    return jnp.stack([plain, mirrored[..., ::-1, :], turned.swapaxes(-1, -2), both[..., ::-1, :].swapaxes(-1, -2)])
 
 
 class WienerUNet(nn.Module):
