@@ -27,7 +27,13 @@ from restorax.models import BurstRNN
 from .record import record, table
 
 PICTURE = Path(__file__).parent.parent / "docs" / "explain.jpg"
-EXAMPLES = ("resunet_s-gray-noise", "resunet_s-gray-blur", "scanunet_s-gray-blur", "scanunet_s-gray-missing")
+EXAMPLES = (
+    "resunet_s-gray-noise",
+    "resunet_s-gray-blur",
+    "scanunet_s-gray-blur",
+    "wiener_unet-gray-blur",
+    "scanunet_s-gray-missing",
+)
 SHARES = (0.5, 0.9, 0.99)
 BLOCK = 8
 
@@ -109,6 +115,9 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
         for axis, (picture, colours, low, high) in zip(row, maps, strict=True):
             axis.imshow(np.asarray(picture).squeeze(), colours, vmin=low, vmax=high, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
+        if hasattr(restorer.model, "kernel"):
+            inset = row[1].inset_axes((0.7, 0, 0.3, 0.3), xticks=[], yticks=[])
+            inset.imshow(restorer.model.apply({"params": restorer.params}, image, method="kernel"), "gray")
         row[0].set_ylabel(f"{name}\n{restorer.card.evaluation[-1]}".replace(" + ", "\n+ "), fontsize=7)
         row[1].plot(*at, "r+")
         row[1].add_patch(plt.Rectangle(window[:2], 32, 32, fill=False, edgecolor="red"))

@@ -36,7 +36,16 @@ SMALL = dataclasses.replace(
     config={"channels": 1, "depth": 3, "width": 8},
     degradation="gaussian_noise(sigma=uniform(0, 55/255))",
 )
-NETWORKS = {"small": SMALL, "scanned": TINY}
+GUIDED = dataclasses.replace(
+    RECIPES["wiener_unet-gray-blur"],
+    config={"channels": 1, "widths": (8, 8), "blocks": 1, "radius": 4, "reader": 16},
+    cycles=(STEPS,),
+    later={},
+    batch=BATCH,
+    patch=16,
+    dtype="float32",
+)
+NETWORKS = {"small": SMALL, "scanned": TINY, "guided": GUIDED}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +82,9 @@ def alone(patches):
 
 
 @pytest.mark.parametrize("form", ["8 devices", "4 x 2 sharded", "pmap", "accumulated"])
-@pytest.mark.parametrize("network", ["small", pytest.param("scanned", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "network", ["small", *(pytest.param(n, marks=pytest.mark.slow) for n in ("scanned", "guided"))]
+)
 def test_every_form_trains_as_one_device_does(network, form, patches, alone):
     mesh = {"8 devices": 1, "4 x 2 sharded": 2, "pmap": None, "accumulated": 1}[form]
     recipe = dataclasses.replace(NETWORKS[network], accumulate=2 if form == "accumulated" else 1)

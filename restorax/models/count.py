@@ -89,7 +89,7 @@ def flops_per_megapixel(model: nn.Module) -> float:
     """Floating-point operations for an image of 2**20 pixels.
 
     Counts convolutions and matrix products, two operations per multiply-add, bodies of scans times their length;
-    element-wise work is left out, as is usual.
+    element-wise work and Fourier transforms are left out, as is usual.
 
     Args:
         model: a restorer network.
