@@ -10,8 +10,6 @@ from ..layers.frame import framed
 from ..layers.unet import UNet
 from ..types import Array, Condition, DTypeLike, Float, Image
 
-_WINDOW = 64  # side of the squares whose cepstra are read
-
 
 class KernelReader(nn.Module):
     """Reads one blur kernel off the cepstra of all parts of an image.
@@ -34,8 +32,9 @@ class KernelReader(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map ``[batch, height, width]`` to kernels ``[batch, side, side]`` that are not negative and sum to 1."""
-        side, lags = 2 * self.radius + 1, 5 * self.radius // 2
-        cepstra = _turned(jnp.arcsinh(fourier.cepstrum(fourier.windows(x, _WINDOW), lags)))
+        # Echoes of edges are up to twice the radius away; windows must be larger by far.
+        side, lags, window = 2 * self.radius + 1, 5 * self.radius // 2, 8 * self.radius
+        cepstra = _turned(jnp.arcsinh(fourier.cepstrum(fourier.windows(x, window), lags)))
         x = cepstra[..., lags:].reshape(-1, 1, cepstra.shape[2], (2 * lags + 1) * (lags + 1))
         x = Conv(self.width, size=1, relu=True, name="window1")(x)
         x = Conv(self.width, size=1, relu=True, name="window2")(x).mean(2, keepdims=True)
