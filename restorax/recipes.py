@@ -386,7 +386,7 @@ RECIPES["wiener_unet-gray-blur"] = replace(
     RECIPES["scanunet_s-gray-blur"],
     architecture="wiener_unet",
     # A short cycle first: the U-Net learns to trust kernels only once they are read well.
-    cycles=(3_000, 12_000),
+    cycles=(3_000, 10_000),
     later={"patch": 160, "batch": 6},
     patch=128,
     guide=0.1,
