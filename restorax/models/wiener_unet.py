@@ -43,8 +43,8 @@ class KernelReader(nn.Module):
         logits = _turned_back(logits).mean(0)
         logits = (logits + logits[:, ::-1, ::-1]) / 2
         offsets = jnp.arange(-self.radius, self.radius + 1.0)
-        # A peak with long tails to start from. A softmax would learn long motion ten times as slowly: what is rarely
-        # part of a kernel, it pushes to where nothing brings it back.
+        # A peak with long tails to start from. A softmax reads long motion worse: what is rarely part of a kernel it
+        # pushes to where its slope is nothing.
         start = jnp.log(jnp.expm1(4 / (1 + offsets[:, None] ** 2 + offsets[None, :] ** 2) ** 1.5))
         taps = nn.softplus(4 * logits + start[None])
         return taps / taps.sum((1, 2), keepdims=True)
