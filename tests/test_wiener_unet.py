@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from restorax import degrade
-from restorax.degrade import kernels
+from restorax import degrade, metrics, zoo
+from restorax.degrade import kernels, parse
 from restorax.models import WienerUNet
 from restorax.recipes import RECIPES
 from restorax.train.step import init_state, make_step
@@ -83,6 +83,23 @@ def test_guide_teaches_the_kernel(network, photograph):
         values.append(float(value))
     assert values[-1] < values[0] / 10
     assert distance(params) < before / 4
+
+
+@pytest.mark.parametrize(
+    ("blur", "kernel"),
+    [
+        ("gaussian_blur(sigma=1.6)", kernels.gaussian_kernel(sigma=1.6, radius=8)),
+        ("motion_blur(length=11, angle=60)", kernels.motion_kernel(length=11.0, angle=60.0, radius=8)),
+        ("defocus_blur(blur_radius=3)", jnp.pad(kernels.defocus_kernel(blur_radius=3.0, radius=5), 3)),
+    ],
+)
+def test_the_entry_reads_blurs_and_undoes_them(blur, kernel, photograph):
+    restorer, clean = zoo.load("wiener_unet-gray-blur"), jnp.asarray(photograph[:192, :256])
+    blurred = parse(f"{blur} + gaussian_noise(sigma=2.55/255)")
+    image, _ = blurred(jax.random.key(0), clean)
+    found = restorer.model.apply({"params": restorer.params}, image, method="kernel")
+    assert jnp.abs(found - kernel).sum() < 0.6  # 2 if they have nothing in common
+    assert metrics.psnr(restorer(image), clean) > metrics.psnr(image, clean) + 2
 
 
 def test_a_recipe_decides_how_much_the_guide_counts():
