@@ -398,7 +398,8 @@ RECIPES["wiener_unet-gray-blur"] = replace(
         "pixels, with noise to 5/255. It reads one kernel, its own mirror image, off each picture: camera shake along "
         "a curve comes out of it 0.4 dB worse, blur that varies over the picture and moving objects are restored in "
         "part or not at all. A kernel that was read wrongly leaves ringing at edges; smooth walls of "
-        "bricks are read as more blurred than they are, and come out 4 dB worse. Not for measurements or evidence."
+        "bricks are read as more blurred than they are, and come out worse than they were. Not for measurements or "
+        "evidence."
     ),
     paper=(
         "Filters before a network after Dong et al., Deep Wiener deconvolution, NeurIPS 2020; the kernel from the "

@@ -37,13 +37,11 @@ SMALL = dataclasses.replace(
     degradation="gaussian_noise(sigma=uniform(0, 55/255))",
 )
 GUIDED = dataclasses.replace(
-    RECIPES["wiener_unet-gray-blur"],
+    TINY,
+    architecture="wiener_unet",
     config={"channels": 1, "widths": (8, 8), "blocks": 1, "radius": 4, "reader": 16},
-    cycles=(STEPS,),
-    later={},
-    batch=BATCH,
-    patch=16,
-    dtype="float32",
+    degradation=RECIPES["wiener_unet-gray-blur"].degradation,
+    guide=RECIPES["wiener_unet-gray-blur"].guide,
 )
 NETWORKS = {"small": SMALL, "scanned": TINY, "guided": GUIDED}
 

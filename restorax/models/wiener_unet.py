@@ -146,8 +146,7 @@ class WienerUNet(nn.Module):
             >>> model.apply(model.init(jax.random.key(0), image), image, method="kernel").shape
             (17, 17)
         """
-        flat = image.reshape(-1, *image.shape[-3:]).astype(jnp.float32)
-        kernel = self.read(flat.mean(-1))
+        kernel = self.read(_luminance(image))
         return kernel.reshape(*image.shape[:-3], *kernel.shape[1:])
 
     def guide(self, image: Image, clean: Image) -> Array:
@@ -160,12 +159,10 @@ class WienerUNet(nn.Module):
         Returns:
             Mean over the images of the power of the differences' error, as a share of that of the clean differences.
         """
-        kernel = self.kernel(image.reshape(-1, *image.shape[-3:]))
+        image, clean = _luminance(image), _luminance(clean)
+        kernel = self.read(image)
         beyond = fourier.margin(kernel)
-        image, clean = (
-            fourier.periodic(x.reshape(-1, *x.shape[-3:]).astype(jnp.float32).mean(-1, keepdims=True), beyond)[..., 0]
-            for x in (image, clean)
-        )
+        image, clean = (fourier.periodic(x[..., None], beyond)[..., 0] for x in (image, clean))
         size = image.shape[1:]
         image, clean, weight = jnp.fft.rfft2(image), jnp.fft.rfft2(clean), fourier.roughness(size)
         power = lambda x: (weight * (x.real**2 + x.imag**2)).sum((1, 2))  # noqa: E731
@@ -188,6 +185,11 @@ class WienerUNet(nn.Module):
             residual=self.residual,
             multiple=2 ** len(self.widths),
         )
+
+
+def _luminance(image: Image) -> Array:
+    """What the reader reads: the mean of the channels, ``[batch, height, width]`` in float32."""
+    return image.reshape(-1, *image.shape[-3:]).astype(jnp.float32).mean(-1)
 
 
 def _spread_balances(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
