@@ -17,6 +17,8 @@ from scipy.sparse import linalg
 from skimage import restoration
 
 from restorax.degrade import parse
+from restorax.layers.resample import pull_push
+from restorax.layers.sparse import sparse_fill
 
 Method = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
 
@@ -56,7 +58,8 @@ def methods(degradation: str) -> dict[str, list[Method]]:
             [partial(opencv_inpaint, radius=radius, flag=flag) for radius in (1, 3, 5)]
             for flag in (cv2.INPAINT_NS, cv2.INPAINT_TELEA)
         )
-        return {"biharmonic": [biharmonic], "Navier-Stokes": navier, "Telea": telea}
+        words = [partial(sparse_dct, rounds=rounds) for rounds in (20, 40, 80)]
+        return {"biharmonic": [biharmonic], "sparse DCT": words, "Navier-Stokes": navier, "Telea": telea}
     if (kernel := true_kernel(degradation)) is not None:
         return {
             "Wiener": [partial(wiener, kernel=kernel, balance=b) for b in np.geomspace(1e-4, 1, 13)],
@@ -158,6 +161,12 @@ def opencv_inpaint(image, condition, radius, flag):
     picture = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
     holes = (condition[..., 0] < 0.5).astype(np.uint8)
     return cv2.inpaint(picture.squeeze(), holes, radius, flag).reshape(image.shape) / 255
+
+
+def sparse_dct(image, condition, rounds):
+    """What some of the networks look at: few coefficients per block, after filling smoothly."""
+    image, mask = jnp.asarray(image)[None], jnp.asarray(condition)[None]
+    return np.asarray(sparse_fill(image, mask, pull_push(image, mask), rounds=rounds))[0]
 
 
 def biharmonic(image, condition):

@@ -89,7 +89,7 @@ def test_halo_needed_is_the_first_from_which_all_are_good():
         ("gaussian_noise(sigma=25/255)", {"TV", "non-local means"}),
         ("apd_noise(peak=20)", {"median", "Anscombe, TV", "Anscombe, non-local means"}),
         ("salt_and_pepper_noise(amount=0.3)", {"median", "adaptive median", "TV", "non-local means"}),
-        ("missing_pixels(missing=0.5)", {"biharmonic", "Navier-Stokes", "Telea"}),
+        ("missing_pixels(missing=0.5)", {"biharmonic", "sparse DCT", "Navier-Stokes", "Telea"}),
         ("gaussian_blur(sigma=1.6) + gaussian_noise(sigma=2.55/255)", {"Wiener", "Richardson-Lucy", "TV, ADMM"}),
         ("haze(transmission=0.5)", set()),
     ],

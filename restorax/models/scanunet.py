@@ -126,6 +126,7 @@ class ScanUNet(nn.Module):
         residual: predict the difference to the input instead of the image.
         condition_channels: channels of the condition map, 0 for a blind network.
         masked: the condition is a mask of known pixels: holes are filled first, known pixels copied through.
+        sparse: rounds of sparse filling (see ``layers/sparse.py``) after the smooth one, for textures; 0 for none.
         dtype: type of the activations; gates, decay and carry stay float32, parameters too.
 
     Reference:
@@ -142,12 +143,13 @@ class ScanUNet(nn.Module):
     residual: bool = True
     condition_channels: int = 0
     masked: bool = False
+    sparse: int = 0
     dtype: DTypeLike = jnp.float32
 
     @property
     def receptive_field(self) -> int | None:
-        """``None``: an output pixel sees the whole image; the side of what it sees if no level recurs."""
-        if self.recurrent and self.scan_levels:
+        """``None``: an output pixel sees the whole image; the side of what it sees if nothing recurs."""
+        if self.sparse or (self.recurrent and self.scan_levels):
             return None
         levels = range(len(self.widths))
         radii = tuple(2 * self.blocks * (2 if level in self.scan_levels else 1) for level in levels)
@@ -173,6 +175,7 @@ class ScanUNet(nn.Module):
             channels=self.channels,
             condition_channels=self.condition_channels,
             masked=self.masked,
+            sparse=self.sparse,
             residual=self.residual,
             multiple=2 ** len(self.widths),
             dtype=self.dtype,

@@ -26,6 +26,7 @@ class UNet(nn.Module):
         residual: predict the difference to the input instead of the image.
         condition_channels: channels of the condition map, 0 for a blind network.
         masked: the condition is a mask of known pixels: holes are filled first, known pixels copied through.
+        sparse: rounds of sparse filling (see ``layers/sparse.py``) after the smooth one, for textures; 0 for none.
         dtype: type of the activations; parameters stay float32.
 
     Reference:
@@ -40,11 +41,14 @@ class UNet(nn.Module):
     residual: bool = True
     condition_channels: int = 0
     masked: bool = False
+    sparse: int = 0
     dtype: DTypeLike = jnp.float32
 
     @property
-    def receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
+    def receptive_field(self) -> int | None:
+        """Side of the square of input pixels that an output pixel sees; ``None``, all, after sparse filling."""
+        if self.sparse:
+            return None
         up, down = [("conv", 2), ("grow", 2)], [("blocks", 2), ("conv", 2)]
         scales = len(self.widths) - 1
         return receptive_field(*up * scales, ("conv", 2), *down * scales)
@@ -92,6 +96,7 @@ class UNet(nn.Module):
             channels=self.channels,
             condition_channels=self.condition_channels,
             masked=self.masked,
+            sparse=self.sparse,
             residual=self.residual,
             multiple=2**coarsest,
             dtype=self.dtype,
