@@ -375,9 +375,13 @@ def test_what_continues_a_training_and_what_does_not(pictures, validation, tmp_p
         train("a", dataclasses.replace(short, cycles=(2, 2), batch=2), **arguments)
     with pytest.raises(ValueError, match="holds checkpoints of a training"):
         train("a", short, resume="never", **arguments)
+    with pytest.raises(ValueError, match=r"validated on 1 picture\(s\), camera first, not on 1 picture\(s\), other"):
+        train("a", short, **arguments | {"validation": {"other": validation["camera"]}})
     # A recipe written before a field existed had its default.
     before = json.loads((tmp_path / "recipe.json").read_text())
-    (tmp_path / "recipe.json").write_text(json.dumps({k: v for k, v in before.items() if k != "accumulate"}))
+    (tmp_path / "recipe.json").write_text(
+        json.dumps({k: v for k, v in before.items() if k not in ("accumulate", "validation")})
+    )
     assert train("a", short, **arguments) is not None
 
 

@@ -86,8 +86,8 @@ def train(
 
     Raises:
         FileNotFoundError: if there are no pictures, or no entry to start from.
-        ValueError: if ``workdir`` holds a training of another recipe, the batch does not divide among the devices, or
-            the entry to start from has another network.
+        ValueError: if ``workdir`` holds a training of another recipe or validated on other pictures, the batch does not
+            divide among the devices, or the entry to start from has another network.
         FloatingPointError: if too many updates in a row were skipped.
     """
     console, workdir, first = Console(), epath.Path(workdir), parallel.is_first()
@@ -100,7 +100,7 @@ def train(
             console.print(f"{mesh.size} of {jax.device_count()} devices are used: the batch is {recipe.batch}")
         size, channels = max(stage.patch for _, stage in recipe.stages), build_model(recipe).channels
         source = data.open_patches(folder, size=size, channels=channels, seed=recipe.seed, data_dir=data_dir)
-        _same_recipe(workdir, recipe)
+        _same_training(workdir, recipe, sorted(validation))
 
         # --- state, new or resumed ---
         init = lambda: init_state(recipe, training_keys(recipe)[0])  # noqa: E731
@@ -219,8 +219,8 @@ def _mean(quality: Mapping[str, float]) -> float:
     return float(np.mean(list(quality.values())))
 
 
-def _same_recipe(workdir: epath.Path, recipe: Recipe) -> None:
-    """Remember the recipe of a training directory; refuse to continue it with another."""
+def _same_training(workdir: epath.Path, recipe: Recipe, pictures: list[str]) -> None:
+    """Remember what a directory trains and validates on; refuse to continue it otherwise."""
     path, now = workdir / "recipe.json", json.loads(json.dumps(dataclasses.asdict(recipe)))
     if path.exists():
         # Fields that came later had their defaults then.
@@ -231,9 +231,15 @@ def _same_recipe(workdir: epath.Path, recipe: Recipe) -> None:
         if different := sorted(key for key in now if now[key] != before[key]):
             changes = ", ".join(f"{key} was {before[key]!r} and is {now[key]!r}" for key in different)
             raise ValueError(f"{workdir} holds a training of another recipe ({changes}); give another --workdir")
+        if (shown := before.get("validation", pictures)) != pictures:
+            # Qualities on two sets do not say which step is the best.
+            seen, given = (
+                f"{len(names)} picture(s), {min(names, default='none')} first" for names in (shown, pictures)
+            )
+            raise ValueError(f"{workdir} was validated on {seen}, not on {given}; give those, or another --workdir")
     if parallel.is_first():
         workdir.mkdir(parents=True, exist_ok=True)
-        replace(path, (json.dumps(now, indent=2) + "\n").encode())
+        replace(path, (json.dumps(now | {"validation": pictures}, indent=2) + "\n").encode())
 
 
 def _deliver(target: epath.Path, write: Callable[[Path], Any]) -> None:
