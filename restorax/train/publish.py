@@ -87,7 +87,7 @@ def _condition(model: nn.Module) -> str | None:
 def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
     """Degraded, restored and clean, side by side, on a photograph that scikit-image ships."""
     channels = build_model(recipe).channels
-    clean = sample_images(channels)["chelsea" if channels == 3 else "camera"][64:320, 96:352]
+    clean = sample_images(channels)["chelsea" if channels == 3 else "camera"][64:256, 128:320]
     middle = recipe.evaluation[len(recipe.evaluation) // 2]
     observed = parse(middle)(jax.random.key(0), clean)
     restored = make_restore(recipe)(params, *observed)
