@@ -192,8 +192,8 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
 @pytest.mark.parametrize(
     ("options", "cycles", "later"),
     [
-        ((), (20_000, 5_000), {"patch": 192, "batch": 2}),
-        (("--batch", "64"), (20_000, 5_000), {"patch": 192}),
+        ((), (20_000, 5_000, 7_500), {"patch": 192, "batch": 2, "loss": "log_mse"}),
+        (("--batch", "64"), (20_000, 5_000, 7_500), {"patch": 192, "loss": "log_mse"}),
         (("--steps", "7"), (7,), {}),
     ],
 )

@@ -23,7 +23,8 @@ from restorax.train.step import init_state, make_draw, training_keys
 STEPS, BATCH = 20, 8
 TINY = dataclasses.replace(
     RECIPES["scanunet_s-gray-missing"],
-    config={**RECIPES["scanunet_s-gray-missing"].config, "widths": (8, 8), "blocks": 1, "scan_levels": (1,)},
+    config=RECIPES["scanunet_s-gray-missing"].config
+    | {"widths": (8, 8), "blocks": 1, "scan_levels": (1,), "sparse": 2},
     cycles=(STEPS,),
     later={},
     batch=BATCH,
