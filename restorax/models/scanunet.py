@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from ..layers.conv import Conv
+from ..layers.deconvolution import BlindDeconvolution
 from ..layers.frame import framed
 from ..layers.recurrence import linear_recurrence
 from ..layers.unet import UNet, unet_span, widest
@@ -109,7 +110,7 @@ class ConvolutionalStandIn(nn.Module):
         return x + Conv(self.features, init=nn.initializers.zeros, name="conv2")(y)
 
 
-class ScanUNet(nn.Module):
+class ScanUNet(BlindDeconvolution):
     """Residual U-Net whose coarsest levels also carry hidden states across the whole image.
 
     Convolutions see a window; the scans let a pixel inside a large hole, or along a long blur, hear from everywhere.
@@ -127,6 +128,10 @@ class ScanUNet(nn.Module):
         condition_channels: channels of the condition map, 0 for a blind network.
         masked: the condition is a mask of known pixels: holes are filled first, known pixels copied through.
         sparse: rounds of sparse filling (see ``layers/sparse.py``) after the smooth one, for textures; 0 for none.
+        filters: number of Wiener filters, of a blur that is read off the image, whose results the U-Net sees beside it;
+            :meth:`kernel` and :meth:`deconvolve` are those of ``WienerUNet``. 0 for none.
+        radius: half width of the blur kernel in pixels.
+        reader: features of the kernel's reader.
         dtype: type of the activations; gates, decay and carry stay float32, parameters too.
 
     Reference:
@@ -144,20 +149,22 @@ class ScanUNet(nn.Module):
     condition_channels: int = 0
     masked: bool = False
     sparse: int = 0
+    filters: int = 0
+    radius: int = 8
+    reader: int = 256
     dtype: DTypeLike = jnp.float32
 
     @property
     def receptive_field(self) -> int | None:
         """``None``: an output pixel sees the whole image; the side of what it sees if nothing recurs."""
-        if self.sparse or (self.recurrent and self.scan_levels):
+        if self.sparse or self.filters or (self.recurrent and self.scan_levels):
             return None
         levels = range(len(self.widths))
         radii = tuple(2 * self.blocks * (2 if level in self.scan_levels else 1) for level in levels)
         return widest(lambda span: unet_span(span, radii), 2 ** len(levels))
 
-    @nn.compact
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]``, any height and width."""
+    def setup(self) -> None:
+        """Create reader, filters and U-Net."""
 
         def scan(level, name):
             if level not in self.scan_levels:
@@ -168,8 +175,12 @@ class ScanUNet(nn.Module):
                 return ConvolutionalStandIn(self.widths[level], state, name=name)
             return QuadrantScan(self.widths[level], state, self.rotate, name=name)
 
+        self.prepare()
+        self.unet = UNet(self.channels, self.widths, self.blocks, scan)
+
+    def _restore(self, image: Image, condition: Condition | None, kernel: Array | None) -> Image:
         return framed(
-            UNet(self.channels, self.widths, self.blocks, scan, name="unet"),
+            lambda x: self.unet(self.beside(x, kernel).astype(self.dtype)),
             image,
             condition,
             channels=self.channels,
@@ -178,5 +189,4 @@ class ScanUNet(nn.Module):
             sparse=self.sparse,
             residual=self.residual,
             multiple=2 ** len(self.widths),
-            dtype=self.dtype,
         )
