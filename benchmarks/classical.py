@@ -17,7 +17,6 @@ from scipy.sparse import linalg
 from skimage import restoration
 
 from restorax.degrade import parse
-from restorax.layers.resample import pull_push
 from restorax.layers.sparse import sparse_fill
 
 Method = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
@@ -166,7 +165,7 @@ def opencv_inpaint(image, condition, radius, flag):
 def sparse_dct(image, condition, rounds):
     """What some of the networks look at: few coefficients per block, after filling smoothly."""
     image, mask = jnp.asarray(image)[None], jnp.asarray(condition)[None]
-    return np.asarray(sparse_fill(image, mask, pull_push(image, mask), rounds=rounds))[0]
+    return np.asarray(sparse_fill(image, mask, rounds=rounds))[0]
 
 
 def biharmonic(image, condition):

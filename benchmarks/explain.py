@@ -115,7 +115,7 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
         for axis, (picture, colours, low, high) in zip(row, maps, strict=True):
             axis.imshow(np.asarray(picture).squeeze(), colours, vmin=low, vmax=high, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
-        if hasattr(restorer.model, "kernel"):
+        if getattr(restorer.model, "filters", 0):
             inset = row[1].inset_axes((0.7, 0, 0.3, 0.3), xticks=[], yticks=[])
             inset.imshow(restorer.model.apply({"params": restorer.params}, image, method="kernel"), "gray")
         row[0].set_ylabel(f"{name}\n{restorer.card.evaluation[-1]}".replace(" + ", "\n+ "), fontsize=7)

@@ -32,7 +32,7 @@ def compare(
         name: [observe(one) for one in settings] for name, settings in methods(degradation).items()
     }
     if (kernel := true_kernel(degradation)) is not None:
-        told = [restorer for restorer in restorers if hasattr(restorer.model, "deconvolve")]
+        told = [restorer for restorer in restorers if getattr(restorer.model, "filters", 0)]
         forms |= {f"{restorer.card.name}, true kernel": [partial(_deconvolve, restorer, kernel)] for restorer in told}
     rows = []
     for name, settings in forms.items():

@@ -16,7 +16,7 @@ class Recipe:
         beyond: degradations that it does not learn to undo, under which the card reports quality too.
         cycles: steps of each cosine cycle of the learning rate; the peak halves from one to the next.
         later: fields that differ after the first cycle: ``patch``, ``batch``, ``accumulate``, ``loss``,
-            ``degradation``.
+            ``guide``, ``degradation``.
         batch: patches per step, over all devices.
         accumulate: parts into which a batch is split, one after the other, to save memory; the result is the same.
         patch: side of a patch in pixels.

@@ -218,7 +218,13 @@ def test_gradient_is_finite(name, key):
     assert np.abs(gradients[0]).sum() > 0
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+# Noise, counts, filters and strokes always; the others, which are made like these, with the slow tests.
+ALWAYS_SPREAD = ("gaussian_noise", "emccd_noise", "motion_blur", "jpeg", "missing_strokes", "rescale")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in ALWAYS_SPREAD else pytest.param(name, marks=pytest.mark.slow) for name in OPERATORS]
+)
 def test_same_output_on_one_and_eight_devices(name, key):
     images = _image(key, name, (8,))
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))

@@ -22,10 +22,11 @@ def _psnr(a, b):
 def test_rounds_equal_a_loop_over_blocks(size, photograph):
     image = photograph[100 : 100 + size[0], 50 : 50 + size[1], 0]
     mask = np.asarray(_holes((1, *size, 1), 0.5))[0, ..., 0]
-    filled = sparse_fill(*(jnp.asarray(x)[None, ..., None] for x in (image, mask, 0 * image + 0.5)), rounds=3)
+    observed = tuple(jnp.asarray(x)[None, ..., None] for x in (image, mask))
+    filled = sparse_fill(*observed, rounds=3)
 
     frame = tuple((16, 16 + -length % 16) for length in size)
-    x, y, known = (np.pad(a, frame, mode="symmetric") for a in (0 * image + 0.5, image, mask))
+    x, y, known = (np.pad(a, frame, mode="symmetric") for a in (pull_push(*observed)[0, ..., 0], image, mask))
     x = x.astype(np.float64)
     for threshold, moves in zip((0.3, np.sqrt(0.3 * 0.01), 0.01), ((0, 0), (5, 3), (10, 6)), strict=True):
         x = np.roll(x, moves, (0, 1))
@@ -44,7 +45,7 @@ def test_rounds_equal_a_loop_over_blocks(size, photograph):
 def test_known_pixels_stay_and_what_stands_in_holes_does_not_matter(photograph):
     image = jnp.asarray(photograph[None, :67, :50])
     mask = _holes(image.shape, 0.7)
-    fill = jax.jit(lambda image: sparse_fill(image, mask, jnp.full_like(image, 0.5), rounds=4))
+    fill = jax.jit(lambda image: sparse_fill(image, mask, rounds=4))
     filled = fill(jnp.where(mask > 0, image, jnp.nan))
     np.testing.assert_array_equal(jnp.where(mask > 0, filled, image), image)
     np.testing.assert_allclose(filled, fill(image), atol=1e-6)
@@ -55,7 +56,7 @@ def test_textures_go_on_and_photographs_are_filled_better_than_smoothly(photogra
     texture = (0.5 + 0.3 * jnp.sin(1.1 * rows + 0.7 * columns))[None, ..., None]
     for clean, gain in ((texture, 6), (jnp.asarray(photograph[None, 80:208, 140:268]), 0.3)):
         mask = _holes(clean.shape, 0.8)
-        filled = jax.jit(lambda c, m: sparse_fill(c, m, pull_push(c, m), rounds=40))(clean, mask)
+        filled = jax.jit(lambda c, m: sparse_fill(c, m, rounds=40))(clean, mask)
         observed, holes = np.array(clean * mask)[0, ..., 0], np.array(mask)[0, ..., 0] == 0
         smooth = skimage.restoration.inpaint_biharmonic(observed, holes)
         assert _psnr(filled, clean) > _psnr(smooth, clean[0, ..., 0]) + gain
@@ -64,15 +65,15 @@ def test_textures_go_on_and_photographs_are_filled_better_than_smoothly(photogra
 def test_rounding_errors_do_not_grow(photograph):
     image = jnp.asarray(photograph[None, 80:208, 140:268])
     mask = _holes(image.shape, 0.8)
-    fill = jax.jit(lambda image: sparse_fill(image, mask, pull_push(image, mask), rounds=40))
+    fill = jax.jit(lambda image: sparse_fill(image, mask, rounds=40))
     np.testing.assert_allclose(fill(image * (1 + 1e-6)), fill(image), atol=1e-4)
 
 
 def test_gradient_and_vmap(photograph):
     images = jnp.asarray(photograph[:64, :96].reshape(2, 32, 96, 1))
     masks = _holes(images.shape, 0.5)
-    fill = lambda image, mask: sparse_fill(image[None], mask[None], image[None] * 0 + 0.5, rounds=3)[0]  # noqa: E731
-    batch = sparse_fill(images, masks, images * 0 + 0.5, rounds=3)
+    fill = lambda image, mask: sparse_fill(image[None], mask[None], rounds=3)[0]  # noqa: E731
+    batch = sparse_fill(images, masks, rounds=3)
     np.testing.assert_allclose(jax.vmap(fill)(images, masks), batch, atol=1e-5)
     gradient = jax.grad(lambda image: fill(image, masks[0]).sum())(images[0])
     assert np.isfinite(gradient).all()
@@ -90,7 +91,7 @@ def test_networks_fill_sparsely_before_they_look(name, photograph):
     silent = jax.tree.map(lambda p: jnp.zeros(p.shape, p.dtype), shapes)
     start = jax.jit(pull_push)(image[None], mask[None])
     np.testing.assert_array_equal(jax.jit(smooth.apply)(silent, image, mask), start[0])
-    expected = sparse_fill(image[None], mask[None], start, rounds=5)[0]
+    expected = sparse_fill(image[None], mask[None], rounds=5)[0]
     np.testing.assert_allclose(jax.jit(sparse.apply)(silent, image, mask), expected, atol=1e-6)
     assert sparse.receptive_field is None
     with pytest.raises(ValueError, match="needs the mask"):

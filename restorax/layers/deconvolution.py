@@ -72,16 +72,26 @@ class BlindDeconvolution(nn.Module):
             self.read = KernelReader(self.radius, self.reader)
             self.balance = self.param("balance", _spread_balances, (self.filters,))
 
-    def beside(self, x: Array, kernel: Array | None) -> Array:
-        """Append to ``[batch, height, width, features]`` what the filters make of the image, its first channels."""
-        if kernel is None:
+    def beside(self, x: Array, image: Image, kernel: Array | None) -> Array:
+        """Append the filters' results to what the U-Net would see without them.
+
+        Args:
+            x: padded image, and other features after it, ``[batch, height, width, features]``.
+            image: the image as it was given, off which the kernel is read.
+            kernel: ``[batch, side, side]``, where it is known.
+
+        Returns:
+            ``[batch, height, width, features + filters * channels]``.
+        """
+        if not self.filters:
             return x
+        kernel = self.read(_luminance(image)) if kernel is None else kernel
         filtered = fourier.wiener(x[..., : self.channels], kernel, jnp.exp(self.balance))
         return jnp.concatenate([x, filtered], axis=-1)
 
     def __call__(self, image: Image, condition: Condition | None = None) -> Image:
         """Restore ``[*batch, height, width, channels]``, any height and width."""
-        return self._restore(image, condition, self.read(_luminance(image)) if self.filters else None)
+        return self._restore(image, condition, None)
 
     def deconvolve(
         self, image: Image, kernel: Float[Array, "*kernels rows columns"], condition: Condition | None = None

@@ -5,18 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..types import Array
+from .resample import pull_push
 
 
-def sparse_fill(image: Array, mask: Array, start: Array, *, rounds: int, side: int = 16) -> Array:
+def sparse_fill(image: Array, mask: Array, *, rounds: int, side: int = 16) -> Array:
     """Fill holes so that blocks of the image have few DCT coefficients: textures go on where smoothness would end.
 
-    Every round cuts the image into blocks, shrinks the coefficients around a threshold and drops those below, and puts
-    the known pixels back. The threshold falls from round to round, and the grid of blocks moves.
+    The first guess is smooth (:func:`~restorax.layers.resample.pull_push`). Every round cuts the image into blocks,
+    shrinks the coefficients around a threshold and drops those below, and puts the known pixels back. The threshold
+    falls from round to round, and the grid of blocks moves.
 
     Args:
         image: ``[batch, height, width, channel]`` in [0, 1]; values at unknown pixels are ignored.
         mask: 1 where known, 0 where not, ``[batch, height, width, 1]``.
-        start: a first guess, of the shape of ``image``.
         rounds: how often; the error falls until about 60.
         side: of the blocks, in pixels.
 
@@ -31,13 +32,14 @@ def sparse_fill(image: Array, mask: Array, start: Array, *, rounds: int, side: i
     Example:
         >>> stripes = jnp.tile(jnp.array([0.2, 0.8]), 16).reshape(1, 1, 32, 1) * jnp.ones((1, 32, 1, 1))
         >>> mask = jnp.ones((1, 32, 32, 1)).at[0, 12:20, 12:20].set(0)
-        >>> filled = sparse_fill(stripes, mask, jnp.where(mask > 0, stripes, 0.5), rounds=20)
+        >>> filled = sparse_fill(stripes, mask, rounds=20)
         >>> bool(abs(filled - stripes).max() < 0.05)
         True
     """
     height, width = image.shape[1:3]
     # A frame of one block: the grid is moved by rolling, and blocks over the seam must not reach the image.
     frame = ((0, 0), (side, side - height % -side), (side, side - width % -side), (0, 0))
+    start = pull_push(image, mask)
     image, mask, start = (jnp.pad(x, frame, mode="symmetric") for x in (image, mask, start))
     basis = jnp.asarray(_cosines(side), image.dtype)
 

@@ -180,7 +180,7 @@ class ScanUNet(BlindDeconvolution):
 
     def _restore(self, image: Image, condition: Condition | None, kernel: Array | None) -> Image:
         return framed(
-            lambda x: self.unet(self.beside(x, kernel).astype(self.dtype)),
+            lambda x: self.unet(self.beside(x, image, kernel).astype(self.dtype)),
             image,
             condition,
             channels=self.channels,

@@ -62,7 +62,7 @@ class WienerUNet(BlindDeconvolution):
 
     def _restore(self, image: Image, condition: Condition | None, kernel: Array | None) -> Image:
         return framed(
-            lambda x: self.unet(self.beside(x, kernel).astype(self.dtype)),
+            lambda x: self.unet(self.beside(x, image, kernel).astype(self.dtype)),
             image,
             condition,
             channels=self.channels,

@@ -1,4 +1,4 @@
-"""The network that reads the blur and inverts it."""
+"""Networks that read the blur and invert it."""
 
 from dataclasses import replace
 
@@ -10,17 +10,20 @@ import pytest
 
 from restorax import degrade, metrics, zoo
 from restorax.degrade import kernels, parse
-from restorax.models import WienerUNet
+from restorax.models import ScanUNet, WienerUNet
 from restorax.recipes import RECIPES
 from restorax.train.step import init_state, make_step
 
 SMALL = {"widths": (8, 8), "blocks": 1, "radius": 4, "reader": 32}
 
 
-@pytest.fixture(scope="module")
-def network():
-    model = WienerUNet(**SMALL)
-    return model, jax.jit(model.init)(jax.random.key(0), jnp.zeros((16, 16, 1)))
+@pytest.fixture(
+    scope="module",
+    params=[WienerUNet(**SMALL), ScanUNet(**SMALL, filters=3, scan_levels=(1,))],
+    ids=["unet", "scanunet"],
+)
+def network(request):
+    return request.param, jax.jit(request.param.init)(jax.random.key(0), jnp.zeros((16, 16, 1)))
 
 
 def test_kernels_are_kernels(network):
@@ -45,8 +48,7 @@ def test_what_is_turned_is_read_turned(network):
 
 def test_own_kernel_given_changes_nothing_and_another_does(network):
     model, variables = network
-    # Whole multiples of what the U-Net needs: else it reads the kernel off the padded image.
-    image = jax.random.uniform(jax.random.key(0), (2, 32, 40, 1))
+    image = jax.random.uniform(jax.random.key(0), (2, 33, 42, 1))
     kernel = model.apply(variables, image, method="kernel")
     restored, given = model.apply(variables, image), model.apply(variables, image, kernel, method="deconvolve")
     np.testing.assert_allclose(given, restored, atol=1e-5)
@@ -106,16 +108,26 @@ def test_a_recipe_decides_how_much_the_guide_counts():
     recipe = replace(
         RECIPES["wiener_unet-gray-blur"], config={"channels": 1, **SMALL}, cycles=(2,), later={}, batch=2, patch=32
     )
-    patches = jax.random.randint(jax.random.key(0), (2, 32, 32, 1), 0, 256).astype(jnp.uint8)
-    losses = []
-    for guide in (0.0, 1.0, 2.0):
-        one = replace(recipe, guide=guide)
-        _, metrics = jax.jit(make_step(one))(init_state(one, jax.random.key(1)), patches, jax.random.key(2))
-        losses.append(float(metrics["loss"]))
-    assert losses[1] > losses[0]
-    np.testing.assert_allclose(losses[2] - losses[1], losses[1] - losses[0], rtol=1e-4)
+    recipe = replace(recipe, degradation="gaussian_blur(sigma=1, radius=4)", dtype="float32")
+    clean = jax.random.randint(jax.random.key(0), (2, 32, 32, 1), 0, 256).astype(jnp.uint8)
+    state = init_state(recipe, jax.random.key(1))
+    plain, guided = (
+        float(jax.jit(make_step(replace(recipe, guide=guide)))(state, clean, jax.random.key(2))[1]["loss"])
+        for guide in (0.0, 2.0)
+    )
+    image = degrade.gaussian_blur(clean / 255, sigma=1.0, radius=4)
+    guide = WienerUNet(**SMALL).apply({"params": state.params}, image, clean / 255, method="guide")
+    np.testing.assert_allclose(guided - plain, 2 * guide, rtol=1e-3)
 
 
 def test_a_network_without_a_guide_says_so():
     with pytest.raises(ValueError, match="resunet_s has nothing to guide it"):
         make_step(replace(RECIPES["resunet_s-gray-blur"], guide=1.0))
+
+
+@pytest.mark.parametrize(("method", "beside"), [("kernel", ()), ("deconvolve", (jnp.ones((3, 3)) / 9,)), ("guide", ())])
+def test_a_network_without_filters_says_so(method, beside):
+    model, image = ScanUNet(widths=(8, 8), blocks=1), jnp.zeros((16, 16, 1))
+    beside = (image,) if method == "guide" else beside
+    with pytest.raises(ValueError, match="this network reads no blur and has no filters; build it with filters=4"):
+        model.apply({"params": {}}, image, *beside, method=method)
