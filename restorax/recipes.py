@@ -41,7 +41,7 @@ def _direct(recipe: Recipe, **changes: Any) -> Recipe:
 
 RECIPES: dict[str, Recipe] = {
     # restorax train resunet_s-gray-noise --data bsd432: 340 minutes on 1 to 4 CPU cores (convolutions through oneDNN);
-    # BSD68, sigma 15 / 25 / 50: 31.49 / 29.05 / 26.14 dB (one cycle: 0.1 dB less). The loss was L1 until
+    # BSD68, sigma 15 / 25 / 50: 31.50 / 29.05 / 26.14 dB (one cycle: 0.1 dB less). The loss was L1 until
     # the last cycle.
     "resunet_s-gray-noise": Recipe(
         architecture="resunet_s",
@@ -404,7 +404,7 @@ RECIPES["wiener_unet-gray-blur"] = replace(
     paper=f"{_WIENER}; {_RESUNET}",
 )
 # restorax train scanunet_s-gray-blur --data bsd432: 108 minutes on 1 CPU core, 25 of them paused (convolutions through
-# oneDNN); Set12, Gaussian 1.6 / motion 15 / defocus 3: 29.06 / 27.33 / 29.25 dB.
+# oneDNN); Set12, Gaussian 1.6 / motion 15 / defocus 3: 29.06 / 27.34 / 29.25 dB.
 RECIPES["scanunet_s-gray-blur"] = replace(
     RECIPES["wiener_unet-gray-blur"],
     architecture="scanunet_s",
@@ -416,8 +416,9 @@ RECIPES["scanunet_s-gray-blur"] = replace(
         "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion to 15 pixels or defocus to 5 "
         "pixels, with noise to 5/255. It reads one kernel, its own mirror image, off each picture: camera shake along "
         "a curve comes out of it 0.5 dB worse, blur that varies over the picture and moving objects are restored in "
-        "part or not at all. A kernel that was read wrongly leaves ringing at edges; smooth walls of bricks are read "
-        "as more blurred than they are, and come out worse than they were. Not for measurements or evidence."
+        "part or not at all. A kernel that was read wrongly, as it is sooner off pictures of 128 than of 256 pixels, "
+        "leaves ringing at edges; smooth walls of bricks are read as more blurred than they are, and come out worse "
+        "than they were. Not for measurements or evidence."
     ),
     paper=f"{_WIENER}; {_SCANUNET}",
 )

@@ -9,6 +9,8 @@ from restorax.layers.resample import pull_push
 from restorax.layers.sparse import sparse_fill
 from restorax.models import MODELS
 
+_fill = jax.jit(sparse_fill, static_argnames="rounds")
+
 
 def _holes(shape, missing, seed=0):
     return (jax.random.uniform(jax.random.key(seed), (*shape[:-1], 1)) > missing).astype(jnp.float32)
@@ -23,10 +25,10 @@ def test_rounds_equal_a_loop_over_blocks(size, photograph):
     image = photograph[100 : 100 + size[0], 50 : 50 + size[1], 0]
     mask = np.asarray(_holes((1, *size, 1), 0.5))[0, ..., 0]
     observed = tuple(jnp.asarray(x)[None, ..., None] for x in (image, mask))
-    filled = sparse_fill(*observed, rounds=3)
+    filled = _fill(*observed, rounds=3)
 
     frame = tuple((16, 16 + -length % 16) for length in size)
-    x, y, known = (np.pad(a, frame, mode="symmetric") for a in (pull_push(*observed)[0, ..., 0], image, mask))
+    x, y, known = (np.pad(a, frame, mode="symmetric") for a in (jax.jit(pull_push)(*observed)[0, ..., 0], image, mask))
     x = x.astype(np.float64)
     for threshold, moves in zip((0.3, np.sqrt(0.3 * 0.01), 0.01), ((0, 0), (5, 3), (10, 6)), strict=True):
         x = np.roll(x, moves, (0, 1))
@@ -73,9 +75,9 @@ def test_gradient_and_vmap(photograph):
     images = jnp.asarray(photograph[:64, :96].reshape(2, 32, 96, 1))
     masks = _holes(images.shape, 0.5)
     fill = lambda image, mask: sparse_fill(image[None], mask[None], rounds=3)[0]  # noqa: E731
-    batch = sparse_fill(images, masks, rounds=3)
-    np.testing.assert_allclose(jax.vmap(fill)(images, masks), batch, atol=1e-5)
-    gradient = jax.grad(lambda image: fill(image, masks[0]).sum())(images[0])
+    batch = _fill(images, masks, rounds=3)
+    np.testing.assert_allclose(jax.jit(jax.vmap(fill))(images, masks), batch, atol=1e-5)
+    gradient = jax.jit(jax.grad(lambda image: fill(image, masks[0]).sum()))(images[0])
     assert np.isfinite(gradient).all()
     np.testing.assert_array_equal(gradient * (1 - masks[0]), 0)
     assert float((gradient * masks[0]).max()) > 1  # a known pixel speaks for its neighbours too
@@ -91,7 +93,7 @@ def test_networks_fill_sparsely_before_they_look(name, photograph):
     silent = jax.tree.map(lambda p: jnp.zeros(p.shape, p.dtype), shapes)
     start = jax.jit(pull_push)(image[None], mask[None])
     np.testing.assert_array_equal(jax.jit(smooth.apply)(silent, image, mask), start[0])
-    expected = sparse_fill(image[None], mask[None], rounds=5)[0]
+    expected = _fill(image[None], mask[None], rounds=5)[0]
     np.testing.assert_allclose(jax.jit(sparse.apply)(silent, image, mask), expected, atol=1e-6)
     assert sparse.receptive_field is None
     with pytest.raises(ValueError, match="needs the mask"):
