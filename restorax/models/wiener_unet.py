@@ -33,7 +33,7 @@ class WienerUNet(BlindDeconvolution):
     Example:
         >>> import jax
         >>> model, image = WienerUNet(widths=(8, 8), blocks=1), jnp.ones((16, 16, 1))
-        >>> variables = model.init(jax.random.key(0), image)
+        >>> variables = jax.jit(model.init)(jax.random.key(0), image)
         >>> model.apply(variables, image, method="kernel").shape
         (17, 17)
         >>> model.apply(variables, image, jnp.ones((3, 3)) / 9, method="deconvolve").shape
