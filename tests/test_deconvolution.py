@@ -121,7 +121,7 @@ def test_a_recipe_decides_how_much_the_guide_counts():
         return difference, model.apply({"params": params}, image, clean, method="guide")
 
     difference, guide = parts(state.params)
-    np.testing.assert_allclose(metrics["loss"], difference + 2 * guide, rtol=1e-3)
+    np.testing.assert_allclose(metrics["loss"], difference + 2 * guide, rtol=1e-4)
 
 
 def test_a_network_without_a_guide_says_so():
