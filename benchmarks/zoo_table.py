@@ -32,8 +32,6 @@ def entries() -> str:
     parts = []
     for name, card in _cards().items():
         field = f"sees {card.receptive_field} px" if card.receptive_field else "sees the whole image"
-        if card.tile is not None:
-            field += f", restores larger pictures in tiles of {card.tile} px"
         if card.halo is not None:
             field += f" (tiles lose less than 0.05 dB with {card.halo} px around them)"
         cost = f"{_size(card)} parameters, {card.flops_per_megapixel / 1e9:.0f} GFLOP/Mpx, {field}"

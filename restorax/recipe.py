@@ -31,7 +31,6 @@ class Recipe:
         dtype: type of the activations, ``"float32"`` or ``"bfloat16"``.
         seed: of initialisation, data and degradation.
         start: entry whose parameters the training begins with, as ``restorax.load`` finds it; by default fresh ones.
-        tile: side of the tiles in which larger pictures are restored, for networks that more context leads astray.
         limits: what the entry should not be expected to do, for the card.
         paper: what to cite, for the card.
     """
@@ -57,7 +56,6 @@ class Recipe:
     dtype: str = "float32"
     seed: int = 0
     start: str = ""
-    tile: int | None = None
     limits: str = ""
     paper: str = ""
 

@@ -396,10 +396,10 @@ RECIPES["wiener_unet-gray-blur"] = replace(
     limits=(
         "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion to 15 pixels or defocus to 5 "
         "pixels, with noise to 5/255. It reads one kernel, its own mirror image, off each picture: camera shake along "
-        "a curve comes out of it 0.4 dB worse, blur that varies over the picture and moving objects are restored in "
-        "part or not at all. A kernel that was read wrongly leaves ringing at edges; smooth walls of "
-        "bricks are read as more blurred than they are, and come out worse than they were. Not for measurements or "
-        "evidence."
+        "a curve comes out of it 0.4 to 0.6 dB worse, blur that varies over the picture and moving objects are "
+        "restored in part or not at all. A kernel that was read wrongly, as it is sooner off pictures of 128 than of "
+        "256 pixels, leaves ringing at edges; smooth walls of bricks are read as more blurred than they are, and come "
+        "out worse than they were. Not for measurements or evidence."
     ),
     paper=f"{_WIENER}; {_RESUNET}",
 )
@@ -412,14 +412,6 @@ RECIPES["scanunet_s-gray-blur"] = replace(
     cycles=(3_000, 9_500),
     # The gradient of log_mse is far larger than that of L1, so the guide has to weigh more.
     later={"patch": 192, "batch": 4, "loss": "log_mse", "guide": 5.0},
-    limits=(
-        "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion to 15 pixels or defocus to 5 "
-        "pixels, with noise to 5/255. It reads one kernel, its own mirror image, off each picture: camera shake along "
-        "a curve comes out of it 0.5 to 0.6 dB worse, blur that varies over the picture and moving objects are "
-        "restored in part or not at all. A kernel that was read wrongly, as it is sooner off pictures of 128 than of "
-        "256 pixels, leaves ringing at edges; smooth walls of bricks are read as more blurred than they are, and come "
-        "out worse than they were. Not for measurements or evidence."
-    ),
     paper=f"{_WIENER}; {_SCANUNET}",
 )
 # restorax train row_lstm-gray-missing --data bsd432: 7 minutes on 1 CPU core; Set12, 50 / 80 %: 29.44 / 25.03 dB.

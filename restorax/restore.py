@@ -38,8 +38,8 @@ def restore(
         image: ``[*batch, height, width, channel]``, floating point in [0, 1] (noise may exceed it);
             ``[*batch, frames, height, width, channel]`` for a restorer of bursts.
         condition: what the restorer's card asks for, ``[*batch, height, width, k]``.
-        tile: side of the tiles in pixels, rounded up to a multiple of 16; by default that of the restorer's card, or
-            chosen from the free memory, whole images where they fit.
+        tile: side of the tiles in pixels, rounded up to a multiple of 16; by default chosen from the free memory,
+            whole images where they fit.
         ensemble: average over the eight flips and quarter turns of the image: a little better, eight times slower.
         progress: called with the share done after every tile.
 
@@ -73,7 +73,7 @@ def restore(
     height, width = image.shape[-3:-1]
     if condition is not None and condition.shape[-3:-1] != (height, width):
         raise ValueError(f"the condition has {condition.shape[-3:-1]} pixels and the image {(height, width)}")
-    side = tile or restorer.card.tile or _tile_side(restorer, image)
+    side = tile or _tile_side(restorer, image)
     if side is None or side >= max(height, width):
         return _apply(restorer, image, condition)
     known = None if condition is None else np.asarray(condition)

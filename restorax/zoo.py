@@ -80,7 +80,6 @@ class Card:
         results: measured quality.
         elsewhere: the same for what it was not trained on: other degradations, and other kinds of picture.
         throughput: megapixels per second in images of 512 x 512, by device and type of the activations.
-        tile: side of the tiles in which :func:`restorax.restore` restores larger images; ``None``: whole ones are best.
         halo: pixels of context that keep tiles within 0.05 dB of the whole image, where that has been measured.
         sha256: of ``params.safetensors``.
     """
@@ -111,7 +110,6 @@ class Card:
     results: list[Result] = dataclasses.field(default_factory=list)
     elsewhere: list[Result] = dataclasses.field(default_factory=list)
     throughput: dict[str, float] = dataclasses.field(default_factory=dict)
-    tile: int | None = None
     halo: int | None = None
     sha256: str = ""
 
@@ -136,7 +134,7 @@ class Card:
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is not a valid card: {error}") from None
         fields = {f.name for f in dataclasses.fields(cls)}
-        if missing := fields - {"start", "beyond", "elsewhere", "throughput", "tile", "halo"} - set(content):
+        if missing := fields - {"start", "beyond", "elsewhere", "throughput", "halo"} - set(content):
             raise ValueError(f"{path} lacks {', '.join(sorted(missing))}")
         if unknown := set(content) - fields:
             raise ValueError(f"{path} has unknown fields: {', '.join(sorted(unknown))}")

@@ -1,5 +1,3 @@
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -76,14 +74,6 @@ def test_large_images_are_tiled_by_themselves(blind, monkeypatch):
     seen = []
     restore(blind, jnp.zeros((300, 400, 1)), progress=seen.append)
     assert len(seen) > 1
-
-
-def test_the_card_may_ask_for_tiles(blind, photograph):
-    card = dataclasses.replace(blind.card, tile=160)
-    noisy = _noisy(photograph)
-    expected = restore(blind, noisy, tile=160)
-    np.testing.assert_array_equal(restore(blind.replace(card=card), noisy), expected)
-    assert np.abs(restore(blind, noisy) - expected).max() > 0
 
 
 @pytest.mark.parametrize("tile", [None, 129])

@@ -385,17 +385,6 @@ def test_what_continues_a_training_and_what_does_not(pictures, validation, tmp_p
     assert train("a", short, **arguments) is not None
 
 
-def test_a_network_that_restores_tiles_is_validated_on_one(pictures, tmp_path, monkeypatch):
-    seen = []
-    quality = dict.fromkeys(SMALL.evaluation, 1.0)
-    monkeypatch.setattr(loop, "_validate", lambda _, params, shown, recipe: seen.append(shown) or quality)
-    picture = np.arange(48 * 40, dtype=np.float32).reshape(48, 40, 1) / 2000
-    recipe = dataclasses.replace(SMALL, cycles=(1,), tile=32)
-    train("a", recipe, folder=pictures, workdir=tmp_path, validation={"large": picture, "small": picture[:20, :20]})
-    np.testing.assert_array_equal(seen[0]["large"], picture[8:40, 4:36])
-    np.testing.assert_array_equal(seen[0]["small"], picture[:20, :20])
-
-
 @pytest.mark.parametrize("shards", [pytest.param(1, marks=pytest.mark.slow), 8])
 def test_a_training_starts_from_the_parameters_of_an_entry(shards, pictures, validation, tmp_path):
     arguments = {"folder": pictures, "validation": validation, "shards": shards}

@@ -41,10 +41,10 @@ def test_entry_is_what_its_card_says(name):
     recipe = RECIPES[name]
     config = json.loads(json.dumps(recipe.config))  # JSON has no tuples
     assert (card.architecture, card.config, card.degradation) == (recipe.architecture, config, recipe.degradation)
-    assert (card.tile, card.start) == (recipe.tile, recipe.start)
+    assert card.start == recipe.start
     assert (card.evaluation, card.beyond) == (list(recipe.evaluation), list(recipe.beyond))
     for field in dataclasses.fields(card):
-        if field.name not in ("condition", "receptive_field", "config", "start", "tile", "halo", "throughput"):
+        if field.name not in ("condition", "receptive_field", "config", "start", "halo", "throughput"):
             assert getattr(card, field.name), f"{field.name} is empty"
     files = {p.name for p in (zoo.ZOO / name).iterdir()}
     assert files == {"card.json", "params.safetensors", "preview.png"}

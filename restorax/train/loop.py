@@ -91,8 +91,6 @@ def train(
         FloatingPointError: if too many updates in a row were skipped.
     """
     console, workdir, first = Console(), epath.Path(workdir), parallel.is_first()
-    if recipe.tile:
-        validation = {picture: _middle(pixels, recipe.tile) for picture, pixels in validation.items()}
     with _stop_on_signal() as stop, Checkpoints(workdir, keep=keep, tell=console.print) as checkpoints:
         # --- what to train on, and where ---
         mesh = parallel.make_mesh(shards, parallel.devices_for(recipe, shards))
@@ -207,12 +205,6 @@ def _validate(
     """Mean PSNR under each of the recipe's evaluations."""
     run = lambda *observed: restore(params, *observed)  # noqa: E731
     return {d: evaluate(run, pictures, d, dataset="validation").psnr for d in recipe.evaluation}
-
-
-def _middle(picture: np.ndarray, side: int) -> np.ndarray:
-    """What a tile of a picture shows: larger ones say little of a network that restores tiles."""
-    top, left = (max(0, size - side) // 2 for size in picture.shape[:2])
-    return picture[top : top + side, left : left + side]
 
 
 def _mean(quality: Mapping[str, float]) -> float:

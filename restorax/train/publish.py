@@ -69,7 +69,6 @@ def publish(
         parameter_dtype="float16",
         flops_per_megapixel=flops_per_megapixel(model),
         receptive_field=model.receptive_field,
-        tile=recipe.tile,
         limits=recipe.limits,
         paper=recipe.paper,
     )
