@@ -148,7 +148,10 @@ class Card:
 
 
 class Restorer(flax.struct.PyTreeNode):
-    """A network with its parameters: a pure function that crosses ``jit``, ``vmap`` and ``pmap`` as an argument.
+    """A network with its parameters: a pure function that crosses ``jit``, ``vmap``, ``pmap`` and ``shard_map``.
+
+    A batch on several devices is for the last two: where plain ``jit`` finds one spread over them, XLA gathers it on
+    each for Fourier transforms and grouped convolutions (openxla/xla#24, openxla/xla#47945).
 
     Attributes:
         params: parameters, float32.

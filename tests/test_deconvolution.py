@@ -1,5 +1,6 @@
 """Networks that read the blur and invert it."""
 
+import re
 from dataclasses import replace
 
 import jax
@@ -7,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 
 from restorax import degrade, metrics, zoo
 from restorax.degrade import kernels, parse
@@ -54,6 +57,16 @@ def test_own_kernel_given_changes_nothing_and_another_does(network):
     np.testing.assert_allclose(given, restored, atol=1e-5)
     other = jnp.broadcast_to(kernels.motion_kernel(length=9.0, angle=20.0, radius=5), (2, 11, 11))
     assert jnp.abs(model.apply(variables, image, other, method="deconvolve") - restored).max() > 1e-4
+
+
+def test_images_on_several_devices_stay_where_they_are(network):
+    model, variables = network
+    images = jax.random.uniform(jax.random.key(0), (4, 33, 42, 1))
+    mesh = Mesh(np.array(jax.devices()[:4]), ("d",))
+    spread = jax.jit(jax.shard_map(model.apply, mesh=mesh, in_specs=(P(), P("d")), out_specs=P("d")))
+    compiled = spread.lower(variables, images).compile()
+    assert not re.search("all-gather|all-to-all|all-reduce|collective-permute", compiled.as_text())
+    np.testing.assert_allclose(spread(variables, images), model.apply(variables, images), atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (2, 8, 8), (2, 9, 7), (3, 9, 9)])
