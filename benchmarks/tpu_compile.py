@@ -70,8 +70,8 @@ def compile_inference(recipe: Recipe, mesh: Mesh, side: int) -> dict[str, Any]:
         condition = jax.ShapeDtypeStruct((*image.shape[:3], model.condition_channels), jnp.float32, sharding=place)
     restore = make_restore(recipe)
     # Each chip by itself: a batch that plain jit spreads is gathered for every Fourier transform (openxla/xla#24).
-    alone = partial(jax.shard_map, mesh=mesh, in_specs=(P(), _IMAGES, _IMAGES), out_specs=_IMAGES, check_vma=False)
-    columns = _compile(jax.jit(alone(restore)), state.ema, image, condition)
+    mapped = jax.shard_map(restore, mesh=mesh, in_specs=(P(), _IMAGES, _IMAGES), out_specs=_IMAGES, check_vma=False)
+    columns = _compile(jax.jit(mapped), state.ema, image, condition)
     work = flops(restore, state.ema, image, condition) / mesh.size
     return {"program": "inference", "per chip": f"1 x {side} x {side}"} | columns | {"GFLOP": round(work / 1e9, 2)}
 
