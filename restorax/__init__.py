@@ -6,6 +6,7 @@ clean = restorax.restore(restorer, noisy)  # [height, width, channel] in [0, 1]
 
 from . import degrade, explain, metrics, models
 from .evaluate import evaluate
+from .export import export
 from .models.count import summary
 from .models.create import create
 from .restore import restore
@@ -22,6 +23,7 @@ __all__ = [
     "load",
     "save",
     "verify",
+    "export",
     # restoring and measuring
     "evaluate",
     "explain",

@@ -1,4 +1,4 @@
-"""The command line: restorax restore | degrade | convert | list | info | demo | train | eval | data."""
+"""The command line: restorax restore | degrade | convert | export | list | info | demo | train | eval | data."""
 
 import dataclasses
 import sys
@@ -143,6 +143,29 @@ def convert(
     console.print(
         f"{card.architecture} with {card.parameters:,} parameters: {out} (restorax info {out} shows its card)"
     )
+
+
+@app.command()
+def export(
+    name: Name,
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")],
+    size: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH of the images [any, where the network can].")] = None,
+    platform: Annotated[list[str] | None, typer.Option(help="Where it shall run [cpu, cuda and tpu].")] = None,
+) -> None:
+    """Write a restorer as one file of StableHLO that needs JAX alone, neither this package nor Flax."""
+    from . import export as run  # the function; the module has its name
+    from . import zoo
+    from .files import written_beside
+
+    sides = (size or "").split("x")
+    if size and not (len(sides) == 2 and all(side.isdecimal() for side in sides)):
+        raise ValueError(f"size {size!r} is not understood; write e.g. 512x768, height first")
+    shape = (int(sides[0]), int(sides[1])) if size else None
+    chosen = {"platforms": tuple(platform)} if platform else {}
+    content = run(zoo.load(name), size=shape, **chosen).serialize()
+    with written_beside(target) as beside:
+        beside.write_bytes(content)
+    console.print(f"{target}: {len(content) / 1e6:.1f} MB, for jax.export.deserialize")
 
 
 @app.command("list")

@@ -93,6 +93,28 @@ def test_converted_weights_restore_at_a_given_strength(run, picture, tmp_path, p
         assert len(err.strip().splitlines()) == 1
 
 
+def test_an_exported_file_restores(run, tmp_path, photograph):
+    import jax.export
+
+    import restorax
+
+    code, out, _ = run("export", "arcnn-gray-jpeg", tmp_path / "a.jax", "--size", "40x48", "--platform", "cpu")
+    assert code == 0
+    assert "a.jax: 0." in out
+    call = jax.export.deserialize((tmp_path / "a.jax").read_bytes()).call
+    picture = photograph[:40, :48]
+    expected = restorax.restore(restorax.load("arcnn-gray-jpeg"), picture)
+    np.testing.assert_allclose(call(picture[None])[0], expected, atol=1e-5)
+    for options, message in (
+        (("--size", "40"), "size '40' is not understood; write e.g. 512x768"),
+        (("--platform", "npu"), "platforms are npu; accepted are cpu"),
+    ):
+        code, _, err = run("export", "arcnn-gray-jpeg", tmp_path / "b.jax", *options)
+        assert code == 2
+        assert message in err
+    assert not list(tmp_path.glob("*b.jax"))
+
+
 def test_list_and_info(run):
     code, out, _ = run("list")
     assert code == 0

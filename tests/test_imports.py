@@ -27,6 +27,7 @@ ALLOWED = {
     "restore": {"types", "zoo", "image"},
     "explain": {"types", "degrade", "zoo", "restore"},
     "video": {"types", "zoo", "files", "image"},
+    "export": {"types", "video", "zoo"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
     "demo": {"data", "evaluate", "image", "restore", "zoo"},
     "train": {"types", "metrics", "data", "degrade", "evaluate", "image", "models", "recipe", "zoo"},

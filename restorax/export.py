@@ -1,0 +1,85 @@
+"""A restorer as one file that needs JAX alone: StableHLO, with the parameters inside."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import export as jax_export
+
+from .types import Array
+from .zoo import Restorer
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+_GRID = 16  # a multiple of the coarsest grid of every network that takes any size
+
+
+def export(
+    restorer: Restorer, *, size: tuple[int, int] | None = None, platforms: Sequence[str] = PLATFORMS
+) -> jax_export.Exported:
+    """Lower a restorer, clipped to [0, 1] as by :func:`restorax.restore`, to a function that needs JAX alone.
+
+    Args:
+        restorer: from :func:`restorax.load`; parameters and the type that it computes in go into the function.
+        size: height and width of the images; by default any, which networks for missing pixels, those that read blur
+            and ``row_lstm`` do not allow.
+        platforms: on which it shall run, of ``"cpu"``, ``"cuda"``, ``"rocm"`` and ``"tpu"``.
+
+    Returns:
+        What :mod:`jax.export` knows: ``call(image)`` for float32 ``[batch, height, width, channels]``, or
+        ``call(image, condition)`` where the card asks for a condition; ``serialize()`` gives bytes for
+        ``jax.export.deserialize``. A restorer of bursts takes ``[batch, frames, height, width, channels]``. Equal to
+        the restorer for the given size and for multiples of 16; other sizes are reflected up to those, where the
+        restorer reflects to the multiple that its network needs.
+
+    Raises:
+        ValueError: if the network cannot take any size and none is given, or size or platforms are not understood.
+
+    Example:
+        >>> import restorax
+        >>> exported = export(restorax.load("arcnn-gray-jpeg"), platforms=["cpu"])
+        >>> exported.call(jnp.full((2, 20, 30, 1), 0.5)).shape
+        (2, 20, 30, 1)
+    """
+    from .video import takes_frames  # brings Pillow
+
+    if size is not None and (len(size) != 2 or min(size) < 1):
+        raise ValueError(f"size is {size}; a height and a width of at least 1 pixel are accepted")
+    if not platforms or (unknown := set(platforms) - {*PLATFORMS, "rocm"}):
+        said = ", ".join(sorted(unknown)) if platforms else "none"
+        raise ValueError(f"platforms are {said}; accepted are cpu, cuda, rocm and tpu")
+    refusal = f"{restorer.card.name} cannot be exported for any size; give one, such as 512 x 512"
+    if size is None and getattr(restorer.model, "masked", False):
+        raise ValueError(refusal)  # holes are filled from scale to scale, down to one pixel: tracing would not end
+
+    frames = ("frames",) if takes_frames(restorer) else ()
+    height, width = size or ("height", "width")
+    shapes = [("batch", *frames, height, width, restorer.card.channels)]
+    if restorer.model.condition_channels:
+        shapes.append(("batch", height, width, restorer.model.condition_channels))
+    scope = jax_export.SymbolicScope()
+    inputs = (
+        jax.ShapeDtypeStruct(jax_export.symbolic_shape(", ".join(map(str, shape)), scope=scope), jnp.float32)
+        for shape in shapes
+    )
+    function = jax.jit(lambda *given: _restored(restorer, *given, any_size=size is None))
+    try:
+        return jax_export.export(function, platforms=tuple(platforms))(*inputs)
+    except (ValueError, jax.errors.InconclusiveDimensionOperation) as error:
+        if size is None:
+            raise ValueError(refusal) from error
+        raise
+
+
+def _restored(restorer: Restorer, image: Array, *condition: Array, any_size: bool) -> Array:
+    height, width = image.shape[-3:-1]
+    if any_size:
+        image, *condition = (_to_grid(_to_grid(x, -3), -2) for x in (image, *condition))
+    return jnp.clip(restorer(image, *condition)[..., :height, :width, :], 0, 1)
+
+
+def _to_grid(x: Array, axis: int) -> Array:
+    """Reflect an image at its end up to a multiple of the grid; sides may be symbolic, which ``jnp.pad`` refuses."""
+    length = x.shape[axis]
+    period = 2 * jnp.maximum(length - 1, 1)
+    place = jnp.arange((length + _GRID - 1) // _GRID * _GRID) % period
+    return jnp.take(x, jnp.minimum(jnp.minimum(place, period - place), length - 1), axis=axis)

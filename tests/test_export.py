@@ -1,0 +1,90 @@
+"""Restorers as files that need JAX alone."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import export as jax_export
+
+import restorax
+from restorax import zoo
+
+FIXED = ("missing", "row_lstm", "wiener_unet", "scanunet_s-gray-blur")  # in names of entries that want a size
+
+
+def _inputs(restorer, batch, height, width):
+    frames = (3,) if restorer.card.architecture == "burst_rnn" else ()
+    image = jax.random.uniform(jax.random.key(0), (batch, *frames, height, width, restorer.card.channels))
+    conditions = restorer.model.condition_channels
+    known = jax.random.bernoulli(jax.random.key(1), 0.5, (batch, height, width, conditions)).astype(jnp.float32)
+    return (image, known) if conditions else (image,)
+
+
+def _clipped(restorer, *inputs):
+    return np.clip(jax.jit(lambda *given: restorer(*given))(*inputs), 0, 1)
+
+
+def _names(fast):
+    return [n if n in fast else pytest.param(n, marks=pytest.mark.slow) for n in zoo.list_models()]
+
+
+@pytest.mark.parametrize("name", _names(["arcnn-gray-jpeg", "burst_rnn-gray-noise", "resunet_s-color-noise"]))
+def test_any_batch_and_size_by_one_file(name):
+    restorer = restorax.load(name)
+    if any(part in name for part in FIXED):
+        with pytest.raises(ValueError, match=f"{name} cannot be exported for any size; give one"):
+            restorax.export(restorer)
+        return
+    exported = jax_export.deserialize(restorax.export(restorer).serialize())
+    assert exported.platforms == ("cpu", "cuda", "tpu")
+    for batch, height, width in ((1, 16, 48), (3, 32, 16)):
+        inputs = _inputs(restorer, batch, height, width)
+        np.testing.assert_allclose(exported.call(*inputs), _clipped(restorer, *inputs), atol=1e-5)
+    for height, width in ((37, 21), (1, 3)):
+        inputs = _inputs(restorer, 1, height, width)
+        restored, expected = exported.call(*inputs), _clipped(restorer, *inputs)
+        assert restored.shape == expected.shape
+        # Only what lies beyond the edge differs.
+        np.testing.assert_allclose(restored, expected, atol=0.2)
+        assert np.abs(restored - expected).mean() < 0.04
+
+
+@pytest.mark.parametrize("name", _names(["row_lstm-gray-missing"]))
+def test_a_size_that_is_given(name):
+    restorer = restorax.load(name)
+    exported = restorax.export(restorer, size=(37, 50), platforms=["cpu"])
+    inputs = _inputs(restorer, 2, 37, 50)
+    np.testing.assert_allclose(exported.call(*inputs), _clipped(restorer, *inputs), atol=1e-4)
+    with pytest.raises(ValueError, match="37"):
+        exported.call(*_inputs(restorer, 2, 32, 50))
+
+
+def test_a_file_runs_where_there_is_no_restorax(tmp_path):
+    restorer = restorax.load("arcnn-gray-jpeg")
+    (tmp_path / "arcnn.jax").write_bytes(restorax.export(restorer, platforms=["cpu"]).serialize())
+    (image,) = _inputs(restorer, 1, 32, 48)
+    np.save(tmp_path / "in.npy", image)
+    program = (
+        "import sys, numpy, jax.export; from pathlib import Path; "
+        "restore = jax.export.deserialize(Path('arcnn.jax').read_bytes()).call; "
+        "numpy.save('out.npy', restore(numpy.load('in.npy'))); "
+        "assert not {'restorax', 'flax'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), _clipped(restorer, image), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"size": (0, 4)}, r"size is \(0, 4\); a height and a width of at least 1"),
+        ({"platforms": ()}, "platforms are none; accepted are cpu, cuda, rocm and tpu"),
+        ({"platforms": ("cpu", "npu")}, "platforms are npu"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(wanted, message):
+    with pytest.raises(ValueError, match=message):
+        restorax.export(restorax.load("arcnn-gray-jpeg"), **wanted)
