@@ -38,11 +38,13 @@ def entries() -> str:
         trained = f"{card.steps} steps, {card.seconds / 60:.0f} minutes on {card.hardware}"
         if card.start:
             trained = f"from the parameters of `{card.start}`, {trained}"
-        rows = [
-            f"| {r.dataset} | `{r.degradation}` | {r.input_psnr:.2f} | {r.psnr:.2f} | {r.ssim:.4f} |"
-            for r in card.results
-        ]
-        table = "\n".join(["| set | degradation | degraded | PSNR | SSIM |", "|---|---|---|---|---|", *rows])
+        blocks = any(r.psnr_b is not None for r in card.results)
+        rows = [["set", "degradation", "degraded", "PSNR", "SSIM", *["PSNR-B"] * blocks]]
+        rows.append(["---"] * len(rows[0]))
+        for r in card.results:
+            rows.append([r.dataset, f"`{r.degradation}`", f"{r.input_psnr:.2f}", f"{r.psnr:.2f}", f"{r.ssim:.4f}"])
+            rows[-1] += ["" if r.psnr_b is None else f"{r.psnr_b:.2f}"] * blocks
+        table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
         speed = "; ".join(f"{mpix:.2f} on {where}" for where, mpix in card.throughput.items())
         parts.append(
             f"### `{name}`\n\n![Degraded, restored, clean]({name}/preview.png)\n\nUndoes `{card.degradation}`; {cost}. "

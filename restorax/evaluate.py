@@ -47,11 +47,12 @@ def evaluate(
     if not images:
         raise ValueError("there are no images to measure on")
     degrade = compiled(degradation)
-    rows = [_one(restore, degrade, images[n], seed, i) for i, n in enumerate(sorted(images))]
-    psnr, ssim, input_psnr = (round(float(np.mean(column)), 4) for column in zip(*rows, strict=True))
+    grid = "jpeg(" in degradation
+    rows = [_one(restore, degrade, images[n], seed, i, grid=grid) for i, n in enumerate(sorted(images))]
+    psnr, ssim, input_psnr, *blocks = (round(float(np.mean(column)), 4) for column in zip(*rows, strict=True))
     channels = next(iter(images.values())).shape[-1]
     protocol = f"{'gray' if channels == 1 else 'RGB'}, {PROTOCOL}, seed {seed}"
-    return Result(dataset, degradation, len(images), psnr, ssim, input_psnr, protocol)
+    return Result(dataset, degradation, len(images), psnr, ssim, input_psnr, protocol, *blocks)
 
 
 @functools.lru_cache(maxsize=64)
@@ -60,15 +61,18 @@ def compiled(degradation: str) -> Degradation:
     return jax.jit(parse(degradation))
 
 
-def _one(restore: Callable, degrade: Degradation, clean: np.ndarray, seed: int, index: int) -> tuple[float, ...]:
+def _one(
+    restore: Callable, degrade: Degradation, clean: np.ndarray, seed: int, index: int, *, grid: bool
+) -> tuple[float, ...]:
     observed = degrade(jax.random.fold_in(jax.random.key(seed), index), jnp.asarray(clean))
     restored = jnp.round(jnp.clip(restore(*observed), 0, 1) * 255) / 255
-    quality, structure = _compare(restored, clean)
+    quality, structure, *blocks = map(float, _compare(restored, clean, grid=grid))
     # Of a burst, [frames, height, width, channel], the last frame is the one to restore.
     before = observed.image if observed.image.ndim == clean.ndim else observed.image[-1]
-    return float(quality), float(structure), float(metrics.psnr(before, clean))
+    return quality, structure, float(metrics.psnr(before, clean)), *blocks
 
 
-@jax.jit
-def _compare(restored: Array, clean: Array) -> tuple[Array, Array]:
-    return metrics.psnr(restored, clean), metrics.ssim(restored, clean)
+@functools.partial(jax.jit, static_argnames="grid")
+def _compare(restored: Array, clean: Array, *, grid: bool) -> tuple[Array, ...]:
+    wanted = (metrics.psnr, metrics.ssim, metrics.psnr_b) if grid else (metrics.psnr, metrics.ssim)
+    return tuple(metric(restored, clean) for metric in wanted)

@@ -1,5 +1,7 @@
 """Quality of a restored image: one value per image, under jit and vmap."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,23 +61,101 @@ def ssim(image: Image, reference: Image) -> Float[Array, "*batch"]:
         >>> float(ssim(jnp.ones((16, 16, 3)), jnp.ones((16, 16, 3))))
         1.0
     """
-    image, reference = _pair(image, reference)
-    if min(image.shape[-3:-1]) < 11:
-        raise ValueError(f"ssim needs images of at least 11 x 11 pixels, not {image.shape[-3]} x {image.shape[-2]}")
-    mean_x, mean_y = _window(image), _window(reference)
-    var_x = _window(image * image) - mean_x**2
-    var_y = _window(reference * reference) - mean_y**2
-    covariance = _window(image * reference) - mean_x * mean_y
-    c1, c2 = 0.01**2, 0.03**2
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-    structure = (2 * covariance + c2) / (var_x + var_y + c2)
+    luminance, structure = _similarity(*_pair(image, reference, "ssim", 11))
     return jnp.mean(luminance * structure, axis=(-3, -2, -1))
 
 
-def _pair(image: Image, reference: Image) -> tuple[jax.Array, jax.Array]:
+def ms_ssim(image: Image, reference: Image) -> Float[Array, "*batch"]:
+    """Structural similarity at five scales, each half the one before; settings as for :func:`ssim`.
+
+    Args:
+        image: ``[*batch, height, width, channel]`` in [0, 1], at least 176 x 176.
+        reference: the clean image, same shape.
+
+    Returns:
+        One value per image ``[*batch]``, at most 1: the mean over the channels. Negative similarities count as 0.
+
+    Raises:
+        TypeError: if an image is not floating point.
+        ValueError: if the shapes differ, or a side is below 176.
+
+    Reference:
+        Wang et al., Multi-scale structural similarity for image quality assessment, Asilomar 2003, equation 7.
+
+    Example:
+        >>> float(ms_ssim(jnp.ones((176, 180, 3)), jnp.ones((176, 180, 3))))
+        1.0
+    """
+    image, reference = _pair(image, reference, "ms_ssim", 11 * 2**4)
+    product, weights = jnp.ones(()), (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+    for scale, weight in enumerate(weights):
+        luminance, structure = _similarity(image, reference)
+        kept = luminance * structure if scale == len(weights) - 1 else structure
+        product = product * jnp.maximum(kept.mean(axis=(-3, -2)), 0) ** weight
+        image, reference = _halved(image), _halved(reference)
+    return product.mean(-1)
+
+
+def psnr_b(image: Image, reference: Image) -> Float[Array, "*batch"]:
+    """PSNR that also counts steps across the 8 x 8 grid of JPEG, as far as they exceed those elsewhere.
+
+    Args:
+        image: ``[*batch, height, width, channel]`` in [0, 1], at least 16 x 16, the grid beginning at its corner.
+        reference: the clean image, same shape.
+
+    Returns:
+        One value per image ``[*batch]`` in dB, at most that of :func:`psnr`; several channels count as one.
+
+    Raises:
+        TypeError: if an image is not floating point.
+        ValueError: if the shapes differ, or a side is below 16.
+
+    Reference:
+        Yim and Bovik, Quality assessment of deblocked images, TIP 2011, section III.
+
+    Example:
+        >>> blocks = jnp.repeat(jnp.array([0.4, 0.6]), 8).reshape(1, 16, 1) * jnp.ones((16, 1, 1))
+        >>> round(float(psnr_b(blocks, jnp.full((16, 16, 1), 0.5))), 2)
+        16.02
+    """
+    image, reference = _pair(image, reference, "psnr_b", 16)
+    sums, counts = [0, 0], [0, 0]  # inside blocks, across their edges
+    for axis in (-3, -2):
+        steps = jnp.moveaxis(jnp.diff(image, axis=axis) ** 2, axis, 0)
+        at_edge = np.arange(1, image.shape[axis]) % 8 == 0
+        for i, where in enumerate((~at_edge, at_edge)):
+            sums[i] += steps[where].sum(axis=(0, -2, -1))
+            counts[i] += steps[where].size // math.prod(image.shape[:-3])
+    excess = sums[1] / counts[1] - sums[0] / counts[0]
+    blocking = np.log2(8) / np.log2(min(image.shape[-3:-1])) * jnp.maximum(excess, 0)
+    return -10 * jnp.log10(jnp.mean((image - reference) ** 2, axis=(-3, -2, -1)) + blocking)
+
+
+def _similarity(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Luminance, and contrast with structure, at every position of the window."""
+    mean_x, mean_y = _window(x), _window(y)
+    var_x = _window(x * x) - mean_x**2
+    var_y = _window(y * y) - mean_y**2
+    covariance = _window(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return luminance, (2 * covariance + c2) / (var_x + var_y + c2)
+
+
+def _halved(x: jax.Array) -> jax.Array:
+    """Means of 2 x 2 pixels; an odd last row or column is left out."""
+    height, width = (side // 2 for side in x.shape[-3:-1])
+    x = x[..., : 2 * height, : 2 * width, :]
+    return x.reshape(*x.shape[:-3], height, 2, width, 2, x.shape[-1]).mean((-4, -2))
+
+
+def _pair(image: Image, reference: Image, metric: str = "psnr", smallest: int = 1) -> tuple[jax.Array, jax.Array]:
     image, reference = check_image(image), check_image(reference, "reference")
     if image.shape != reference.shape:
         raise ValueError(f"image {image.shape} and reference {reference.shape} must have one shape")
+    if min(image.shape[-3:-1]) < smallest:
+        side, given = f"{smallest} x {smallest}", f"{image.shape[-3]} x {image.shape[-2]}"
+        raise ValueError(f"{metric} needs images of at least {side} pixels, not {given}")
     return image.astype(jnp.float32), reference.astype(jnp.float32)
 
 

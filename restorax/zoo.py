@@ -38,6 +38,7 @@ class Result:
         ssim: mean of the per-image SSIM.
         input_psnr: the same of the degraded images.
         protocol: channels, border, rounding and seeds.
+        psnr_b: mean of the per-image PSNR-B in dB, after JPEG.
     """
 
     dataset: str
@@ -47,6 +48,7 @@ class Result:
     ssim: float
     input_psnr: float
     protocol: str
+    psnr_b: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +144,10 @@ class Card:
 
     def write(self, folder: Path) -> None:
         """Write ``folder/card.json``, beside and renamed."""
-        text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+        content = dataclasses.asdict(self)
+        for results in (content["results"], content["elsewhere"]):
+            results[:] = ({key: value for key, value in r.items() if value is not None} for r in results)
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         with written_beside(folder / "card.json") as beside:
             beside.write_text(text, encoding="utf-8")
 

@@ -1,0 +1,47 @@
+"""The protocol behind every number of a card."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+from skimage.metrics import peak_signal_noise_ratio
+
+import restorax
+from restorax import degrade, metrics, zoo
+from restorax.data import sample_images
+
+CROPS = {name: picture[:64, :80] for name, picture in sample_images(1).items() if name in ("camera", "astronaut")}
+
+
+def as_it_is(image, condition):
+    return image
+
+
+def test_means_over_images_that_are_degraded_by_their_place_and_rounded():
+    result = restorax.evaluate(as_it_is, CROPS, "gaussian_noise(sigma=0.1)", dataset="crops", seed=3)
+    noise = degrade.parse("gaussian_noise(sigma=0.1)")
+    before, after = [], []
+    for i, name in enumerate(("astronaut", "camera")):
+        key = jax.random.fold_in(jax.random.key(3), i)
+        noisy = np.asarray(noise(key, CROPS[name]).image)
+        before.append(peak_signal_noise_ratio(CROPS[name], noisy, data_range=1))
+        after.append(peak_signal_noise_ratio(CROPS[name], np.round(noisy.clip(0, 1) * 255) / 255, data_range=1))
+    assert (result.images, result.dataset, result.psnr_b) == (2, "crops", None)
+    assert result.input_psnr == pytest.approx(np.mean(before), abs=1e-3)
+    assert result.psnr == pytest.approx(np.mean(after), abs=1e-3)
+    with pytest.raises(ValueError, match="no images"):
+        restorax.evaluate(as_it_is, {}, "gaussian_noise(sigma=0.1)", dataset="none")
+
+
+def test_after_jpeg_blocks_count_too(tmp_path):
+    result = restorax.evaluate(as_it_is, CROPS, "jpeg(quality=10)", dataset="crops")
+    expected = [float(metrics.psnr_b(degrade.jpeg(x, quality=10), x)) for x in CROPS.values()]
+    assert result.psnr_b == pytest.approx(np.mean(expected), abs=1e-3)
+    assert result.psnr_b < result.psnr - 1
+    other = dataclasses.replace(result, psnr_b=None)
+    card = dataclasses.replace(zoo.Card.read(zoo.ZOO / "arcnn-gray-jpeg"), results=[result], elsewhere=[other])
+    card.write(tmp_path)
+    assert zoo.Card.read(tmp_path) == card
+    assert "psnr_b" not in json.loads((tmp_path / "card.json").read_text())["elsewhere"][0]
