@@ -21,7 +21,7 @@ def export(
     Args:
         restorer: from :func:`restorax.load`; parameters and the type that it computes in go into the function.
         size: height and width of the images; by default any, which networks for missing pixels, those that read blur
-            and ``row_lstm`` do not allow.
+            and most that are recurrent over pixels do not allow.
         platforms: on which it shall run, of ``"cpu"``, ``"cuda"``, ``"rocm"`` and ``"tpu"``.
 
     Returns:
@@ -64,7 +64,7 @@ def export(
     function = jax.jit(lambda *given: _restored(restorer, *given, any_size=size is None))
     try:
         return jax_export.export(function, platforms=tuple(platforms))(*inputs)
-    except (ValueError, jax.errors.InconclusiveDimensionOperation) as error:
+    except (ValueError, NotImplementedError, jax.errors.InconclusiveDimensionOperation) as error:
         if size is None:
             raise ValueError(refusal) from error
         raise

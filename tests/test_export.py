@@ -1,5 +1,6 @@
 """Restorers as files that need JAX alone."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -88,3 +89,11 @@ def test_a_file_runs_where_there_is_no_restorax(tmp_path):
 def test_what_cannot_be_exported_is_refused(wanted, message):
     with pytest.raises(ValueError, match=message):
         restorax.export(restorax.load("arcnn-gray-jpeg"), **wanted)
+
+
+@pytest.mark.parametrize("architecture", ["row_lstm", "scanunet_s", "wiener_unet", "unet_gated"])
+def test_networks_that_want_a_size_say_so(architecture):
+    model, params = restorax.create(architecture)
+    card = dataclasses.replace(zoo.Card.read(zoo.ZOO / "arcnn-gray-jpeg"), name="mine", architecture=architecture)
+    with pytest.raises(ValueError, match="mine cannot be exported for any size; give one, such as 512 x 512"):
+        restorax.export(zoo.Restorer(params, model, dataclasses.replace(card, channels=model.channels)))
