@@ -6,11 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import export as jax_export
 
-from .types import Array
 from .zoo import Restorer
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-_GRID = 16  # a multiple of the coarsest grid of every network that takes any size
 
 
 def export(
@@ -27,9 +25,7 @@ def export(
     Returns:
         What :mod:`jax.export` knows: ``call(image)`` for float32 ``[batch, height, width, channels]``, or
         ``call(image, condition)`` where the card asks for a condition; ``serialize()`` gives bytes for
-        ``jax.export.deserialize``. A restorer of bursts takes ``[batch, frames, height, width, channels]``. Equal to
-        the restorer for the given size and for multiples of 16; other sizes are reflected up to those, where the
-        restorer reflects to the multiple that its network needs.
+        ``jax.export.deserialize``. A restorer of bursts takes ``[batch, frames, height, width, channels]``.
 
     Raises:
         ValueError: if the network cannot take any size and none is given, or size or platforms are not understood.
@@ -61,25 +57,10 @@ def export(
         jax.ShapeDtypeStruct(jax_export.symbolic_shape(", ".join(map(str, shape)), scope=scope), jnp.float32)
         for shape in shapes
     )
-    function = jax.jit(lambda *given: _restored(restorer, *given, any_size=size is None))
+    function = jax.jit(lambda *given: jnp.clip(restorer(*given), 0, 1))
     try:
         return jax_export.export(function, platforms=tuple(platforms))(*inputs)
     except (ValueError, NotImplementedError, jax.errors.InconclusiveDimensionOperation) as error:
         if size is None:
             raise ValueError(refusal) from error
         raise
-
-
-def _restored(restorer: Restorer, image: Array, *condition: Array, any_size: bool) -> Array:
-    height, width = image.shape[-3:-1]
-    if any_size:
-        image, *condition = (_to_grid(_to_grid(x, -3), -2) for x in (image, *condition))
-    return jnp.clip(restorer(image, *condition)[..., :height, :width, :], 0, 1)
-
-
-def _to_grid(x: Array, axis: int) -> Array:
-    """Reflect an image at its end up to a multiple of the grid; sides may be symbolic, which ``jnp.pad`` refuses."""
-    length = x.shape[axis]
-    period = 2 * jnp.maximum(length - 1, 1)
-    place = jnp.arange((length + _GRID - 1) // _GRID * _GRID) % period
-    return jnp.take(x, jnp.minimum(jnp.minimum(place, period - place), length - 1), axis=axis)

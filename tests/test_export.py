@@ -41,16 +41,9 @@ def test_any_batch_and_size_by_one_file(name):
         return
     exported = jax_export.deserialize(restorax.export(restorer).serialize())
     assert exported.platforms == ("cpu", "cuda", "tpu")
-    for batch, height, width in ((1, 16, 48), (3, 32, 16)):
+    for batch, height, width in ((3, 32, 16), (1, 37, 21), (1, 1, 3)):
         inputs = _inputs(restorer, batch, height, width)
-        np.testing.assert_allclose(exported.call(*inputs), _clipped(restorer, *inputs), atol=1e-5)
-    for height, width in ((37, 21), (1, 3)):
-        inputs = _inputs(restorer, 1, height, width)
-        restored, expected = exported.call(*inputs), _clipped(restorer, *inputs)
-        assert restored.shape == expected.shape
-        # Only what lies beyond the edge differs.
-        np.testing.assert_allclose(restored, expected, atol=0.2)
-        assert np.abs(restored - expected).mean() < 0.04
+        np.testing.assert_allclose(exported.call(*inputs), _clipped(restorer, *inputs), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", _names(["row_lstm-gray-missing"]))

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import jax
+import jax.export
 import jax.numpy as jnp
 
 from ..types import Array, Condition, DTypeLike, Image, check_image
@@ -67,11 +69,25 @@ def framed(
             base = sparse_fill(flat, condition, rounds=sparse) if sparse else pull_push(flat, condition)
         inputs = [base, condition]
     # Reflected noise still looks like noise; a repeated edge does not, and costs 0.4 dB on 481 x 321 pixels.
-    beyond = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
-    stacked = jnp.pad(jnp.concatenate(inputs, -1).astype(dtype), beyond, mode="reflect")
+    stacked = jnp.concatenate(inputs, -1).astype(dtype)
+    for axis in (1, 2):
+        stacked = _reflected_to(multiple, stacked, axis)
     out = network(stacked)[:, :height, :width].astype(image.dtype)
     if residual:
         out = base + out
     if masked:
         out = jnp.where(condition > 0, flat, out)
     return out.reshape(image.shape)
+
+
+def _reflected_to(multiple: int, x: Array, axis: int) -> Array:
+    """Reflect an image at its end until a side is a multiple."""
+    length = x.shape[axis]
+    if not jax.export.is_symbolic_dim(length):
+        beyond = [(0, 0)] * x.ndim
+        beyond[axis] = (0, -length % multiple)
+        return jnp.pad(x, beyond, mode="reflect")
+    # jnp.pad wants to know by how much.
+    period = 2 * jnp.maximum(length - 1, 1)
+    place = jnp.arange((length + multiple - 1) // multiple * multiple) % period
+    return jnp.take(x, jnp.minimum(jnp.minimum(place, period - place), length - 1), axis=axis)
