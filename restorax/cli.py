@@ -153,16 +153,16 @@ def export(
     platform: Annotated[list[str] | None, typer.Option(help="Where it shall run [cpu, cuda and tpu].")] = None,
 ) -> None:
     """Write a restorer as one file of StableHLO that needs JAX alone, neither this package nor Flax."""
-    from . import export as run  # the function; the module has its name
     from . import zoo
+    from .export import PLATFORMS
+    from .export import export as run
     from .files import written_beside
 
     sides = (size or "").split("x")
     if size and not (len(sides) == 2 and all(side.isdecimal() for side in sides)):
         raise ValueError(f"size {size!r} is not understood; write e.g. 512x768, height first")
     shape = (int(sides[0]), int(sides[1])) if size else None
-    chosen = {"platforms": tuple(platform)} if platform else {}
-    content = run(zoo.load(name), size=shape, **chosen).serialize()
+    content = run(zoo.load(name), size=shape, platforms=platform or PLATFORMS).serialize()
     with written_beside(target) as beside:
         beside.write_bytes(content)
     console.print(f"{target}: {len(content) / 1e6:.1f} MB, for jax.export.deserialize")

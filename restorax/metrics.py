@@ -1,7 +1,5 @@
 """Quality of a restored image: one value per image, under jit and vmap."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,10 +87,11 @@ def ms_ssim(image: Image, reference: Image) -> Float[Array, "*batch"]:
     image, reference = _pair(image, reference, "ms_ssim", 11 * 2**4)
     product, weights = jnp.ones(()), (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
     for scale, weight in enumerate(weights):
+        if scale:
+            image, reference = _halved(image), _halved(reference)
         luminance, structure = _similarity(image, reference)
         kept = luminance * structure if scale == len(weights) - 1 else structure
         product = product * jnp.maximum(kept.mean(axis=(-3, -2)), 0) ** weight
-        image, reference = _halved(image), _halved(reference)
     return product.mean(-1)
 
 
@@ -119,14 +118,13 @@ def psnr_b(image: Image, reference: Image) -> Float[Array, "*batch"]:
         16.02
     """
     image, reference = _pair(image, reference, "psnr_b", 16)
-    sums, counts = [0, 0], [0, 0]  # inside blocks, across their edges
+    across, inside = [], []
     for axis in (-3, -2):
-        steps = jnp.moveaxis(jnp.diff(image, axis=axis) ** 2, axis, 0)
+        steps = jnp.moveaxis(jnp.diff(image, axis=axis) ** 2, axis, -1)
         at_edge = np.arange(1, image.shape[axis]) % 8 == 0
-        for i, where in enumerate((~at_edge, at_edge)):
-            sums[i] += steps[where].sum(axis=(0, -2, -1))
-            counts[i] += steps[where].size // math.prod(image.shape[:-3])
-    excess = sums[1] / counts[1] - sums[0] / counts[0]
+        for found, where in ((across, at_edge), (inside, ~at_edge)):
+            found.append(steps[..., where].reshape(*image.shape[:-3], -1))
+    excess = jnp.concatenate(across, -1).mean(-1) - jnp.concatenate(inside, -1).mean(-1)
     blocking = np.log2(8) / np.log2(min(image.shape[-3:-1])) * jnp.maximum(excess, 0)
     return -10 * jnp.log10(jnp.mean((image - reference) ** 2, axis=(-3, -2, -1)) + blocking)
 
