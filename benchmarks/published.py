@@ -11,7 +11,7 @@ PUBLISHED = Path(__file__).parent / "published.csv"
 
 
 def rows() -> list[dict[str, str]]:
-    """Published results: ``dataset``, ``degradation``, ``method``, ``psnr`` and ``source``."""
+    """Published results: ``dataset``, ``degradation``, ``method``, ``psnr``, after JPEG ``psnr_b``, and ``source``."""
     with PUBLISHED.open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -20,18 +20,23 @@ def tables(cards: Mapping[str, zoo.Card]) -> str:
     """Markdown: for every test set that papers report on, methods and entries under the same degradations."""
     parts = []
     for dataset, group in groupby(rows(), lambda row: row["dataset"]):
-        cells: dict[str, dict[str, float]] = {}
+        cells: dict[str, dict[str, tuple[float, ...]]] = {}
         for row in group:
-            cells.setdefault(f"{row['method']} ({row['source']})", {})[row["degradation"]] = float(row["psnr"])
+            told = tuple(float(row[key]) for key in ("psnr", "psnr_b") if row[key])
+            cells.setdefault(f"{row['method']} ({row['source']})", {})[row["degradation"]] = told
         degradations = list(dict.fromkeys(degradation for row in cells.values() for degradation in row))
         for name, card in cards.items():
-            found = {undone(r.degradation): r.psnr for r in card.results if r.dataset == dataset}
+            own = [r for r in card.results if r.dataset == dataset]
+            found = {undone(r.degradation): (r.psnr, r.psnr_b) if r.psnr_b else (r.psnr,) for r in own}
             if shared := {degradation: found[degradation] for degradation in degradations if degradation in found}:
                 cells[f"**`{name}`**"] = shared
         middle = degradations[(len(degradations) - 1) // 2]
-        best_last = sorted(cells.items(), key=lambda cell: cell[1].get(middle, 0))
+        best_last = sorted(cells.items(), key=lambda cell: cell[1].get(middle, ()))
         lines = [[dataset, *(f"`{degradation}`" for degradation in degradations)], ["---"] * (len(degradations) + 1)]
-        lines += [[name, *(f"{row[d]:.2f}" if d in row else "" for d in degradations)] for name, row in best_last]
+        lines += [
+            [name, *(" / ".join(f"{value:.2f}" for value in row.get(degradation, ())) for degradation in degradations)]
+            for name, row in best_last
+        ]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
     return "\n\n".join(parts)
 

@@ -298,6 +298,8 @@ def test_what_papers_report_stands_beside_what_entries_reach():
     lines = [line for line in text.split("\n\n")[0].splitlines() if any(name in line for name in shown)]
     assert [line.split("|")[2:-1] for line in lines][1] == ["  ", " 29.35 ", "  "]
     assert all(name in line for name, line in zip(shown, lines, strict=True))
+    jpeg = published.tables({}).split("\n\n")[-1]
+    assert next(line for line in jpeg.splitlines() if "DnCNN-3" in line).split("|")[2] == " 29.40 / 29.13 "
     for row in published.rows():
         assert row["source"]
         parse(row["degradation"])
