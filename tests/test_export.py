@@ -43,7 +43,7 @@ def test_any_batch_and_size_by_one_file(name):
     assert exported.platforms == ("cpu", "cuda", "tpu")
     for batch, height, width in ((3, 32, 16), (1, 37, 21), (1, 1, 3)):
         inputs = _inputs(restorer, batch, height, width)
-        np.testing.assert_allclose(exported.call(*inputs), _clipped(restorer, *inputs), atol=1e-4)
+        np.testing.assert_allclose(exported.call(*inputs), _clipped(restorer, *inputs), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", _names(["row_lstm-gray-missing"]))
