@@ -60,8 +60,10 @@ def test_imports_run_downward(path):
 
 
 def test_importing_is_light_and_quick():
+    # Beside what it stands on, not in seconds: those say more of the machine.
     program = (
-        "import sys, time; start = time.process_time(); import restorax; print(time.process_time() - start, "
+        "import sys, time; start = time.process_time(); import flax.linen; between = time.process_time(); "
+        "import restorax; print((time.process_time() - between) / (between - start), "
         f"*[m for m in {HEAVY} if m in sys.modules])"
     )
     runs = [
@@ -69,4 +71,4 @@ def test_importing_is_light_and_quick():
         for _ in range(2)
     ]
     assert runs[0][1:] == []
-    assert min(float(seconds) for seconds, *_ in runs) < 1.5
+    assert min(float(share) for share, *_ in runs) < 0.5
