@@ -1,6 +1,7 @@
 """Quality by protocol: the same images, seeds and rounding whoever measures."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 
 import jax
@@ -8,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import metrics
-from .degrade import parse
+from .degrade import DEGRADATIONS, parse
 from .types import Array, Condition, Degradation
 from .zoo import Result
 
 PROTOCOL = "one seed per image (its place by name), degraded image not clipped; output rounded to 8 bit; no border"
+
+_JPEG = re.compile(r"jpeg\w*\s*\(")
 
 
 def evaluate(
@@ -47,7 +50,7 @@ def evaluate(
     if not images:
         raise ValueError("there are no images to measure on")
     degrade = compiled(degradation)
-    grid = "jpeg(" in degradation
+    grid = bool(_JPEG.search(DEGRADATIONS.get(degradation.strip(), degradation)))
     rows = [_one(restore, degrade, images[n], seed, i, grid=grid) for i, n in enumerate(sorted(images))]
     psnr, ssim, input_psnr, *blocks = (round(float(np.mean(column)), 4) for column in zip(*rows, strict=True))
     channels = next(iter(images.values())).shape[-1]

@@ -82,13 +82,14 @@ def decode(content: bytes, name: str) -> Picture:
         with PillowImage.open(io.BytesIO(content)) as file:
             stored = _raw_mode(file)
             if ";16" in stored and file.mode in ("LA", "RGB", "RGBA"):  # Pillow would drop the lower 8 bits
-                raw = _turned(
-                    _decode_16bit(content, gray="LA" in stored), file.getexif().get(ExifTags.Base.Orientation, 1)
-                )
+                # OpenCV turns TIFF files itself.
+                turn = 1 if file.format == "TIFF" else file.getexif().get(ExifTags.Base.Orientation, 1)
+                raw = _turned(_decode_16bit(content, gray="LA" in stored), turn)
             elif file.mode == "F" or ";32" in stored:
                 raise ValueError("its values have 32 bits; files of 8 and 16 bits are read")
             else:
                 raw = _to_array(ImageOps.exif_transpose(file))
+                raw = _as_shown(raw, file, stored) if raw.dtype == np.uint16 else raw
     except UnidentifiedImageError:
         raise ValueError(f"{name} is not an image that can be read") from None
     except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
@@ -127,6 +128,17 @@ def _to_array(file: PillowImage.Image) -> np.ndarray:
     return np.asarray(file.convert("RGBA" if has_alpha else "RGB"))
 
 
+def _as_shown(raw: np.ndarray, file: PillowImage.Image, stored: str) -> np.ndarray:
+    """Gray of 16 bits, with what Pillow leaves as it stands in the file."""
+    see_through = file.info.get("transparency")
+    if see_through is not None:
+        return np.stack([raw, np.where(raw == see_through, 0, 2**16 - 1)], axis=2).astype(np.uint16)
+    if stored.startswith("I;12"):
+        raw = np.round(raw * ((2**16 - 1) / (2**12 - 1))).astype(np.uint16)
+    white_is_zero = file.format == "TIFF" and file.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0
+    return 2**16 - 1 - raw if white_is_zero else raw
+
+
 def _decode_16bit(content: bytes, *, gray: bool) -> np.ndarray:
     import cv2
 
@@ -145,7 +157,9 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
         picture: pixels are clipped to [0, 1] and rounded.
 
     Raises:
-        ValueError: if the suffix is unknown.
+        TypeError: if pixels or alpha are not floating point.
+        ValueError: if the suffix is unknown, or the picture has another shape, values that are not finite, or another
+            number of bits than 8 or 16.
         OSError: if the folder cannot be written.
 
     Example:
@@ -155,6 +169,7 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(f"{path}: unknown suffix {suffix!r}; accepted are {', '.join(SUFFIXES)}")
+    check_picture(picture)
     values = picture.pixels
     bits = picture.bits if suffix in (".png", ".tif", ".tiff") else 8
     if picture.alpha is not None and suffix in (".png", ".tif", ".tiff", ".webp"):
@@ -170,6 +185,28 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
                 raise OSError(f"{path} could not be written")
         else:
             PillowImage.fromarray(raw[:, :, 0] if raw.shape[2] == 1 else raw).save(beside, quality=95)
+
+
+def check_picture(picture: Picture) -> None:
+    """Say what is wrong with a picture that is to be written.
+
+    Raises:
+        TypeError: if pixels or alpha are not floating point.
+        ValueError: if their shape, values or number of bits are not those of :class:`Picture`.
+    """
+    if picture.bits not in (8, 16):
+        raise ValueError(f"the picture has {picture.bits} bits; 8 and 16 are written")
+    for name, channels, values in (("pixels", (1, 3), picture.pixels), ("alpha", (1,), picture.alpha)):
+        if values is None and name == "alpha":
+            continue
+        values = np.asarray(values)
+        if not np.issubdtype(values.dtype, np.floating):
+            raise TypeError(f"{name} have type {values.dtype}; floating point in [0, 1] is needed")
+        if values.ndim != 3 or values.shape[2] not in channels or values.shape[:2] != picture.pixels.shape[:2]:
+            wanted = " or ".join(map(str, channels))
+            raise ValueError(f"{name} have shape {values.shape}; [height, width, {wanted}] is needed")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} hold NaN or infinity; only finite values can be written")
 
 
 def quantise(values: np.ndarray, bits: int = 8) -> np.ndarray:

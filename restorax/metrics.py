@@ -91,7 +91,9 @@ def ms_ssim(image: Image, reference: Image) -> Float[Array, "*batch"]:
             image, reference = _halved(image), _halved(reference)
         luminance, structure = _similarity(image, reference)
         kept = luminance * structure if scale == len(weights) - 1 else structure
-        product = product * jnp.maximum(kept.mean(axis=(-3, -2)), 0) ** weight
+        mean = kept.mean(axis=(-3, -2))
+        # The slope of a power below 1 is infinite at 0: its gradient would not be a number.
+        product = product * jnp.where(mean > 0, jnp.where(mean > 0, mean, 1) ** weight, 0)
     return product.mean(-1)
 
 

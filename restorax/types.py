@@ -148,9 +148,8 @@ def within(
         Traceback (most recent call last):
         ValueError: side is 24; values from 0 to 1 are accepted
     """
-    shaped = per_image(value, image)
     check_range(value, name, low, high, above=above)
-    return shaped
+    return per_image(value, image)
 
 
 def check_range(
@@ -159,7 +158,7 @@ def check_range(
     """Refuse a strength outside its range; what is traced cannot be checked. Arguments are those of :func:`within`.
 
     Raises:
-        ValueError: if a value lies outside.
+        ValueError: if a value lies outside, or is not a number.
 
     Example:
         >>> check_range(0, "peak", above=True)
@@ -169,8 +168,26 @@ def check_range(
     if isinstance(value, jax.core.Tracer):
         return
     values = np.ravel(value)
+    if not jnp.issubdtype(values.dtype, jnp.number):
+        raise ValueError(f"{name} is {value!r}; a number is needed")
     outside = values[~((values > low if above else values >= low) & (values <= high))]
     if outside.size:
         to_high = "" if high == math.inf else f" to {high:.6g}"
         accepted = f"above {low:g}{' and up' * bool(to_high)}{to_high}" if above else f"from {low:g}{to_high or ' on'}"
         raise ValueError(f"{name} is {outside[0]:g}; values {accepted} are accepted")
+
+
+def check_count(value: Any, name: str, low: int = 1) -> None:
+    """Refuse what is not a whole number from ``low`` on: a number that fixes the size of the program.
+
+    Raises:
+        ValueError: if it is something else, also if it is traced.
+
+    Example:
+        >>> check_count(2.5, "radius")
+        Traceback (most recent call last):
+        ValueError: radius is 2.5; a whole number from 1 on is needed
+    """
+    if not isinstance(value, int | np.integer) or value < low:
+        said = "drawn or traced" if isinstance(value, jax.core.Tracer) else value
+        raise ValueError(f"{name} is {said}; a whole number from {low} on is needed")

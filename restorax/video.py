@@ -42,7 +42,8 @@ def restore_stream(
         Every frame restored and clipped to [0, 1], in its own shape.
 
     Raises:
-        ValueError: if the restorer takes single images, or a frame has another size than the first.
+        ValueError: if the restorer takes single images, or a frame has another size than the first or holds NaN or
+            infinity, which would stay in the state.
 
     Example:
         >>> from restorax import zoo
@@ -89,6 +90,8 @@ def _all_frames(restorer: Restorer, burst: Array, mask: Array | None) -> Array:
 def _alike(frame: np.ndarray, first: np.ndarray) -> np.ndarray:
     if frame.shape != first.shape:
         raise ValueError(f"a frame has shape {frame.shape} and the first one {first.shape}; all must be of one size")
+    if not np.isfinite(frame).all():
+        raise ValueError("a frame holds NaN or infinity; only finite values can be restored")
     return frame
 
 
@@ -188,13 +191,14 @@ def read_animation(path: str | os.PathLike) -> Animation:
         path: file to read.
 
     Returns:
-        All frames, each as it is shown: gray if all of them are, with alpha if one of them is see-through.
+        All frames, each as it is shown: gray if all of them are, with alpha if one of them is see-through. Of a
+        picture that stands still, what :func:`image.read` gives.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is not an image, or damaged.
     """
-    image.read(path)  # says what is wrong with the file
+    picture = image.read(path)  # says what is wrong with the file
     raw, milliseconds = [], []
     try:
         with PillowImage.open(path) as file:
@@ -204,6 +208,8 @@ def read_animation(path: str | os.PathLike) -> Animation:
                 milliseconds.append(float(frame.info.get("duration") or 100))
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path} is damaged or cannot be read: {error}") from None
+    if len(raw) == 1:
+        return Animation([picture], milliseconds, loop)
     gray = all((frame[..., :1] == frame[..., 1:3]).all() for frame in raw)
     see_through = any(frame[..., 3].min() < 1 for frame in raw)
     frames = [image.Picture(f[..., : 1 if gray else 3], f[..., 3:] if see_through else None) for f in raw]
@@ -215,17 +221,28 @@ def write_animation(path: str | os.PathLike, animation: Animation) -> None:
 
     Args:
         path: file to write. GIF has 256 colours to a frame, WebP loses a little, PNG nothing.
-        animation: pixels are clipped to [0, 1] and rounded to 8 bit.
+        animation: pixels are clipped to [0, 1] and rounded to 8 bit; a single frame of 16 bits keeps them in PNG.
 
     Raises:
+        TypeError: if pixels are not floating point.
+        ValueError: if there are no frames, or one is not as :class:`image.Picture` has it.
         OSError: if the folder cannot be written.
     """
+    if not animation.frames:
+        raise ValueError("an animation needs at least one frame")
+    gif = Path(path).suffix.lower() == ".gif"
+    if len(animation.frames) == 1 and not gif:
+        image.write(path, animation.frames[0])
+        return
     frames = []
     for frame in animation.frames:
+        image.check_picture(frame)
         colours = frame.pixels if frame.alpha is None else image.to_channels(frame.pixels, 3)
         raw = image.quantise(colours if frame.alpha is None else np.concatenate([colours, frame.alpha], axis=2))
         frames.append(PillowImage.fromarray(raw[:, :, 0] if raw.shape[2] == 1 else raw))
     options = {} if animation.loop is None else {"loop": animation.loop}
+    if gif and any(frame.alpha is not None for frame in animation.frames):
+        options["disposal"] = 2  # else what one frame has shown stays behind the next
     milliseconds = [round(t) for t in animation.milliseconds]
     with written_beside(path) as beside:
         rest = {"append_images": frames[1:], "duration": milliseconds, **options} if len(frames) > 1 else {}

@@ -95,6 +95,11 @@ def test_shake_is_centred_has_its_length_and_differs():
     assert np.abs(made[0] - made[1]).max() > 0.01
 
 
+def test_long_shakes_are_in_one_piece():
+    made = np.asarray(kernels.shake_kernel(jax.random.key(0), length=jnp.full(20, 90.0), radius=48))
+    assert max(scipy.ndimage.label(k > 0, np.ones((3, 3)))[1] for k in made) == 1
+
+
 @pytest.mark.parametrize(("border", "scipy_mode"), BORDERS)
 @pytest.mark.parametrize("size", [(3, 5), (11, 7)])
 def test_blur_equals_scipy_on_both_paths(border, scipy_mode, size, key, monkeypatch):

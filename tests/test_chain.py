@@ -52,6 +52,31 @@ def test_log_uniform_is_uniform_in_the_logarithm(key):
         degrade.log_uniform(0, 1)
 
 
+@pytest.mark.parametrize("sampler", ["uniform", "log_uniform"])
+def test_draws_outside_the_range_are_refused_where_they_are_traced(sampler, key):
+    with pytest.raises(ValueError, match=r"^sigma is 55; values from 0 to 1"):
+        jax.jit(parse(f"gaussian_noise(sigma={sampler}(0.1, 55))"))(key, _image(key))
+    with pytest.raises(ValueError, match=r"^peak is -1; values above 0"):
+        jax.jit(jax.vmap(parse("shot_noise(peak=uniform(-1, 9))")))(jax.random.split(key, 2), jnp.ones((2, 8, 8, 1)))
+    whole = jax.jit(parse("jpeg(quality=log_uniform(100, 100))"))  # the logarithm and back would be above 100
+    assert whole(key, _image(key)).image.shape == (17, 12, 1)
+    drawn = degrade.log_uniform(90, 100)(key, (1000,))
+    assert 90 <= float(drawn.min()) < float(drawn.max()) <= 100
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_frames_are_made_before_what_chooses_between_images(key):
+    images, frames = jnp.ones((3, 8, 8, 1)), stage(degrade.burst, frames=3)
+    for wrong in (degrade.maybe(frames), degrade.one_of(frames, stage(_shift, by=1.0)), degrade.shuffle(frames)):
+        with pytest.raises(ValueError, match="make frames of an image; apply them before"):
+            wrong(key, images)
+    holes = stage(degrade.missing_pixels, missing=0.5)
+    with pytest.raises(ValueError, match="must stand before those that bring a condition"):
+        chain(holes, frames)(key, images)
+    observed = chain(frames, degrade.maybe(stage(_shift, by=1.0)), holes)(key, images)
+    assert observed.condition.shape == observed.image.shape == (3, 3, 8, 8, 1)
+
+
 def _shift(image, *, by):
     return image + by
 

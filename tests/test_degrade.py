@@ -100,6 +100,21 @@ OUTSIDE = {
     "quantisation": {"levels": (1,)},
     "burst": {"shift": (-1,)},
 }
+# Whole numbers that fix the size of the program, and what they cannot be.
+COUNTS = {
+    "missing_blocks": {"blocks": (-1, 1.5)},
+    "missing_strokes": {"strokes": (0, 1.5), "vertices": (3,)},
+    "missing_lines": {"lines": (-1, 2.5)},
+    "gaussian_blur": {"radius": (-1, 2.5)},
+    "anisotropic_blur": {"radius": (-1, 2.5)},
+    "motion_blur": {"radius": (-1, 2.5)},
+    "defocus_blur": {"radius": (-1, 2.5)},
+    "sinc_filter": {"radius": (-1, 2.5)},
+    "shake_blur": {"radius": (-1, 2.5)},
+    "low_resolution": {"factor": (0, 2.5)},
+    "palette": {"colours": (0, 2.5), "iterations": (-1,)},
+    "burst": {"frames": (0, 2.5)},
+}
 VARIED = [name for name, case in CASES.items() if isinstance(next(iter(case.strengths.values()), None), float)]
 
 
@@ -244,8 +259,9 @@ def test_bad_input_is_refused_in_a_sentence(name, key):
     with pytest.raises(ValueError, match="at least 1"):
         _run(name, key, jnp.zeros((0, 8, channels)))
     if name in VARIED:
+        strength, value = next(iter(CASES[name].strengths.items()))
         with pytest.raises(ValueError, match="does not fit the batch"):
-            _run(name, key, jnp.zeros((2, 8, 8, channels)), **{next(iter(CASES[name].strengths)): jnp.ones(3)})
+            _run(name, key, jnp.zeros((2, 8, 8, channels)), **{strength: jnp.full(3, value)})
     with pytest.raises(TypeError, match="no strength 'wrong'"):
         _run(name, key, jnp.zeros((8, 8, channels)), wrong=1)
 
@@ -258,6 +274,24 @@ def test_strengths_outside_their_range_are_refused_in_a_sentence(name, key):
                 _run(name, key, _image(key, name), **{strength: value})
         with pytest.raises(ValueError, match=rf"^{strength} is {values[0]:g};"):
             _run(name, key, _image(key, name, (1,)), **{strength: np.array([values[0]])})
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.usefixtures("unchecked")
+def test_counts_that_are_not_whole_are_refused_in_a_sentence(name, key):
+    for count, values in COUNTS[name].items():
+        for value in values:
+            with pytest.raises(ValueError, match=rf"^{count} is {value}; a whole number from \d on is needed$"):
+                _run(name, key, _image(key, name), **{count: value})
+    with pytest.raises(ValueError, match=rf"^{count} is drawn or traced; a whole number"):
+        jax.jit(lambda value: _run(name, key, _image(key, name), **{count: value}))(3)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_strengths_that_are_no_numbers_are_refused_in_a_sentence(key):
+    for text in ("gaussian_noise(sigma='25')", "motion_blur(length='5')", "jpeg(quality='high')"):
+        with pytest.raises(ValueError, match="a number is needed"):
+            parse(text)(key, jnp.zeros((8, 8, 1)))
 
 
 def test_every_strength_with_limits_has_a_range():

@@ -40,6 +40,8 @@ def test_after_jpeg_blocks_count_too(tmp_path):
     expected = [float(metrics.psnr_b(degrade.jpeg(x, quality=10), x)) for x in CROPS.values()]
     assert result.psnr_b == pytest.approx(np.mean(expected), abs=1e-3)
     assert result.psnr_b < result.psnr - 1
+    same = restorax.evaluate(as_it_is, CROPS, "jpeg-q10", dataset="crops")
+    assert same.psnr_b == result.psnr_b
     other = dataclasses.replace(result, psnr_b=None)
     card = dataclasses.replace(zoo.Card.read(zoo.ZOO / "arcnn-gray-jpeg"), results=[result], elsewhere=[other])
     card.write(tmp_path)

@@ -89,6 +89,50 @@ def test_16_bit_files_are_turned_as_those_of_8_bit(tmp_path, orientation):
     np.testing.assert_allclose(sixteen.pixels, eight.pixels, atol=1e-6)
 
 
+def _tiff(raw, bits, photometric, orientation=1):
+    """A file of one strip, written by hand: no library here writes all of them."""
+    height, width, *rest = raw.shape
+    channels = rest[0] if rest else 1
+    data = raw.astype("<u2" if bits == 16 else np.uint8).tobytes() if bits != 12 else _packed(raw)
+    places = struct.pack("<" + "H" * channels, *[bits] * channels)
+    ends = 8 + len(data) + len(places)
+    tags = [(256, width), (257, height), (258, bits if channels == 1 else 8 + len(data)), (259, 1), (262, photometric)]
+    tags += [(273, 8), (274, orientation), (277, channels), (278, height), (279, len(data)), (284, 1)]
+    entries = [struct.pack("<HHII", t, 4, 1, v) for t, v in tags]
+    if channels > 1:
+        entries[2] = struct.pack("<HHII", 258, 3, channels, 8 + len(data))
+    table = struct.pack("<H", len(entries)) + b"".join(entries) + struct.pack("<I", 0)
+    return b"II*\0" + struct.pack("<I", ends) + data + places + table
+
+
+def _packed(raw):
+    """Rows of 12 bits a pixel."""
+    return b"".join(int("".join(f"{v:012b}" for v in row), 2).to_bytes(len(row) * 12 // 8, "big") for row in raw)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiff_of_16_bits_is_turned_once(orientation):
+    raw = (_random(4, 6, 3) * 255).astype(np.uint16)
+    eight = image.decode(_tiff(raw, 8, 2, orientation), "8.tif")
+    sixteen = image.decode(_tiff(raw * 257, 16, 2, orientation), "16.tif")
+    assert (eight.bits, sixteen.bits) == (8, 16)
+    np.testing.assert_allclose(sixteen.pixels, eight.pixels, atol=1e-6)
+
+
+def test_gray_of_more_than_8_bits_is_read_as_it_is_shown(tmp_path):
+    raw = np.array([[0, 4095, 2048, 1000]] * 2)
+    twelve, black, white = (
+        image.decode(_tiff(raw * scale, bits, zero), "a.tif")
+        for scale, bits, zero in ((1, 12, 1), (16, 16, 1), (16, 16, 0))
+    )
+    np.testing.assert_allclose(twelve.pixels[..., 0], raw / 4095, atol=1e-5)
+    np.testing.assert_allclose(black.pixels[..., 0], raw * 16 / 65535, atol=1e-5)
+    np.testing.assert_allclose(white.pixels, 1 - black.pixels, atol=1e-5)
+    assert twelve.bits == black.bits == white.bits == 16
+    PillowImage.fromarray((raw * 16).astype(np.uint16)).save(tmp_path / "a.png", transparency=4095 * 16)
+    np.testing.assert_array_equal(image.read(tmp_path / "a.png").alpha[..., 0], raw != 4095)
+
+
 def test_16_bit_ppm(tmp_path):
     raw = (_random(6, 4, 3) * 65535).astype(np.uint16)
     cv2.imwrite(str(tmp_path / "a.ppm"), raw[:, :, ::-1])
@@ -127,6 +171,22 @@ def test_bad_files_are_refused_in_a_sentence(tmp_path):
         image.write(tmp_path / "a.xyz", Picture(_random(4, 4, 1)))
     with pytest.raises(FileNotFoundError, match="no such folder"):
         image.write(tmp_path / "absent" / "a.png", Picture(_random(4, 4, 1)))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_picture_is_not_written(tmp_path):
+    good = np.full((4, 4, 3), 0.5, np.float32)
+    for picture, error, message in (
+        (Picture((good * 255).astype(np.uint8)), TypeError, "pixels have type uint8; floating point"),
+        (Picture(good * np.nan), ValueError, "pixels hold NaN"),
+        (Picture(good[..., 0]), ValueError, r"pixels have shape \(4, 4\); \[height, width, 1 or 3\]"),
+        (Picture(good[None]), ValueError, "pixels have shape"),
+        (Picture(good, good[:2, :, :1]), ValueError, "alpha have shape"),
+        (Picture(good, bits=12), ValueError, "12 bits; 8 and 16"),
+    ):
+        with pytest.raises(error, match=message):
+            image.write(tmp_path / "a.png", picture)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folders(tmp_path):

@@ -102,6 +102,13 @@ def test_equal_images():
     assert float(metrics.ms_ssim(large, large)) == 1
 
 
+def test_gradient_of_ms_ssim_is_finite_where_structures_are_opposite(key):
+    image = jax.random.uniform(key, (176, 176, 1))
+    value, gradient = jax.value_and_grad(metrics.ms_ssim)(1 - image, image)
+    assert value == 0
+    assert np.isfinite(gradient).all()
+
+
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("metric", METRICS)
 def test_bad_input_is_refused_in_a_sentence(metric):

@@ -47,7 +47,7 @@ def test_strokes_cover_a_part_that_grows_with_their_thickness(key):
     assert float(share.min()) > 0.01
     thin = degrade.missing_strokes(key, jnp.ones((128, 128, 1)), thickness=0.3).condition
     assert thin.mean() > degrade.missing_strokes(key, jnp.ones((128, 128, 1))).condition.mean()
-    with pytest.raises(ValueError, match="at least 1 stroke"):
+    with pytest.raises(ValueError, match="strokes is 0; a whole number from 1 on"):
         degrade.missing_strokes(key, jnp.ones((8, 8, 1)), strokes=0)
 
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from restorax import image, video, zoo
 from restorax.models import MODELS
@@ -158,6 +159,29 @@ def test_a_still_picture_is_a_video_of_one_frame(restorer, tmp_path):
     )
 
 
+def test_a_still_picture_keeps_bits_and_place(tmp_path):
+    raw = (_frames(1, 6, 4)[0, ..., 0] * 65535).astype(np.uint16)
+    PillowImage.fromarray(raw).save(tmp_path / "16.png")
+    still = video.read_animation(tmp_path / "16.png")
+    video.write_animation(tmp_path / "again.png", still)
+    np.testing.assert_array_equal(np.round(image.read(tmp_path / "again.png").pixels[..., 0] * 65535), raw)
+    exif = PillowImage.Exif()
+    exif[274] = 6  # turned by 90 degrees
+    PillowImage.fromarray((raw >> 8).astype(np.uint8)).save(tmp_path / "turned.png", exif=exif)
+    assert video.read_animation(tmp_path / "turned.png").frames[0].pixels.shape == (4, 6, 1)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+def test_what_a_frame_has_shown_is_gone_in_the_next(tmp_path, suffix):
+    alphas = np.zeros((3, 12, 12, 1), np.float32)
+    for i, alpha in enumerate(alphas):
+        alpha[i::3] = 1
+    frames = [image.Picture(pixels, alpha) for pixels, alpha in zip(_frames(3, 12, 12, 3), alphas, strict=True)]
+    video.write_animation(tmp_path / f"a{suffix}", video.Animation(frames, [50.0] * 3))
+    shown = np.stack([frame.alpha for frame in video.read_animation(tmp_path / f"a{suffix}").frames])
+    np.testing.assert_array_equal(shown, alphas)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_mistakes_are_refused_in_a_sentence_and_leave_nothing(restorer, tmp_path):
     import restorax
@@ -178,5 +202,11 @@ def test_mistakes_are_refused_in_a_sentence_and_leave_nothing(restorer, tmp_path
         with pytest.raises(error, match=message):
             video.restore_video(restorer, tmp_path / source, tmp_path / target, **options)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
+    broken = _frames(2)
+    broken[1, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="a frame holds NaN or infinity"):
+        list(video.restore_stream(restorer, broken))
+    with pytest.raises(ValueError, match="at least one frame"):
+        video.write_animation(tmp_path / "out.gif", video.Animation([], []))
     with pytest.raises(ValueError, match="restores single images"):
         video.restore_stream(restorax.load("resunet_s-gray-noise"), _frames())

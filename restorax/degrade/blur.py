@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, check_range, per_image
+from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_count, check_image, check_range, per_image
 from . import kernels
 from .filtering import filtered, filtered_separably
 
@@ -250,9 +250,11 @@ def shake_blur(
 
 def _radius(radius: int | None, name: str, strength: Strength, needed) -> int:
     if radius is not None:
+        check_count(radius, "radius", 0)
         return radius
     if isinstance(strength, jax.core.Tracer):
         raise ValueError(f"{name} is traced, so the kernel size is unknown; give radius=, enough for the largest")
+    check_range(strength, name)
     return max(1, math.ceil(needed(float(np.max(np.asarray(strength), initial=0)))))
 
 

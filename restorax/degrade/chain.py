@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,25 @@ Sampler = Callable[[PRNGKeyArray, tuple[int, ...]], jax.Array]
 """Draws one strength per image: ``(key, batch_shape) -> array``."""
 
 
-def uniform(low: float | int, high: float | int) -> Sampler:
+class Range(NamedTuple):
+    """A sampler that says between which values it draws, so that they can be checked where draws are traced.
+
+    Attributes:
+        draw: the sampler.
+        low: smallest value.
+        high: largest value.
+    """
+
+    draw: Sampler
+    low: float | int
+    high: float | int
+
+    def __call__(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> jax.Array:
+        """Draw one value per image."""
+        return self.draw(key, shape)
+
+
+def uniform(low: float | int, high: float | int) -> Range:
     """Draw a strength uniformly between ``low`` and ``high`` for every image.
 
     Args:
@@ -33,10 +52,10 @@ def uniform(low: float | int, high: float | int) -> Sampler:
     """
     if low > high:
         raise ValueError(f"uniform({low}, {high}): the first value must not exceed the second")
-    return lambda key, shape: jax.random.uniform(key, shape, minval=low, maxval=high)
+    return Range(lambda key, shape: jax.random.uniform(key, shape, minval=low, maxval=high), low, high)
 
 
-def log_uniform(low: float | int, high: float | int) -> Sampler:
+def log_uniform(low: float | int, high: float | int) -> Range:
     """Draw a strength whose logarithm is uniform between those of ``low`` and ``high``, for every image.
 
     Args:
@@ -55,7 +74,12 @@ def log_uniform(low: float | int, high: float | int) -> Sampler:
     """
     if not 0 < low <= high:
         raise ValueError(f"log_uniform({low}, {high}): the values must be positive and in order")
-    return lambda key, shape: jnp.exp(jax.random.uniform(key, shape, minval=jnp.log(low), maxval=jnp.log(high)))
+
+    def draw(key, shape):
+        logarithm = jax.random.uniform(key, shape, minval=jnp.log(low), maxval=jnp.log(high))
+        return jnp.clip(jnp.exp(logarithm), low, high)
+
+    return Range(draw, low, high)
 
 
 def stage(operator: Callable[..., Any], **strengths: Any) -> Degradation:
@@ -66,7 +90,8 @@ def stage(operator: Callable[..., Any], **strengths: Any) -> Degradation:
         **strengths: its keyword arguments; a sampler such as :func:`uniform` is drawn anew for every image.
 
     Returns:
-        A pure function ``(key, clean) -> Observation``.
+        A pure function ``(key, clean) -> Observation``. What its samplers draw is checked too: their bounds must be
+        strengths that the operator accepts.
 
     Raises:
         TypeError: if the operator has no such strength, or lacks one that was not given.
@@ -87,6 +112,11 @@ def stage(operator: Callable[..., Any], **strengths: Any) -> Degradation:
         if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in strengths:
             raise TypeError(f"{name} needs the strength {p.name!r}")
     is_random = next(iter(signature.parameters)) == "key"
+    ranges = {name: value for name, value in strengths.items() if isinstance(value, Range)}
+
+    def apply(key: PRNGKeyArray, clean: Image, strengths: dict[str, Any]) -> Observation:
+        out = operator(key, clean, **strengths) if is_random else operator(clean, **strengths)
+        return out if isinstance(out, Observation) else Observation(out)
 
     def degrade(key: PRNGKeyArray, clean: Image) -> Observation:
         operator_key, *sampler_keys = jax.random.split(key, 1 + len(strengths))
@@ -94,8 +124,12 @@ def stage(operator: Callable[..., Any], **strengths: Any) -> Degradation:
             name: value(sampler_key, clean.shape[:-3]) if callable(value) else value
             for sampler_key, (name, value) in zip(sampler_keys, strengths.items(), strict=True)
         }
-        out = operator(operator_key, clean, **drawn) if is_random else operator(clean, **drawn)
-        return out if isinstance(out, Observation) else Observation(out)
+        if any(isinstance(drawn[name], jax.core.Tracer) for name in ranges):
+            # Nothing is known of a traced draw: the operator says what it thinks of the bounds, without computing.
+            for bound in ("low", "high"):
+                known = drawn | {name: getattr(value, bound) for name, value in ranges.items()}
+                jax.eval_shape(partial(apply, strengths=known), operator_key, clean)
+        return apply(operator_key, clean, drawn)
 
     return degrade
 
@@ -108,6 +142,9 @@ def chain(*stages: Degradation) -> Degradation:
 
     Returns:
         One pure function ``(key, clean) -> Observation``; with no stages, the identity.
+
+    Raises:
+        ValueError: (when applied) if frames are made of an image that has a condition already.
 
     Example:
         >>> from restorax.degrade import gaussian_noise, missing_pixels
@@ -124,6 +161,8 @@ def chain(*stages: Degradation) -> Degradation:
             image, condition = one(stage_key, image)
             if condition is not None:
                 conditions.append(condition)
+        if any(condition.shape[:-1] != image.shape[:-1] for condition in conditions):
+            raise ValueError("a degradation that makes frames must stand before those that bring a condition")
         return Observation(image, jnp.concatenate(conditions, -1) if conditions else None)
 
     return degrade
@@ -143,7 +182,7 @@ def one_of(*stages: Degradation, weights: tuple[float | int, ...] | None = None)
 
     Raises:
         ValueError: if there are no stages, the weights do not fit them, or (when applied) some have a condition and
-            others not.
+            others not, or one makes frames.
 
     Example:
         >>> from restorax.degrade import gaussian_noise, jpeg
@@ -161,6 +200,7 @@ def one_of(*stages: Degradation, weights: tuple[float | int, ...] | None = None)
     def degrade(key: PRNGKeyArray, clean: Image) -> Observation:
         choice_key, *stage_keys = jax.random.split(key, 1 + len(stages))
         observed = [one(stage_key, clean) for stage_key, one in zip(stage_keys, stages, strict=True)]
+        _same_shape("one_of()", clean, *(o.image for o in observed))
         if len({None if o.condition is None else o.condition.shape for o in observed}) > 1:
             raise ValueError("one_of() mixes degradations with and without a condition, or with different ones")
         choice = jnp.searchsorted(edges, jax.random.uniform(choice_key, clean.shape[:-3]), "right")[
@@ -183,7 +223,7 @@ def maybe(one: Degradation, probability: float | int = 0.5) -> Degradation:
         One pure function ``(key, clean) -> Observation``.
 
     Raises:
-        ValueError: if the probability lies outside [0, 1], or (when applied) there is a condition.
+        ValueError: if the probability lies outside [0, 1], or (when applied) there is a condition, or frames are made.
 
     Example:
         >>> from restorax.degrade import jpeg
@@ -198,6 +238,7 @@ def maybe(one: Degradation, probability: float | int = 0.5) -> Degradation:
         image, condition = one(stage_key, clean)
         if condition is not None:
             raise ValueError("maybe() cannot leave out a degradation that brings a condition")
+        _same_shape("maybe()", clean, image)
         applied = jax.random.uniform(choice_key, clean.shape[:-3])[..., None, None, None] < probability
         return Observation(jnp.where(applied, image, clean))
 
@@ -216,7 +257,7 @@ def shuffle(*stages: Degradation) -> Degradation:
         One pure function ``(key, clean) -> Observation``; every stage is compiled once.
 
     Raises:
-        ValueError: if there are no stages, or (when applied) one brings a condition.
+        ValueError: if there are no stages, or (when applied) one brings a condition or makes frames.
 
     Reference:
         Zhang et al., Designing a practical degradation model for deep blind image super-resolution (BSRGAN), ICCV
@@ -237,6 +278,7 @@ def shuffle(*stages: Degradation) -> Degradation:
             observed = one(key, image)
             if observed.condition is not None:
                 raise ValueError("shuffle() takes no degradations that bring a condition")
+            _same_shape("shuffle()", image, observed.image)
             return observed.image
 
         return apply
@@ -253,3 +295,10 @@ def shuffle(*stages: Degradation) -> Degradation:
         return Observation(jax.lax.scan(step, jnp.asarray(clean), (order, jnp.stack(stage_keys)))[0])
 
     return degrade
+
+
+def _same_shape(name: str, clean: Image, *images: Image) -> None:
+    """Frames would be broadcast against the batch, and pictures mixed."""
+    for image in images:
+        if image.shape != clean.shape:
+            raise ValueError(f"{name} takes no degradations that make frames of an image; apply them before it")

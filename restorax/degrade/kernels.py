@@ -8,8 +8,9 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ..types import Array, Float, PRNGKeyArray, Strength
+from ..types import Array, Float, PRNGKeyArray, Strength, check_count
 
 Kernel = Float[Array, "*batch rows columns"]
 
@@ -90,6 +91,7 @@ def defocus_kernel(*, blur_radius: Strength, radius: int) -> Kernel:
         >>> defocus_kernel(blur_radius=3.0, radius=4).shape
         (9, 9)
     """
+    check_count(radius, "radius", 0)
     (blur_radius,) = _strengths(blur_radius)
     fine = (jnp.arange(_SAMPLES * (2 * radius + 1)) + 0.5) / _SAMPLES - radius - 0.5
     y, x = fine[:, None], fine[None, :]
@@ -138,7 +140,7 @@ def shake_kernel(
         length: distance travelled in pixels, one kernel for each value.
         radius: half width in pixels; the path is held inside.
         smoothness: correlation time as a share of the exposure, above 0.
-        steps: points on the path.
+        steps: points on the path, at least 2; those of large kernels are joined by straight lines.
 
     Returns:
         Kernel of unit sum.
@@ -151,6 +153,7 @@ def shake_kernel(
         >>> shake_kernel(jax.random.key(0), length=15.0, radius=10).shape
         (21, 21)
     """
+    check_count(radius, "radius", 0)
     (length,) = _strengths(length)
     time = jnp.arange(steps) / steps
     covariance = jnp.exp(-0.5 * ((time[:, None] - time[None, :]) / smoothness) ** 2) + 1e-5 * jnp.eye(steps)
@@ -159,6 +162,11 @@ def shake_kernel(
     travelled = jnp.sqrt((jnp.diff(path) ** 2).sum(-2)).sum(-1)[..., None, None]
     path = (path - path.mean(-1, keepdims=True)) * length / travelled
     path = jnp.clip(path, -radius, radius)
+    # A long path of few points would fall apart into dots.
+    place = np.linspace(0, steps - 1, max(1, math.ceil(radius / 16)) * (steps - 1) + 1)
+    first = np.minimum(place.astype(int), steps - 2)
+    part = jnp.asarray(place - first, path.dtype).reshape((1,) * (path.ndim - 1) + (-1,))
+    path = path[..., first] * (1 - part) + path[..., first + 1] * part
     pixels = jnp.arange(-radius, radius + 1.0).reshape((1,) * (path.ndim - 2) + (-1, 1))
     near = [jnp.clip(1 - jnp.abs(path[..., i : i + 1, :] - pixels), 0, 1) for i in (0, 1)]
     return _unit_sum(jnp.einsum("...yt,...xt->...yx", *near))
@@ -172,6 +180,7 @@ def _strengths(*values: Strength) -> list[jax.Array]:
 
 
 def _grid(radius: int) -> tuple[jax.Array, jax.Array]:
+    check_count(radius, "radius", 0)
     offsets = jnp.arange(-radius, radius + 1, dtype=jnp.float32)
     return offsets[:, None], offsets[None, :]
 

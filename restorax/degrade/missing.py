@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_image, within
+from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_count, check_image, within
 
 
 def missing_pixels(key: PRNGKeyArray, image: Image, *, missing: Strength) -> Observation:
@@ -74,6 +74,7 @@ def missing_blocks(key: PRNGKeyArray, image: Image, *, side: Strength, blocks: i
         16
     """
     image = check_image(image, exact=True)
+    check_count(blocks, "blocks", 0)
     *batch, height, width, _ = image.shape
     pixels = jnp.round(within(side, "side", image, 0, 1) * min(height, width))
     y, x = _coordinates(image)
@@ -107,7 +108,7 @@ def missing_strokes(
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the shapes do not fit, or a number is too small.
+        ValueError: if the shapes do not fit, or a number is too small or not whole.
 
     Reference:
         Yu et al., Free-form image inpainting with gated convolution, ICCV 2019, algorithm 1.
@@ -117,8 +118,8 @@ def missing_strokes(
         (64, 64, 1)
     """
     image = check_image(image, exact=True)
-    if strokes < 1 or vertices < 4:
-        raise ValueError(f"{strokes} strokes of {vertices} vertices: at least 1 stroke of 4 vertices is needed")
+    check_count(strokes, "strokes")
+    check_count(vertices, "vertices", 4)
     *batch, height, width, _ = image.shape
     scale = min(height, width) / 256
     reach = (height**2 + width**2) ** 0.5 / 8
@@ -175,6 +176,7 @@ def missing_lines(key: PRNGKeyArray, image: Image, *, lines: int = 5, thickness:
         (64, 64, 1)
     """
     image = check_image(image, exact=True)
+    check_count(lines, "lines", 0)
     *batch, height, width, _ = image.shape
     radius = within(thickness, "thickness", image) / 2
     y, x = _coordinates(image)

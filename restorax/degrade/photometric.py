@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Image, PRNGKeyArray, Strength, check_image, per_image, within
+from ..types import Image, PRNGKeyArray, Strength, check_count, check_image, per_image, within
 from .sensor import camera_noise
 
 
@@ -173,8 +173,8 @@ def palette(image: Image, *, colours: int = 16, iterations: int = 10) -> Image:
         4
     """
     image = check_image(image, exact=True)
-    if colours < 1:
-        raise ValueError(f"a palette of {colours} colours is not possible; there must be at least 1")
+    check_count(colours, "colours")
+    check_count(iterations, "iterations", 0)
     *batch, height, width, channels = image.shape
     pixels = image.reshape(*batch, height * width, channels)
     order = jnp.argsort(pixels.sum(-1), axis=-1)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array, Float, Image, Strength, check_image, within
+from ..types import Array, Float, Image, Strength, check_count, check_image, within
 
 _KERNELS = {
     "area": (0.5, lambda x, xp: xp.where((x >= -0.5) & (x < 0.5), 1.0, 0.0)),
@@ -42,8 +42,8 @@ def resize(
         (3, 6, 3)
     """
     image = check_image(image, exact=True)
-    if height < 1 or width < 1:
-        raise ValueError(f"a size of {height} x {width} is not possible; both sides must be at least 1")
+    check_count(height, "height")
+    check_count(width, "width")
     _check_methods(method)
     rows = jnp.asarray(_weights(image.shape[-3], height, method), image.dtype)
     columns = jnp.asarray(_weights(image.shape[-2], width, method), image.dtype)
@@ -75,8 +75,7 @@ def low_resolution(image: Image, *, factor: int, method: str = "bicubic", back: 
         (9, 12, 3)
     """
     image = check_image(image, exact=True)
-    if factor < 1:
-        raise ValueError(f"a factor of {factor} is not possible; it must be at least 1")
+    check_count(factor, "factor")
     height, width = image.shape[-3:-1]
     small = resize(image, height=-(-height // factor), width=-(-width // factor), method=method)
     return resize(small, height=height, width=width, method=back)
@@ -137,7 +136,7 @@ def _traced_weights(capacity: int, old: Strength, new: Strength, method: str) ->
     values = sum(kernel(distance, jnp) for distance in distances)
     values = jnp.where((column < old) & (row < new), values, 0)
     total = values.sum(-1, keepdims=True)
-    return values / jnp.where(total > 0, total, 1)
+    return (values / jnp.where(total > 0, total, 1)).astype(jnp.float32)
 
 
 def _check_methods(*methods: str) -> None:

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_image, within
+from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_count, check_image, within
 
 
 def burst(
@@ -38,8 +38,7 @@ def burst(
         (5, 8, 8, 1)
     """
     image = check_image(image, exact=True)
-    if frames < 1:
-        raise ValueError(f"a burst of {frames} frames is not possible; there must be at least 1")
+    check_count(frames, "frames")
     *batch, height, width, _ = image.shape
     largest = jnp.broadcast_to(within(shift, "shift", image)[..., 0, 0, 0], batch)[..., None]
     moved = jax.random.uniform(key, (2, *batch, frames), image.dtype, -1, 1) * largest[None]
@@ -78,8 +77,7 @@ def moving_window(
     """
     image = check_image(image, exact=True)
     *batch, rows, columns, _ = image.shape
-    if frames < 1:
-        raise ValueError(f"a video of {frames} frames is not possible; there must be at least 1")
+    check_count(frames, "frames")
     if not (0 < height <= rows and 0 < width <= columns):
         raise ValueError(f"a window of {height} x {width} does not fit into an image of {rows} x {columns}")
     start_key, way_key = jax.random.split(key)
