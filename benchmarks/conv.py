@@ -1,18 +1,18 @@
-"""The tuned forms of convolution against plain XLA: ``python -m benchmarks.conv``."""
+"""The tuned forms of convolution against plain XLA, forward and backward: ``python -m benchmarks.conv``."""
 
 import argparse
 import os
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from rich.console import Console
-from rich.table import Table
 
 from restorax.layers.conv import conv_bias_act
 from restorax.models import MODELS
 
-from .timing import interleaved
+from .record import record, table
+from .timing import Timing, interleaved
 
 SHAPES = ((8, 48, 48, 64), (8, 48, 48, 48), (8, 24, 24, 96), (8, 12, 12, 192))
 
@@ -21,11 +21,12 @@ FORMS = ("plain", "")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small images and few rounds, to see that it works")
-    quick = parser.parse_args().quick
-    rounds = 3 if quick else 20
-    table = Table("shape", "plain forward + backward", "tuned", "plain / tuned", title=f"3x3, {jax.devices()[0]}")
-    for shape in ((1, 12, 12, 8),) if quick else SHAPES:
+    parser.add_argument("--quick", action="store_true", help="small images, few rounds, to see that it works; no rows")
+    parser.add_argument("--no-save", action="store_true", help="do not append to results/conv.csv")
+    options = parser.parse_args()
+    rounds = 3 if options.quick else 20
+    rows = []
+    for shape in ((1, 12, 12, 8),) if options.quick else SHAPES:
         channels = shape[-1]
         arguments = [
             (
@@ -35,18 +36,22 @@ def main() -> None:
             )
             for i in range(3)
         ]
-        plain, tuned = interleaved([_traced_as(form, _gradients) for form in FORMS], arguments, rounds=rounds)
-        row = (f"{1e3 * plain.median:.1f} ms", f"{1e3 * tuned.median:.1f} ms", f"{plain.median / tuned.median:.2f}")
-        table.add_row(" x ".join(map(str, shape)), *row)
+        times = interleaved([_traced_as(form, _gradients) for form in FORMS], arguments, rounds=rounds)
+        rows.append(_row("3x3", shape, *times))
     model = MODELS["resunet_s"]()
-    size = (1, 32, 32, 1) if quick else (8, 96, 96, 1)
+    size = (1, 32, 32, 1) if options.quick else (8, 96, 96, 1)
     patches = [(jax.random.uniform(jax.random.key(i), size),) for i in range(3)]
     params = model.init(jax.random.key(0), *patches[0])
     whole = [_traced_as(form, lambda x: jax.grad(lambda p: (model.apply(p, x) ** 2).mean())(params)) for form in FORMS]
-    plain, tuned = interleaved(whole, patches, rounds=rounds)
-    row = (f"{1e3 * plain.median:.0f} ms", f"{1e3 * tuned.median:.0f} ms", f"{plain.median / tuned.median:.2f}")
-    table.add_row(f"resunet_s, {' x '.join(map(str, size[:3]))}", *row)
-    Console().print(table)
+    rows.append(_row("resunet_s", size, *interleaved(whole, patches, rounds=rounds)))
+    print(table(rows))
+    if not (options.no_save or options.quick):
+        record("conv", rows)
+
+
+def _row(what: str, shape: tuple[int, ...], plain: Timing, tuned: Timing) -> dict[str, Any]:
+    times = {f"{form}_{k}": v for form, t in (("plain", plain), ("tuned", tuned)) for k, v in t.columns().items()}
+    return {"what": what, "input": "x".join(map(str, shape)), **times, "plain / tuned": plain.median / tuned.median}
 
 
 def _traced_as(form: str, function: Callable) -> Callable:

@@ -14,48 +14,48 @@ from restorax.files import written_beside
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-LADDERS: dict[str, tuple[str, tuple]] = {
-    "gaussian_noise": ("gaussian_noise(sigma={}/255)", (15, 25, 50)),
-    "correlated_noise": ("correlated_noise(sigma={}/255)", (15, 25, 50)),
-    "uniform_noise": ("uniform_noise(amplitude={})", (0.1, 0.2, 0.4)),
-    "speckle_noise": ("speckle_noise(sigma={})", (0.15, 0.3, 0.6)),
-    "salt_and_pepper_noise": ("salt_and_pepper_noise(amount={})", (0.05, 0.2, 0.5)),
-    "impulse_noise": ("impulse_noise(amount={})", (0.05, 0.2, 0.5)),
-    "stripe_noise": ("stripe_noise(sigma={})", (0.02, 0.05, 0.1)),
-    "dead_pixels": ("dead_pixels(amount={})", (0.001, 0.005, 0.02)),
-    "shot_noise": ("shot_noise(peak={})", (100, 20, 4)),
-    "camera_noise": ("camera_noise(shot={}, read=0.02)", (0.005, 0.02, 0.08)),
-    "emccd_noise": ("emccd_noise(peak={})", (100, 20, 4)),
-    "apd_noise": ("apd_noise(peak={})", (100, 20, 4)),
-    "missing_pixels": ("missing_pixels(missing={})", (0.3, 0.5, 0.8)),
-    "missing_blocks": ("missing_blocks(side={})", (0.15, 0.3, 0.5)),
-    "missing_strokes": ("missing_strokes(thickness={})", (0.5, 1, 1.5)),
-    "missing_lines": ("missing_lines(thickness={})", (1, 3, 8)),
-    "missing_border": ("missing_border(margin={})", (0.05, 0.1, 0.2)),
-    "bayer_mosaic": ("bayer_mosaic(pattern='{}')", ("RGGB", "BGGR", "GRBG")),
-    "gaussian_blur": ("gaussian_blur(sigma={})", (0.8, 1.6, 3)),
-    "anisotropic_blur": ("anisotropic_blur(sigma={}, ratio=0.3, angle=30)", (1, 2, 4)),
-    "motion_blur": ("motion_blur(length={}, angle=30)", (5, 10, 20)),
-    "defocus_blur": ("defocus_blur(blur_radius={})", (1.5, 3, 6)),
-    "sinc_filter": ("sinc_filter(cutoff={})", (2, 1.3, 0.8)),
-    "shake_blur": ("shake_blur(length={})", (8, 16, 32)),
-    "jpeg": ("jpeg(quality={})", (30, 10, 5)),
-    "jpeg_straight_through": ("jpeg_straight_through(quality={})", (30, 10, 5)),
-    "double_jpeg": ("double_jpeg(first={}, second=50)", (30, 10, 5)),
-    "chroma_subsampling": ("{}", ("chroma_subsampling()",)),
-    "low_resolution": ("low_resolution(factor={})", (2, 3, 4)),
-    "rescale": ("rescale(factor={})", (0.7, 0.4, 0.2)),
-    "low_light": ("low_light(exposure={}, shot=0.01, read=0.01)", (0.3, 0.1, 0.03)),
-    "gamma_change": ("gamma_change(gamma={})", (0.5, 1.5, 3)),
-    "haze": ("haze(transmission={})", (0.8, 0.5, 0.25)),
-    "fade": ("fade(contrast={0}, saturation={0})", (0.8, 0.5, 0.25)),
-    "quantisation": ("quantisation(levels={})", (16, 8, 4)),
-    "palette": ("palette(colours={})", (64, 16, 6)),
-    "burst": ("burst(frames=2, shift={})", (1, 4, 16)),
-    "real_esrgan": ("{}", ("real_esrgan",)),
-    "bsrgan": ("{}", ("bsrgan",)),
+LADDERS: dict[str, tuple] = {
+    "gaussian_noise(sigma={}/255)": (15, 25, 50),
+    "correlated_noise(sigma={}/255)": (15, 25, 50),
+    "uniform_noise(amplitude={})": (0.1, 0.2, 0.4),
+    "speckle_noise(sigma={})": (0.15, 0.3, 0.6),
+    "salt_and_pepper_noise(amount={})": (0.05, 0.2, 0.5),
+    "impulse_noise(amount={})": (0.05, 0.2, 0.5),
+    "stripe_noise(sigma={})": (0.02, 0.05, 0.1),
+    "dead_pixels(amount={})": (0.001, 0.005, 0.02),
+    "shot_noise(peak={})": (100, 20, 4),
+    "camera_noise(shot={}, read=0.02)": (0.005, 0.02, 0.08),
+    "emccd_noise(peak={})": (100, 20, 4),
+    "apd_noise(peak={})": (100, 20, 4),
+    "missing_pixels(missing={})": (0.3, 0.5, 0.8),
+    "missing_blocks(side={})": (0.15, 0.3, 0.5),
+    "missing_strokes(thickness={})": (0.5, 1, 1.5),
+    "missing_lines(thickness={})": (1, 3, 8),
+    "missing_border(margin={})": (0.05, 0.1, 0.2),
+    "bayer_mosaic(pattern='{}')": ("RGGB", "BGGR", "GRBG"),
+    "gaussian_blur(sigma={})": (0.8, 1.6, 3),
+    "anisotropic_blur(sigma={}, ratio=0.3, angle=30)": (1, 2, 4),
+    "motion_blur(length={}, angle=30)": (5, 10, 20),
+    "defocus_blur(blur_radius={})": (1.5, 3, 6),
+    "sinc_filter(cutoff={})": (2, 1.3, 0.8),
+    "shake_blur(length={})": (8, 16, 32),
+    "jpeg(quality={})": (30, 10, 5),
+    "jpeg_straight_through(quality={})": (30, 10, 5),
+    "double_jpeg(first={}, second=50)": (30, 10, 5),
+    "chroma_subsampling()": ("",),
+    "low_resolution(factor={})": (2, 3, 4),
+    "rescale(factor={})": (0.7, 0.4, 0.2),
+    "low_light(exposure={}, shot=0.01, read=0.01)": (0.3, 0.1, 0.03),
+    "gamma_change(gamma={})": (0.5, 1.5, 3),
+    "haze(transmission={})": (0.8, 0.5, 0.25),
+    "fade(contrast={0}, saturation={0})": (0.8, 0.5, 0.25),
+    "quantisation(levels={})": (16, 8, 4),
+    "palette(colours={})": (64, 16, 6),
+    "burst(frames=2, shift={})": (1, 4, 16),
+    "real_esrgan": ("",),
+    "bsrgan": ("",),
 }
-"""The text of each row with a gap, and the three strengths that fill it."""
+"""The strengths that fill the gap in the text of each row."""
 
 
 def main(out: str, side: int = 128) -> None:
@@ -63,19 +63,21 @@ def main(out: str, side: int = 128) -> None:
     photograph = jnp.asarray(sample_images(3)["astronaut"][20 : 20 + side, 130 : 130 + side])
     columns = 3
     rows = -(-len(LADDERS) // columns)
-    figure, axes = plt.subplots(rows, 3 * columns, figsize=(3 * columns * 1.3, rows * 1.48), dpi=100)
-    for axis in axes.flat:
+    figure = plt.figure(figsize=(3 * columns * 1.34, rows * 1.48), dpi=100)
+    place = {"left": 0.01, "bottom": 0.005, "right": 0.965, "top": 0.985, "wspace": 0.04, "hspace": 0.16}
+    axes = [part.subplots(rows, 3, gridspec_kw=place) for part in figure.subfigures(1, columns)]
+    for axis in np.ravel(axes):
         axis.axis("off")
-    for index, (name, (text, strengths)) in enumerate(track(LADDERS.items(), "degrading")):
+    for index, (text, strengths) in enumerate(track(LADDERS.items(), "degrading")):
         column, row = divmod(index, rows)
         for i, strength in enumerate(strengths):
             degraded = jax.jit(parse(text.format(strength)))(jax.random.key(i), photograph).image
             degraded = degraded[0] if degraded.ndim > photograph.ndim else degraded
-            axis = axes[row, 3 * column + i]
-            axis.imshow(np.clip(degraded, 0, 1), interpolation="nearest")
-            label = f"{name} {strength}" if i == 0 else str(strength)
-            axis.set_title(name if len(strengths) == 1 else label, fontsize=7, loc="left", pad=2)
-    figure.subplots_adjust(0.005, 0.005, 0.995, 0.985, 0.04, 0.16)
+            axes[column][row, i].imshow(np.clip(degraded, 0, 1), interpolation="nearest")
+        # The whole text, as `parse` reads it, runs over the second picture; over the third are the other strengths.
+        first, _, last = axes[column][row]
+        first.set_title(text.format(strengths[0]), fontsize=7, loc="left", pad=2)
+        last.set_title(", ".join(map(str, strengths[1:])), fontsize=7, loc="right", pad=2)
     with written_beside(out) as beside:
         figure.savefig(beside, format=out.rsplit(".", 1)[-1])
 

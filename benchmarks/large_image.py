@@ -1,7 +1,7 @@
 """Time and peak memory of ``restorax restore`` on a large picture: ``python -m benchmarks.large_image``."""
 
 import argparse
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,13 +13,25 @@ import numpy as np
 from restorax import image
 from restorax.data import sample_images
 
+from .record import record, table
+
+# The peak that a process says of itself; what its parent is told begins at the parent's own.
+PROGRAM = """
+import atexit
+from pathlib import Path
+from restorax.cli import main
+atexit.register(lambda: print(Path("/proc/self/status").read_text()))
+main()
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--height", type=int, default=4000)
     parser.add_argument("--width", type=int, default=6000)
     parser.add_argument("--model", default="resunet_s-gray-noise")
-    parser.add_argument("--quick", action="store_true", help="a small picture, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="a small picture, to see that it works; no rows")
+    parser.add_argument("--no-save", action="store_true", help="do not append to results/large_image.csv")
     options = parser.parse_args()
     if options.quick:
         options.height, options.width = 300, 400
@@ -31,15 +43,18 @@ def main() -> None:
         clean = np.tile(photograph, repeats)[: options.height, : options.width]
         noise = np.random.default_rng(0).normal(scale=25 / 255, size=clean.shape).astype(np.float32)
         image.write(source, image.Picture(clean + noise))
-        program = "from restorax.cli import main; main()"
-        command = [sys.executable, "-c", program, "restore", str(source), str(target), "--model", options.model]
+        command = [sys.executable, "-c", PROGRAM, "restore", str(source), str(target), "--model", options.model]
         start = time.perf_counter()
-        subprocess.run(command, check=True)
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         seconds = time.perf_counter() - start
-        gigabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        kib = int(re.search(r"VmHWM:\s*(\d+)", said)[1])
         error = image.read(target).pixels - clean
         psnr = -10 * np.log10(np.mean(error**2))
-    print(f"{options.height} x {options.width} RGB: {seconds:.0f} s, peak {gigabytes:.2f} GiB, {psnr:.2f} dB")
+    row = {"model": options.model, "size": f"{options.height}x{options.width}"}
+    row |= {"seconds": seconds, "peak_GiB": kib / 2**20, "psnr": f"{psnr:.2f}"}
+    print(table([row]))
+    if not (options.no_save or options.quick):
+        record("large_image", [row])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 
 import restorax
 from restorax import zoo
-from restorax.models import BurstRNN
+from restorax.models import MODELS, BurstRNN
 
 ARCHITECTURES = ("dncnn", "nafnet", "unet")
 """Measured beside the entries by default: those that everybody knows."""
@@ -35,10 +35,20 @@ def groups(names: Sequence[str] = ()) -> list[list[str]]:
     """Names, by default all entries and well-known architectures; those of equal networks, hence speed, together."""
     same: dict[str, list[str]] = {}
     for name in names or (*zoo.list_models(), *ARCHITECTURES):
-        card = load(name).card
-        config = {key: value for key, value in card.config.items() if key != "residual"}  # one sum: takes no time
-        same.setdefault(json.dumps([card.architecture, config], sort_keys=True), []).append(name)
+        architecture, config = _network(name)
+        config = {key: value for key, value in config.items() if key != "residual"}  # one sum: takes no time
+        same.setdefault(json.dumps([architecture, config], sort_keys=True), []).append(name)
     return list(same.values())
+
+
+def _network(name: str) -> tuple[str, dict[str, Any]]:
+    """Architecture and configuration, for which no parameters need be read or made."""
+    if name in zoo.list_models():
+        card = zoo.Card.read(zoo.find(name))
+        return card.architecture, card.config
+    if name not in MODELS:
+        raise ValueError(zoo.unknown_name("entry or architecture", name, [*zoo.list_models(), *MODELS]))
+    return name, {"channels": MODELS[name]().channels}
 
 
 def observed(model: Any, batch: int, height: int, width: int, seed: int = 0) -> tuple[jax.Array, ...]:

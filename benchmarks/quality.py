@@ -1,8 +1,8 @@
 """Entries of the zoo against classical methods on the same pictures: ``python -m benchmarks.quality NAME --data DIR``.
 
 Every classical method knows the degradation and has its parameters set by the truth (the best mean of a grid), except
-BM3D and biharmonic inpainting, which have none; the entries know nothing. Those that can be told the kernel of a blur
-are measured both ways.
+BM3D and biharmonic inpainting, which have none; the entries know only what their cards' `condition` says. Those that
+can be told the kernel of a blur are measured both ways.
 """
 
 from collections.abc import Sequence

@@ -30,7 +30,7 @@ def record(suite: str, rows: Iterable[Mapping[str, Any]]) -> Path:
         The file.
     """
     path = RESULTS / f"{suite}.csv"
-    _append(path, [{**_origin(), **{key: _text(value) for key, value in row.items()}} for row in rows])
+    _append(path, [{**origin(), **{key: _text(value) for key, value in row.items()}} for row in rows])
     return path
 
 
@@ -91,7 +91,8 @@ def _append(path: Path, rows: list[Mapping[str, Any]]) -> None:
 
 
 @functools.cache
-def _origin() -> dict[str, str]:
+def origin() -> dict[str, str]:
+    """Date, device, driver, versions and commit, as every row says them."""
     return {
         "date": datetime.date.today().isoformat(),
         "device": device(),

@@ -43,9 +43,11 @@ SECTIONS = (
     Section("quality", "Quality", ("dataset", "degradation", "method"), timed=False),
     Section("operators", "Operators; ratio: time of the fastest peer / time of ours", ("operator", "batch")),
     Section("models", "Architectures beside PyTorch; ratios: time of ours / time of PyTorch's faster form", ("model",)),
+    Section("conv", "Tuned convolutions against plain XLA, forward and backward", ("what", "input")),
     Section("recurrence", "Recurrences", ("recurrence", "steps", "form")),
     Section("recurrence_compile", "Compiling recurrent networks", ("network",)),
     Section("input", "Input", ("recipe", "source")),
+    Section("large_image", "A large picture on the command line", ("model", "size")),
     Section(
         "explain",
         "How far restorers look, and whether they know their errors",
@@ -62,7 +64,7 @@ SECTIONS = (
 def page(plots: Path = PLOTS) -> str:
     """Markdown; the plots that it shows are written beside."""
     parts = ["# Benchmarks", "Made by `python -m benchmarks report` from the rows in `benchmarks/results/`."]
-    speed = newest(record.read("throughput"), SPEED)
+    speed = speeds(record.read("throughput"))
     quality = newest(record.read("quality"), ("dataset", "degradation", "method"))
     parts += _by_device(
         "Throughput; share: of the fastest matrix product measured; JAX / PyTorch: of pixels per second", head(speed)
@@ -90,6 +92,15 @@ def page(plots: Path = PLOTS) -> str:
 def _anywhere(rows: Sequence[Row]) -> list[Row]:
     """Rows of what does not depend on the device."""
     return [row | {"device": "any device"} for row in rows]
+
+
+def speeds(rows: Sequence[Row]) -> list[Row]:
+    """The newest rows of throughput by network: each under the names that its network has today.
+
+    A row says the names at the time of measuring, of which the first was loaded; since then others may have come.
+    """
+    today = {name: " ".join(together) for together in networks.groups() for name in together}
+    return newest([row | {"entry": today.get(row["entry"].split()[0], row["entry"])} for row in rows], SPEED)
 
 
 def head(rows: Sequence[Row]) -> list[dict[str, str]]:
@@ -150,13 +161,7 @@ def _times(speed: Sequence[Row]) -> dict[str, float]:
     rows = [r for r in speed if (r["form"], r["dtype"], r["size"], r["batch"]) == ("JAX", "float32", SIZE, "1")]
     last = max(rows, key=lambda row: row["date"], default={"device": ""})["device"]
     per_pixel = [(row["entry"], float(row["median_ms"]) / _pixels(row)) for row in rows if row["device"] == last]
-    return {
-        name: time * 1e6
-        for together in networks.groups(zoo.list_models())
-        for measured, time in per_pixel
-        if set(measured.split()) & set(together)
-        for name in together
-    }
+    return {name: time * 1e6 for together, time in per_pixel for name in together.split()}
 
 
 def _pixels(row: Row) -> int:
@@ -251,10 +256,9 @@ def in_cards(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     """Megapixels per second in images of 512 x 512, by entry and then by device and type, as cards say them."""
     found: dict[str, dict[str, float]] = {}
     lines = [row for row in head(rows) if row["size"] == SIZE]
-    for together in networks.groups(zoo.list_models()):
-        known = [row for row in lines if set(row["entry"].split()) & set(together)]
-        for name in together:
-            found[name] = {f"{row['device']}, {row['dtype']}": float(row["JAX Mpix/s"]) for row in known}
+    for name in zoo.list_models():
+        known = [row for row in lines if name in row["entry"].split()]
+        found[name] = {f"{row['device']}, {row['dtype']}": float(row["JAX Mpix/s"]) for row in known}
     return found
 
 
@@ -262,7 +266,7 @@ def main() -> None:
     """Write the page and its plots, the head of the table of speeds into README, and speeds into cards."""
     with written_beside(PAGE) as beside:
         beside.write_text(page())
-    speed = newest(record.read("throughput"), SPEED)
+    speed = speeds(record.read("throughput"))
     for name, throughput in in_cards(speed).items():
         card = zoo.Card.read(zoo.find(name))
         if throughput != card.throughput:

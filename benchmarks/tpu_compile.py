@@ -33,6 +33,8 @@ from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.step import build_model, init_state, make_restore, make_step
 
+from .record import origin
+
 RESULTS = Path(__file__).parent / "results" / "tpu_compile.csv"
 TOPOLOGIES = ("v5e:16x16", "v5p:4x4x4", "v6e:8x8")
 _IMAGES = P(("data", "model"))  # one on each chip
@@ -119,6 +121,7 @@ def main() -> None:
     if options.quick:
         options.recipes, options.topology = options.recipes[:1], ["v5e:2x2"]
     versions = {package: version(package) for package in ("jax", "libtpu")}
+    versions |= {key: origin()[key] for key in ("date", "commit")}
     for topology in options.topology or TOPOLOGIES:
         mesh = pod(topology, options.shards)
         for name in options.recipes:
@@ -136,8 +139,10 @@ def main() -> None:
 def _keep(path: Path, row: dict[str, str]) -> None:
     """Put a row into the file, in the place of the one for the same program."""
     same = ("recipe", "topology", "shards", "program")
-    rows = list(csv.DictReader(path.open())) if path.exists() else []
-    rows = [other for other in rows if any(other[key] != row[key] for key in same)] + [row]
+    rows = [row]
+    if path.exists():
+        with path.open(newline="") as file:
+            rows += [other for other in csv.DictReader(file) if any(other[key] != row[key] for key in same)]
     path.parent.mkdir(exist_ok=True)
     with written_beside(path) as beside, beside.open("w", newline="") as file:
         writer = csv.DictWriter(file, row, lineterminator="\n")

@@ -316,10 +316,51 @@ def test_readme_gets_the_speeds_between_its_markers():
     assert report.in_readme("no markers", [row]) == "no markers"
 
 
+def test_a_network_has_one_line_under_its_names_of_today():
+    first, *others = next(together for together in networks.groups() if "dncnn" in together)
+    row = {"device": "abacus", "date": "", "dtype": "float32", "size": "512x512", "form": "JAX", "batch": "1"}
+    row |= {"mpix_per_s": "1", "share": "0.5", "memory_MiB": "3"}
+    measured = [("dncnn", "9.75"), ("another", "8.5"), (f"{others[0]} another", "7.25")]
+    rows = [row | {"entry": entry, "median_ms": time} for entry, time in measured]
+    text = report.in_readme("<!-- speed -->\n<!-- /speed -->\n", report.speeds(rows))
+    lines = [[cell.strip() for cell in line.split("|")[2:5:2]] for line in text.splitlines()[3:-1]]
+    assert lines == [[f"{first} and {len(others)} like it", "7.25"], ["another", "8.5"]]
+
+
+def test_the_report_shows_every_suite():
+    shown = {"throughput", "robustness", *(section.suite for section in report.SECTIONS)}
+    assert shown >= set(suites.SUITES) - {"report"}
+
+
+def test_published_entries_are_as_good_as_the_newest_rows_say():
+    key = ("dataset", "degradation", "method")
+    newest = {tuple(row[k] for k in key): float(row["psnr"]) for row in record.read("quality")}
+    found = {
+        (result.dataset, result.degradation, name): result.psnr
+        for name in zoo.list_models()
+        for result in zoo.Card.read(zoo.find(name)).results
+    }
+    both = found.keys() & newest.keys()
+    assert both
+    assert {k: newest[k] for k in both} == pytest.approx({k: found[k] for k in both}, abs=0.01)
+
+
+def test_rows_of_the_tpu_compiler_may_gain_columns(tmp_path):
+    from benchmarks.tpu_compile import _keep
+
+    old = {"recipe": "a", "topology": "v5e", "shards": "1", "program": "inference", "GFLOP": "2"}
+    path = tmp_path / "compiled.csv"
+    _write(path, [old, old | {"recipe": "b"}])
+    new = old | {"GFLOP": "3", "date": "2030-01-02", "commit": "abc"}
+    _keep(path, new)
+    with path.open(newline="") as file:
+        assert list(csv.DictReader(file)) == [new, old | {"recipe": "b", "date": "", "commit": ""}]
+
+
 def test_cards_get_the_speed_of_their_network():
     row = {"device": "abacus", "date": "", "dtype": "float32", "size": "512x512", "form": "JAX", "batch": "1"}
     row |= {"median_ms": "7", "mpix_per_s": "1.5", "share": "0.5", "memory_MiB": "3", "entry": "unet-color-missing"}
-    speeds = report.in_cards([row, row | {"size": "256x256", "mpix_per_s": "9"}])
+    speeds = report.in_cards(report.speeds([row, row | {"size": "256x256", "mpix_per_s": "9"}]))
     assert speeds["unet-color-missing"] == speeds["unet-color-missing-direct"] == {"abacus, float32": 1.5}
     assert speeds["arcnn-gray-jpeg"] == {}
 
