@@ -1,5 +1,6 @@
 """The command line: restorax restore | degrade | convert | export | list | info | demo | train | eval | data."""
 
+import collections
 import dataclasses
 import sys
 from pathlib import Path
@@ -76,6 +77,8 @@ def restore(
             )
         return
     pairs = [(one, out) for one, out in _pairs(source, target) if not (mask and one.stem.endswith("-mask"))]
+    if not pairs:
+        raise ValueError(f"{source} holds nothing but masks; a picture beside them is needed")
     if restorer.card.channels == 1 and read(pairs[0][0]).pixels.shape[2] == 3:
         console.print(f"{restorer.card.name} is a gray restorer: it is applied to each colour channel by itself.")
     with Progress(console=console) as bar:
@@ -111,15 +114,21 @@ def degrade(
     from . import image
     from .degrade import parse
 
-    operation = parse(operators)
-    for index, (one, out) in enumerate(_pairs(source, target)):
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed {seed} is out of range; whole numbers from -2**63 to 2**63 - 1 are accepted")
+    operation, pairs = parse(operators), _pairs(source, target)
+    masks = [out.with_name(f"{out.stem}-mask.png") for _, out in pairs]
+    written = collections.Counter(masks + [out for _, out in pairs])
+    for index, (one, out) in enumerate(pairs):
         picture = image.read(one)
         observed = operation(jax.random.fold_in(jax.random.key(seed), index), jax.numpy.asarray(picture.pixels))
         if observed.image.shape != picture.pixels.shape:
             raise ValueError(f"{operators!r} makes several pictures of one; an operator that makes one is needed")
+        if observed.condition is not None and (twice := [mask.name for mask in masks if written[mask] > 1]):
+            raise ValueError(f"{twice[0]} would be written twice; names must differ by more than the suffix, or -mask")
         image.write(out, picture.with_pixels(np.asarray(observed.image)))
         if observed.condition is not None:
-            image.write(out.with_name(f"{out.stem}-mask.png"), image.Picture(np.asarray(observed.condition[..., :1])))
+            image.write(masks[index], image.Picture(np.asarray(observed.condition[..., :1])))
 
 
 @app.command()
@@ -232,7 +241,9 @@ def train(
         float | None, typer.Option(help="Peak of the first cycle, instead of the recipe's.")
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
-    start: Annotated[str | None, typer.Option(help="Entry or folder whose parameters to begin with.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Entry or folder whose parameters to begin with; '' for fresh ones.")
+    ] = None,
     shards: Annotated[int, typer.Option(help="Devices that share one copy of the parameters.", min=1)] = 1,
     resume: Annotated[str, typer.Option(help="auto, or never: refuse a directory with checkpoints.")] = "auto",
     validate_every: Annotated[int, typer.Option(help="Steps between validations and checkpoints.", min=1)] = 2500,
@@ -267,9 +278,9 @@ def train(
             raise ValueError(f"{option} {value!r} is unknown; accepted are {' and '.join(filter(None, accepted))}")
     keep_freed_memory()
     parallel.initialize(coordinator, num_processes, process_id)
-    changes = {"cycles": (steps,) if steps else None, "batch": batch, "accumulate": accumulate, "dtype": dtype}
+    changes = {"cycles": None if steps is None else (steps,), "batch": batch, "accumulate": accumulate, "dtype": dtype}
     changes |= {"learning_rate": learning_rate, "start": start}
-    changes = {key: value for key, value in changes.items() if value}
+    changes = {key: value for key, value in changes.items() if value is not None}
     later = {} if steps else {key: value for key, value in RECIPES[name].later.items() if key not in changes}
     recipe = dataclasses.replace(RECIPES[name], later=later, **changes)
     channels = build_model(recipe).channels
@@ -299,7 +310,8 @@ def train(
     if entry is None:
         console.print(f"stopped; the same command resumes from {workdir}")
     else:
-        console.print(f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)")
+        said = f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)"
+        console.print(said, soft_wrap=True, markup=False)
 
 
 @app.command("eval")
@@ -317,11 +329,14 @@ def evaluate(
 
     if bool(names) == every:
         raise ValueError("name the restorers to measure, or give --all")
+    folders = {folder.resolve().name: folder for folder in data}
+    if len(folders) < len(data):
+        raise ValueError(f"{', '.join(map(str, data))}: two have one name, by which cards tell test sets apart")
     for name in names or zoo.list_models():
         restorer = zoo.load(name)
         run = lambda *observed, restorer=restorer: restore(restorer, *observed)  # noqa: E731
         card, channels = restorer.card, restorer.card.channels
-        sets = {folder.resolve().name: test_images(folder, channels) for folder in data}
+        sets = {title: test_images(folder, channels) for title, folder in folders.items()}
         results, outside, kinds = (
             [
                 measure(run, pictures, degradation, dataset=name)

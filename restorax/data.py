@@ -70,7 +70,7 @@ class Patches:
         """The pixels of a picture; notes why if there are none, or too few."""
         try:
             pixels = image.quantise(image.to_channels(read().pixels, self.channels))
-        except ValueError as error:
+        except (ValueError, FileNotFoundError) as error:  # the latter for a link that leads nowhere
             self.skipped.append(str(error))
             return None
         if min(pixels.shape[:2]) < self.size:

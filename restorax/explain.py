@@ -1,7 +1,8 @@
 """What a restorer looked at, and how far to trust it, without the clean picture.
 
-Functions of one picture ``[height, width, channel]``, or of one burst ``[frames, height, width, channel]``; the maps
-they return have its shape without the channels. ``jax.vmap`` over pictures is allowed.
+Of one picture ``[height, width, channel]``, or one burst ``[frames, height, width, channel]``, :func:`influence` and
+:func:`attribution` give a map of its shape without the channels; :func:`disagreement`, which takes batches too, one of
+the shape of the restored picture. ``jax.vmap`` over pictures is allowed.
 """
 
 import functools
@@ -31,7 +32,7 @@ def influence(restorer: Restorer, image: Image, condition: Condition | None = No
         of the input.
 
     Raises:
-        ValueError: if the pixel is not in the image.
+        ValueError: if the pixel is not in the image, or there are several images.
 
     Reference:
         Luo et al., Understanding the effective receptive field in deep convolutional neural networks, NeurIPS 2016.
@@ -94,7 +95,7 @@ def attribution(
         less that for the blurred image, the more exactly the more steps.
 
     Raises:
-        ValueError: if the window does not lie inside the image.
+        ValueError: if the window does not lie inside the image, or there are several images.
 
     Reference:
         Gu and Dong, Interpreting super-resolution networks with local attribution maps, CVPR 2021.
@@ -146,12 +147,16 @@ def disagreement(restorer: Restorer, image: Image, condition: Condition | None =
         Standard deviation over the eight flips and quarter turns, of the shape of the restored picture, in its unit. It
         ranks pixels; it is no error bar, because what all eight get wrong it does not see.
 
+    Raises:
+        TypeError: as :func:`restorax.restore`.
+        ValueError: as :func:`restorax.restore`.
+
     Example:
         >>> import restorax
         >>> disagreement(restorax.load("arcnn-gray-jpeg"), jnp.full((32, 40, 1), 0.5)).shape
         (32, 40, 1)
     """
-    return jnp.std(jnp.stack(list(turned(restorer, check_image(image), condition))), axis=0)
+    return jnp.std(jnp.stack(list(turned(restorer, image, condition))), axis=0)
 
 
 def sure(
@@ -202,9 +207,18 @@ def _check_window(image: Array, window: tuple[int, int, int, int], smallest: int
         raise ValueError(f"{height} x {width} pixels at ({top}, {left}) are not inside a picture of {rows} x {columns}")
 
 
+def _single(restored: Array) -> Array:
+    """What was restored, unless it is a batch, whose first axis would be taken for rows."""
+    if restored.ndim != 3:
+        raise ValueError(
+            f"a batch of shape {restored.shape[:-3]} is given; one picture is needed (jax.vmap for several)"
+        )
+    return restored
+
+
 @jax.jit
 def _influence(restorer: Restorer, image: Array, condition: Array | None, at: Array) -> Array:
-    pixel = lambda x: restorer(x, condition)[at[0], at[1]].mean()  # noqa: E731
+    pixel = lambda x: _single(restorer(x, condition))[at[0], at[1]].mean()  # noqa: E731
     return jnp.abs(jax.grad(pixel)(image)).sum(-1)
 
 
@@ -221,7 +235,7 @@ def _attribution(
     radius = int(np.ceil(4 * sigma))
 
     def detail(x):
-        restored = restorer(x, condition)
+        restored = _single(restorer(x, condition))
         inside = jax.lax.dynamic_slice(restored, (corner[0], corner[1], 0), (*size, restored.shape[-1]))
         across, down = jnp.diff(inside, axis=1)[:-1], jnp.diff(inside, axis=0)[:, :-1]
         return jnp.sqrt(across**2 + down**2 + 1e-12).sum()

@@ -25,7 +25,8 @@ def export(
     Returns:
         What :mod:`jax.export` knows: ``call(image)`` for float32 ``[batch, height, width, channels]``, or
         ``call(image, condition)`` where the card asks for a condition; ``serialize()`` gives bytes for
-        ``jax.export.deserialize``. A restorer of bursts takes ``[batch, frames, height, width, channels]``.
+        ``jax.export.deserialize``. A restorer of bursts takes ``[batch, frames, height, width, channels]``, and
+        such a condition.
 
     Raises:
         ValueError: if the network cannot take any size and none is given, or size or platforms are not understood.
@@ -50,8 +51,8 @@ def export(
     frames = ("frames",) if takes_frames(restorer) else ()
     height, width = size or ("height", "width")
     shapes = [("batch", *frames, height, width, restorer.card.channels)]
-    if restorer.model.condition_channels:
-        shapes.append(("batch", height, width, restorer.model.condition_channels))
+    if restorer.card.condition:
+        shapes.append(("batch", *frames, height, width, restorer.model.condition_channels))
     scope = jax_export.SymbolicScope()
     inputs = (
         jax.ShapeDtypeStruct(jax_export.symbolic_shape(", ".join(map(str, shape)), scope=scope), jnp.float32)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def prepare(
 
     Args:
         folder: of pictures.
-        name: of the dataset: lower-case letters, digits and underscores.
+        name: of the dataset: a to z, digits and underscores, a letter first.
         data_dir: where datasets lie, by default where TFDS has them.
         validation: share of the pictures for the split ``validation``, chosen by the sums of their files.
         licence: terms of the pictures, for the card.
@@ -55,15 +56,20 @@ def prepare(
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if there is no usable picture, the name is not accepted, or the dataset exists already.
+        ValueError: if there is no usable picture, or none left to train on, the name is not accepted, or the dataset
+            exists already.
     """
     if not 0 <= validation < 1:
         raise ValueError(f"the share for validation is {validation}; at least 0 and below 1 is accepted")
-    if not (name.isidentifier() and name == name.lower()):
-        raise ValueError(f"{name!r} is no name for a dataset; lower-case letters, digits and underscores are accepted")
+    if not re.fullmatch("[a-z][a-z0-9_]*", name):
+        raise ValueError(f"{name!r} is no name for a dataset; a to z, digits and _ are accepted, a letter first")
     files, skipped = _usable(folder)
     chosen = {f.sha256 for f in sorted(files, key=lambda f: f.sha256)[: round(validation * len(files))]}
     splits = {"train": [f for f in files if f.sha256 not in chosen]}
+    if not splits["train"]:
+        raise ValueError(
+            f"the share for validation is {validation}; of {len(files)} pictures it leaves none to train on"
+        )
     splits |= {"validation": [f for f in files if f.sha256 in chosen]} if chosen else {}
     tfds.disable_progress_bar()
     builder = _Builder(name, splits, data_dir=data_dir, file_format="array_record")
@@ -145,7 +151,7 @@ def _usable(folder: str | os.PathLike) -> tuple[list[_File], list[str]]:
     for path in image.list_pictures(folder):
         try:
             height, width = image.read(path).pixels.shape[:2]
-        except ValueError as error:
+        except (ValueError, FileNotFoundError) as error:  # the latter for a link that leads nowhere
             skipped.append(str(error).replace(str(path), path.name))
             continue
         files.append(_File(path, height, width, _sum(path)))

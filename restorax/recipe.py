@@ -1,5 +1,6 @@
 """What decides a training: one frozen dataclass."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,6 +59,15 @@ class Recipe:
     start: str = ""
     limits: str = ""
     paper: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers with which nothing can be trained."""
+        for name in ("batch", "accumulate", "patch", "cycles"):
+            value = getattr(self, name)
+            if min(value if name == "cycles" else (value,), default=0) < 1:
+                raise ValueError(f"{name} is {value!r}; whole numbers from 1 on are accepted")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate is {self.learning_rate!r}; a number above 0 is accepted")
 
     @property
     def steps(self) -> int:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .types import Array, Condition, Image, check_image
+from .types import Array, Condition, Image, check_count, check_image, check_range
 from .zoo import Restorer
 
 OVERLAP = 64
@@ -37,31 +37,34 @@ def restore(
         restorer: from :func:`restorax.load`.
         image: ``[*batch, height, width, channel]``, floating point in [0, 1] (noise may exceed it);
             ``[*batch, frames, height, width, channel]`` for a restorer of bursts.
-        condition: what the restorer's card asks for, ``[*batch, height, width, k]``.
+        condition: what the restorer's card asks for, ``[*batch, height, width, k]`` in [0, 1].
         tile: side of the tiles in pixels, rounded up to a multiple of 16; by default chosen from the free memory,
-            whole images where they fit.
+            whole images where they fit, and inside of ``jit`` or ``vmap`` always. A restorer that reads the blur off
+            the image reads it off each tile, and off tiles below 256 pixels badly.
         ensemble: average over the eight flips and quarter turns of the image: a little better, eight times slower.
         progress: called with the share done after every tile.
 
     Returns:
-        Restored image of the same shape; without the axis of frames for a restorer of bursts.
+        Restored image of the same shape and type; without the axis of frames for a restorer of bursts.
 
     Raises:
-        TypeError: if the image is not floating point.
-        ValueError: if it holds NaN or infinity, or shapes do not fit the restorer.
+        TypeError: if image or condition are not floating point.
+        ValueError: if the image holds NaN or infinity, or more than half of its values are above 2, as in one of 0 to
+            255; if values of the condition are not in [0, 1]; if shapes do not fit the restorer; if ``tile`` is not a
+            whole number or too small, or is given inside of ``jit`` or ``vmap``.
 
     Example:
         >>> import restorax
         >>> restore(restorax.load("resunet_s-gray-noise"), jnp.full((20, 30, 1), 0.5)).shape
         (20, 30, 1)
     """
-    image = check_image(image)
-    if not bool(jnp.isfinite(image).all()):
-        raise ValueError("the image holds NaN or infinity; only finite values can be restored")
-    if tile is not None and tile <= 2 * OVERLAP:
-        raise ValueError(
-            f"tiles of {tile} pixels are too small; they overlap by {OVERLAP}, so take at least {2 * OVERLAP + 1}"
-        )
+    image, condition = _checked(image, condition)
+    if tile is not None:
+        check_count(tile, "tile")
+        if tile <= 2 * OVERLAP:
+            raise ValueError(
+                f"tiles of {tile} pixels are too small; they overlap by {OVERLAP}, so take at least {2 * OVERLAP + 1}"
+            )
     if ensemble:
         return (sum(turned(restorer, image, condition, tile=tile, progress=progress)) / 8).astype(image.dtype)
     if restorer.card.channels == 1 and image.shape[-1] > 1:
@@ -71,13 +74,33 @@ def restore(
         return jnp.moveaxis(restored[..., 0], 0, -1)
 
     height, width = image.shape[-3:-1]
-    if condition is not None and condition.shape[-3:-1] != (height, width):
-        raise ValueError(f"the condition has {condition.shape[-3:-1]} pixels and the image {(height, width)}")
-    side = tile or _tile_side(restorer, image)
+    traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((restorer, image, condition)))
+    side = tile or (None if traced else _tile_side(restorer, image))
     if side is None or side >= max(height, width):
         return _apply(restorer, image, condition)
-    known = None if condition is None else np.asarray(condition)
-    return jnp.asarray(_restore_tiles(restorer, np.asarray(image), known, side, progress))
+    if traced:
+        raise ValueError("tiles are restored one after the other, which jit and vmap cannot do; leave tile away there")
+    padded = (None if x is None else np.asarray(_to_grid(x)) for x in (image, condition))
+    return jnp.asarray(_restore_tiles(restorer, *padded, side, progress)[..., :height, :width, :], image.dtype)
+
+
+def _checked(image: Image, condition: Condition | None) -> tuple[Array, Array | None]:
+    """Both as arrays, or what is wrong with them; what is traced has no values to check."""
+    image = check_image(image)
+    finite, most_above = jnp.isfinite(image).all(), jnp.count_nonzero(image > 2) > image.size // 2
+    if not isinstance(finite, jax.core.Tracer):
+        if not finite:
+            raise ValueError("the image holds NaN or infinity; only finite values can be restored")
+        # Single photons go far above 1, but never most of the values.
+        if most_above:
+            raise ValueError("most values of the image are above 2; [0, 1] is needed (divide 8-bit values by 255)")
+    if condition is None:
+        return image, None
+    known = check_image(condition, "condition")
+    check_range(condition, "condition", 0, 1)
+    if known.shape[-3:-1] != image.shape[-3:-1]:
+        raise ValueError(f"the condition has {known.shape[-3:-1]} pixels and the image {image.shape[-3:-1]}")
+    return image, known
 
 
 @jax.jit
@@ -105,15 +128,23 @@ def turned(
     Yields:
         Eight restored images, turned back and float32, each before the next is computed.
 
+    Raises:
+        TypeError: as :func:`restore`.
+        ValueError: as :func:`restore`.
+
     Reference:
         Timofte et al., Seven ways to improve example-based single image super resolution, CVPR 2016.
     """
+    image, condition = _checked(image, condition)
+    height, width = image.shape[-3:-1]
+    # The blocks of JPEG stay where they were only if both sides are whole numbers of them.
+    image, condition = _to_grid(image), None if condition is None else _to_grid(condition)
     for i in range(8):
         turn = lambda x, i=i: jnp.rot90(x[..., ::-1, :] if i >= 4 else x, i % 4, axes=(-3, -2))  # noqa: E731
         part = None if progress is None else lambda share, i=i: progress((i + share) / 8)
-        known = None if condition is None else turn(jnp.asarray(condition))
+        known = None if condition is None else turn(condition)
         back = jnp.rot90(restore(restorer, turn(image), known, tile=tile, progress=part), -i % 4, axes=(-3, -2))
-        yield (back[..., ::-1, :] if i >= 4 else back).astype(jnp.float32)
+        yield (back[..., ::-1, :] if i >= 4 else back)[..., :height, :width, :].astype(jnp.float32)
 
 
 def _tile_side(restorer: Restorer, image: Array) -> int | None:
@@ -152,8 +183,6 @@ def _restore_tiles(
     side: int,
     progress: Callable[[float], None] | None,
 ) -> np.ndarray:
-    height, width = image.shape[-3:-1]
-    image, condition = _to_grid(image), None if condition is None else _to_grid(condition)
     (rows, side_y), (columns, side_x) = (_tiles(length, side) for length in image.shape[-3:-1])
     window = _ramp(side_y)[:, None, None] * _ramp(side_x)[None, :, None]
     total, weight = None, np.zeros((*image.shape[-3:-1], 1), np.float32)
@@ -168,13 +197,13 @@ def _restore_tiles(
         if progress:
             progress((done + 1) / len(places))
     total /= weight
-    return total[..., :height, :width, :]
+    return total
 
 
-def _to_grid(x: np.ndarray) -> np.ndarray:
+def _to_grid(x: Array) -> Array:
     """Reflect the image at its end until both sides are multiples of the grid."""
     pads = [(0, 0)] * (x.ndim - 3) + [(0, -x.shape[-3] % _GRID), (0, -x.shape[-2] % _GRID), (0, 0)]
-    return np.pad(x, pads, mode="reflect") if any(after for _, after in pads) else x
+    return jnp.pad(x, pads, mode="reflect") if any(after for _, after in pads) else x
 
 
 def _tiles(length: int, side: int) -> tuple[list[int], int]:

@@ -5,7 +5,7 @@ import difflib
 import hashlib
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import flax.struct
@@ -67,7 +67,7 @@ class Card:
         data: what it was trained on.
         data_licence: licence of that data.
         weights_licence: licence of the parameters.
-        steps: optimiser steps.
+        steps: optimiser steps up to the published parameters, those that validated best.
         seconds: wall-clock time of the training.
         start: entry whose parameters the training began with; empty for fresh ones.
         hardware: on what it was trained.
@@ -120,7 +120,7 @@ class Card:
         return hash((self.name, self.sha256))
 
     @classmethod
-    def read(cls, folder: Path) -> "Card":
+    def read(cls, folder: PurePath) -> "Card":
         """Read ``folder/card.json``.
 
         Raises:
@@ -142,12 +142,15 @@ class Card:
             raise ValueError(f"{path} has unknown fields: {', '.join(sorted(unknown))}")
         return cls(**{**content, **measured})
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: PurePath) -> None:
         """Write ``folder/card.json``, beside and renamed."""
         content = dataclasses.asdict(self)
         for results in (content["results"], content["elsewhere"]):
             results[:] = ({key: value for key, value in r.items() if value is not None} for r in results)
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        if _in_bucket(folder):  # where objects appear whole by themselves
+            (folder / "card.json").write_text(text, encoding="utf-8")
+            return
         with written_beside(folder / "card.json") as beside:
             beside.write_text(text, encoding="utf-8")
 
@@ -193,20 +196,30 @@ def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
     return sorted(p.parent.name for p in folder.glob("*/card.json"))
 
 
-def find(name: str | os.PathLike) -> Path:
+def find(name: str | os.PathLike) -> PurePath:
     """The folder of an entry: a published name, the path of a folder with a card, or a training directory.
+
+    Of a folder in a bucket, ``gs://...``, the path is one of ``etils.epath``.
 
     Raises:
         FileNotFoundError: if there is neither; similar names are suggested.
     """
     given = Path(name)
-    in_training = given.glob("*/card.json") if (given / "recipe.json").is_file() else ()
-    for folder in (ZOO / name, given, *(card.parent for card in in_training)):
+    if _in_bucket(name):
+        from etils import epath
+
+        given = epath.Path(name)
+    in_training = given.iterdir() if (given / "recipe.json").is_file() else ()
+    for folder in (ZOO / name, given, *in_training):
         if (folder / "card.json").is_file():
             return folder
     if (given / "recipe.json").is_file():
         raise FileNotFoundError(f"{given} is a training directory without an entry; the first validation writes one")
     raise FileNotFoundError(unknown_name("model", str(name), list_models()))
+
+
+def _in_bucket(name: str | os.PathLike) -> bool:
+    return "://" in str(name)
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> str:
@@ -221,7 +234,7 @@ def load(name: str | os.PathLike, *, dtype: Any = jnp.float32) -> Restorer:
 
     Args:
         name: name of an entry, the path of a folder with ``card.json`` and ``params.safetensors``, or a training
-            directory (its parameters at the last validation).
+            directory (its parameters at the best validation); ``gs://...`` included.
         dtype: type in which the network computes; its parameters stay float32.
 
     Returns:
@@ -251,7 +264,7 @@ def verify(name: str | os.PathLike) -> Card:
 
     Raises:
         FileNotFoundError: if there is no such entry.
-        ValueError: if the card is incomplete, or hash, number or shapes of the parameters differ.
+        ValueError: if the card is incomplete, or hash, number, type or shapes of the parameters differ.
     """
     return load(name).card
 
@@ -286,7 +299,7 @@ def save(folder: str | os.PathLike, card: Card, params: Params) -> Card:
     return card
 
 
-def _read_params(folder: Path, card: Card) -> Params:
+def _read_params(folder: PurePath, card: Card) -> Params:
     import safetensors.numpy
 
     path = folder / "params.safetensors"
@@ -296,6 +309,12 @@ def _read_params(folder: Path, card: Card) -> Params:
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise ValueError(f"{path} is not the file that its card describes (SHA-256 differs); fetch the entry again")
     stored = safetensors.numpy.load(content)
+    number, types = sum(value.size for value in stored.values()), {value.dtype.name for value in stored.values()}
+    if (number, types) != (card.parameters, {card.parameter_dtype}):
+        raise ValueError(
+            f"{path} holds {number} parameters in {' and '.join(sorted(types))}; its card says {card.parameters} in "
+            f"{card.parameter_dtype}"
+        )
     flat = {name: jnp.asarray(value, jnp.float32) for name, value in stored.items()}
     return flax.traverse_util.unflatten_dict(flat, sep="/")
 

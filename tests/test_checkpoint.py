@@ -92,6 +92,33 @@ def test_missing_and_additional_files_are_refused(state, saved, tmp_path):
         assert "damaged" in said[0]
 
 
+def test_a_checkpoint_that_is_damaged_again_gets_another_name(state, saved, tmp_path):
+    workdir = shutil.copytree(saved, tmp_path / "w")
+    shutil.copytree(workdir / "checkpoints" / "3", workdir / "checkpoints" / "damaged-3")
+    (workdir / "checkpoints" / "3" / "_METADATA").write_text("{}")
+    said = []
+    with Checkpoints(workdir, tell=said.append) as checkpoints:
+        assert int(checkpoints.restore(state).step) == 2
+    assert said[0].endswith("set aside as damaged-3-2")
+    assert (workdir / "checkpoints" / "damaged-3-2").is_dir()
+
+
+def test_a_best_checkpoint_that_is_damaged_leaves_its_place_to_the_next(state, tmp_path):
+    said, folder = [], tmp_path / "checkpoints"
+    with Checkpoints(tmp_path, keep=4, tell=said.append) as checkpoints:
+        for step, quality in enumerate((3.0, 2.0, 1.0)):
+            checkpoints.save(_at(state, step), quality=quality)
+        assert checkpoints.best() == 0
+        (folder / "0" / "quality.json").write_text("")  # unrated from now on
+        checkpoints.save(_at(state, 3), quality=0.0)
+        assert checkpoints.best() == 1
+        (folder / "1" / "_METADATA").write_text("{}")
+        assert checkpoints.best() == 2
+        assert checkpoints.steps() == [0, 2, 3]
+    (sentence,) = said
+    assert "checkpoint 1 is damaged" in sentence
+
+
 def test_if_all_are_damaged_nothing_is_restored(state, saved, tmp_path):
     workdir = shutil.copytree(saved, tmp_path / "all")
     for path in (workdir / "checkpoints").glob("*/_METADATA"):

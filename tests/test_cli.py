@@ -156,6 +156,24 @@ def test_a_folder_of_masks(run, tmp_path, photograph):
         )
 
 
+def test_nothing_is_written_twice_and_masks_alone_are_not_restored(run, tmp_path, photograph):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "a.bmp"):
+        image.write(tmp_path / "in" / name, image.Picture(photograph[:40, :40]))
+    out = tmp_path / "out"
+    code, _, err = run("degrade", tmp_path / "in", out, "--with", "missing_pixels(missing=0.5)")
+    assert (code, list(out.iterdir())) == (2, [])
+    assert "a-mask.png would be written twice" in err
+    assert run("degrade", tmp_path / "in", out, "--with", "gaussian_blur(sigma=1)")[0] == 0
+    assert len(list(out.iterdir())) == 2
+    (tmp_path / "in" / "a.bmp").unlink()
+    (tmp_path / "in" / "a.png").rename(tmp_path / "in" / "a-mask.png")
+    masks = ("--mask", tmp_path / "in", "--model", "row_lstm-gray-missing")
+    code, _, err = run("restore", tmp_path / "in", out, *masks)
+    assert code == 2
+    assert "holds nothing but masks" in err
+
+
 def test_data_prepare_and_check(run, tmp_path, photograph):
     (tmp_path / "in").mkdir()
     image.write(tmp_path / "in" / "a.png", image.Picture(photograph[:48, :64]))
@@ -193,6 +211,12 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
         (("restore", tmp_path, out, "--model", "burst_rnn-gray-noise", "--strength", "0.5"), "takes no strength"),
         (("info", "nothing-like-it"), "no model named"),
         (("eval", "--data", tmp_path), "--all"),
+        (("eval", BLIND, "--data", tmp_path / "empty", "--data", tmp_path / "more" / "empty"), "two have one name"),
+        (
+            ("degrade", picture, out, "--with", "gaussian_noise(sigma=0)", "--seed", 2**63),
+            "seed 9223372036854775808 is",
+        ),
+        (("train", BLIND, "--data", tmp_path, "--learning-rate", "0"), "learning_rate is 0.0; a number above 0"),
         (("train", "resunet_s-gray-nose", "--data", tmp_path), "did you mean resunet_s-gray-noise"),
         (("train", BLIND, "--data", tmp_path / "absent", "--workdir", tmp_path / "w"), "no such folder"),
         (("train", BLIND, "--data", tmp_path, "--dtype", "int8"), "dtype 'int8' is unknown"),
@@ -226,6 +250,18 @@ def test_options_of_train_hold_in_later_cycles_too(options, cycles, later, run, 
     monkeypatch.setattr(loop, "train", lambda name, recipe, **_: seen.append(recipe))
     assert run("train", "scanunet_s-gray-missing", "--data", tmp_path, *options)[0] == 0
     assert (seen[0].cycles, seen[0].later) == (cycles, later)
+
+
+def test_an_empty_start_means_fresh_parameters(run, monkeypatch, tmp_path):
+    from restorax.recipes import RECIPES
+    from restorax.train import loop
+
+    seen = []
+    monkeypatch.setattr(loop, "train", lambda name, recipe, **_: seen.append(recipe.start))
+    name = next(name for name, recipe in RECIPES.items() if recipe.start)
+    for options in ((), ("--start", "")):
+        assert run("train", name, "--data", tmp_path, *options)[0] == 0
+    assert seen == [RECIPES[name].start, ""]
 
 
 def test_restore_runs_a_network_of_frames_over_folders_and_animations(run, tmp_path):

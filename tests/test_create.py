@@ -18,6 +18,12 @@ def test_create_gives_module_and_parameters():
     assert model.apply({"params": params}, jnp.zeros((5, 7, 3))).shape == (5, 7, 3)
 
 
+@pytest.mark.parametrize(("name", "fields"), [("dncnn", {"width": 8, "depth": 3}), ("wiener_unet", {"widths": (8,)})])
+def test_parameters_are_float32_where_64_bits_are_enabled(name, fields):
+    with jax.enable_x64(True):
+        assert {p.dtype for p in jax.tree.leaves(restorax.create(name, **fields)[1])} == {jnp.dtype(jnp.float32)}
+
+
 def test_what_is_not_given_is_as_published():
     model, params = restorax.create("ffdnet_color", width=8)
     assert (model.channels, model.depth, model.condition_channels) == (3, 12, 1)
@@ -37,6 +43,14 @@ def test_what_is_not_given_is_as_published():
         ("fbcnn", {"condition_channels": 2}, "one condition channel, the quality, or none; not 2"),
         ("nafnet", {"encoder": (1, 1), "decoder": (1,)}, "2 encoder and 1 decoder scales"),
         ("conv_autoencoder", {"patch": 10}, "patch is 10; a multiple of 4"),
+        ("resunet_s", {"widths": ()}, "widths are empty; at least one is needed"),
+        (
+            "scanunet_s",
+            {"widths": (8, 8)},
+            r"scan_levels are \(2,\); with the widths \(8, 8\) there are the levels \[0, 1\]",
+        ),
+        ("stageunet", {"widths": (8, 8)}, r"memory_levels are \(2,\); with the widths \(8, 8\)"),
+        ("stageunet", {"memory_levels": (-1,)}, r"memory_levels are \(-1,\); .* the levels \[0, 1, 2\]"),
     ],
 )
 def test_mistakes_are_answered_in_a_sentence(name, fields, message):

@@ -59,10 +59,11 @@ def test_damaged_and_small_pictures_are_named_and_skipped(pictures, tmp_path):
     image.write(tmp_path / "good.png", image.Picture(np.zeros((64, 64, 3), np.float32)))
     image.write(tmp_path / "small.png", image.Picture(np.zeros((8, 64, 3), np.float32)))
     (tmp_path / "broken.png").write_text("no")
+    (tmp_path / "link.png").symlink_to(tmp_path / "absent.png")
     source = data.FolderPatches(tmp_path, size=32, channels=3)
     assert len(source.pictures) == 1
-    assert any("broken.png" in line for line in source.skipped)
-    assert any("small.png" in line for line in source.skipped)
+    for name in ("broken.png", "small.png", "link.png"):
+        assert any(name in line for line in source.skipped)
     (tmp_path / "good.png").unlink()
     with pytest.raises(ValueError, match=r"no picture in .* can be used"):
         data.FolderPatches(tmp_path, size=32, channels=3)
@@ -105,10 +106,11 @@ def test_prepare_splits_by_content_and_names_what_it_leaves_out(pictures, tmp_pa
 
     folder = shutil.copytree(pictures, tmp_path / "in")
     (folder / "broken.png").write_bytes(b"no")
+    (folder / "link.png").symlink_to(folder / "absent.png")
     card = prepare(folder, "some", data_dir=tmp_path, validation=0.4, licence="CC0")
     count = len(list(pictures.iterdir()))
     assert card["splits"] == {"train": count - 2, "validation": 2}
-    assert card["skipped"] == ["broken.png is not an image that can be read"]
+    assert card["skipped"] == ["broken.png is not an image that can be read", "link.png: no such file"]
     assert card == check("some", data_dir=tmp_path)
     for split, length in card["splits"].items():
         assert data.open_patches(f"tfds:some@{split}", size=16, channels=3, data_dir=tmp_path).count == length
@@ -117,10 +119,13 @@ def test_prepare_splits_by_content_and_names_what_it_leaves_out(pictures, tmp_pa
 
 
 def test_prepare_refuses_what_it_cannot_do(pictures, tmp_path):
-    with pytest.raises(ValueError, match="no name for a dataset"):
-        prepare(pictures, "Two words", data_dir=tmp_path)
+    for name in ("Two words", "été", "_a", "1a", ""):
+        with pytest.raises(ValueError, match="no name for a dataset"):
+            prepare(pictures, name, data_dir=tmp_path)
     with pytest.raises(ValueError, match="below 1 is accepted"):
         prepare(pictures, "five", data_dir=tmp_path, validation=1.5)
+    with pytest.raises(ValueError, match="leaves none to train on"):
+        prepare(pictures, "five", data_dir=tmp_path, validation=0.99)
     with pytest.raises(FileNotFoundError, match="no such folder"):
         prepare(tmp_path / "absent", "five", data_dir=tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -77,6 +77,32 @@ def test_a_kernel_that_does_not_fit_is_refused(network, shape):
         model.apply(variables, jnp.zeros((2, 16, 16, 1)), jnp.ones(shape), method="deconvolve")
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_a_kernel_of_other_values_is_refused_and_one_of_lists_is_not(network):
+    model, variables = network
+    image, kernel = jax.random.uniform(jax.random.key(0), (16, 16, 1)), np.eye(3) / 3
+    deconvolve = lambda kernel: model.apply(variables, image, kernel, method="deconvolve")  # noqa: E731
+    np.testing.assert_array_equal(deconvolve(kernel.tolist()), deconvolve(jnp.asarray(kernel, jnp.float32)))
+    np.testing.assert_allclose(jax.jit(deconvolve)(kernel), deconvolve(kernel), atol=1e-5)
+    for off in (np.ones((3, 3)), np.zeros((3, 3)), np.full((3, 3), np.nan)):
+        with pytest.raises(ValueError, match=rf"a kernel sums to {off.sum():g}; 1 is needed \(divide it by its sum\)"):
+            deconvolve(off)
+    with pytest.raises(TypeError, match="kernels have type int64; floating point of unit sum"):
+        deconvolve([[0, 0, 0], [0, 1, 0], [0, 0, 0]])
+    with pytest.raises(ValueError, match=r"kernels of shape \(\) do not fit"):
+        deconvolve(1.0)
+
+
+def test_a_kernel_need_not_be_its_own_mirror_image(photograph):
+    restorer, clean = zoo.load("wiener_unet-gray-blur"), jnp.asarray(photograph[64:160, 128:256])
+    bent = jnp.zeros((13, 13)).at[6, 6:].set(1 / 13).at[6:, 12].set(1 / 13)
+    blurred = degrade.kernel_blur(clean, kernel=bent)
+    image = degrade.gaussian_noise(jax.random.key(0), blurred, sigma=2.55 / 255)
+    variables = {"params": restorer.params}
+    restored = jax.jit(lambda *x: restorer.model.apply(variables, *x, method="deconvolve"))(image, bent)
+    assert metrics.psnr(restored, clean) > metrics.psnr(image, clean) + 4
+
+
 def test_guide_teaches_the_kernel(network, photograph):
     model, variables = network
     clean = jnp.asarray(photograph[:128, :128])[None]
@@ -145,7 +171,7 @@ def test_a_network_without_a_guide_says_so():
 
 @pytest.mark.parametrize(("method", "beside"), [("kernel", ()), ("deconvolve", (jnp.ones((3, 3)) / 9,)), ("guide", ())])
 def test_a_network_without_filters_says_so(method, beside):
-    model, image = ScanUNet(widths=(8, 8), blocks=1), jnp.zeros((16, 16, 1))
+    model, image = ScanUNet(widths=(8, 8), blocks=1, scan_levels=(1,)), jnp.zeros((16, 16, 1))
     beside = (image,) if method == "guide" else beside
     with pytest.raises(ValueError, match="this network reads no blur and has no filters; build it with filters=4"):
         model.apply({"params": {}}, image, *beside, method=method)

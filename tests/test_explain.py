@@ -94,13 +94,35 @@ def test_disagreement_ranks_errors(denoiser, noisy, camera):
 def test_disagreement_is_of_the_eight_turns(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     image = np.asarray(camera[:24, :33])
+    padded = np.pad(image, ((0, 8), (0, 15), (0, 0)), mode="reflect")  # to whole blocks of JPEG
     turns = [(lambda x, i=i: np.rot90(x, i), lambda x, i=i: np.rot90(x, -i)) for i in range(4)] + [
         (lambda x, i=i: np.rot90(x[:, ::-1], i), lambda x, i=i: np.rot90(x, -i)[:, ::-1]) for i in range(4)
     ]
-    restored = [back(np.asarray(restorax.restore(restorer, turn(image).copy()))) for turn, back in turns]
+    restored = [back(np.asarray(restorax.restore(restorer, turn(padded).copy())))[:24, :33] for turn, back in turns]
     np.testing.assert_allclose(explain.disagreement(restorer, image), np.std(restored, axis=0), atol=1e-6)
     mean = restorax.restore(restorer, image, ensemble=True)
     np.testing.assert_allclose(mean, np.mean(restored, axis=0), atol=1e-6)
+
+
+def test_one_picture_or_many_by_vmap(camera):
+    restorer = restorax.load("arcnn-gray-jpeg")
+    images = jnp.stack([camera[:16, :16], camera[16:32, :16]])
+    functions = {
+        "influence": lambda x: explain.influence(restorer, x, at=(8, 8)),
+        "attribution": lambda x: explain.attribution(restorer, x, window=(4, 4, 8, 8), steps=2),
+        "disagreement": lambda x: explain.disagreement(restorer, x),
+    }
+    for name, function in functions.items():
+        one_by_one = jnp.stack([function(x) for x in images])
+        np.testing.assert_allclose(jax.vmap(function)(images), one_by_one, atol=1e-5, err_msg=name)
+        if name == "disagreement":
+            np.testing.assert_allclose(function(images), one_by_one, atol=1e-5)
+            continue
+        for batch in (images, images[:1]):
+            with pytest.raises(
+                ValueError, match=rf"a batch of shape \({len(batch)},\) is given; one picture is needed"
+            ):
+                function(batch)
 
 
 @pytest.mark.parametrize("sigma", [15 / 255, SIGMA])

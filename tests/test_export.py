@@ -12,6 +12,7 @@ from jax import export as jax_export
 
 import restorax
 from restorax import zoo
+from restorax.models import BurstRNN
 
 FIXED = ("missing", "row_lstm", "wiener_unet", "scanunet_s-gray-blur")  # in names of entries that want a size
 
@@ -82,6 +83,29 @@ def test_a_file_runs_where_there_is_no_restorax(tmp_path):
 def test_what_cannot_be_exported_is_refused(wanted, message):
     with pytest.raises(ValueError, match=message):
         restorax.export(restorax.load("arcnn-gray-jpeg"), **wanted)
+
+
+def _made(architecture, condition, **fields):
+    model, params = restorax.create(architecture, channels=1, **fields)
+    card = zoo.Card.read(zoo.ZOO / "arcnn-gray-jpeg")
+    return zoo.Restorer(params, model, dataclasses.replace(card, architecture=architecture, condition=condition))
+
+
+def test_a_condition_that_the_card_does_not_ask_for_is_no_input():
+    restorer = _made("fbcnn", None, widths=(4, 8), blocks=1, embedding=8, condition_channels=1)
+    exported = restorax.export(restorer, platforms=["cpu"])
+    image = jax.random.uniform(jax.random.key(0), (2, 12, 10, 1))
+    np.testing.assert_allclose(exported.call(image), _clipped(restorer, image), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [None, (12, 10)])
+def test_the_condition_of_a_burst_has_frames(size):
+    model = BurstRNN(width=4, blocks=1, condition_channels=1)
+    burst, known = jax.random.uniform(jax.random.key(0), (2, 1, 3, 12, 10, 1))
+    card = dataclasses.replace(zoo.Card.read(zoo.ZOO / "burst_rnn-gray-noise"), condition=zoo.NOISE_LEVEL)
+    restorer = zoo.Restorer(model.init(jax.random.key(1), burst, known)["params"], model, card)
+    exported = restorax.export(restorer, size=size, platforms=["cpu"])
+    np.testing.assert_allclose(exported.call(burst, known), _clipped(restorer, burst, known), atol=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ["row_lstm", "scanunet_s", "wiener_unet", "unet_gated"])

@@ -55,17 +55,24 @@ def test_periodic_continues_without_a_seam(photograph):
         assert steps.max() == steps[: image.shape[axis + 1] - 1].max()  # no step is larger than the image's own
 
 
+def _bent(radius):
+    """A motion to the right, then down: its mirror image is another one."""
+    kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
+    kernel[radius, radius:] = kernel[radius:, -1] = 1 / (2 * radius + 1)
+    return jnp.asarray(kernel)
+
+
 @pytest.mark.parametrize("size", [(24, 30), (25, 31)])
-def test_transfer_is_what_filtering_does(size):
-    kernel = np.asarray(kernels.motion_kernel(length=7.0, angle=30.0, radius=4))
+@pytest.mark.parametrize("kernel", [kernels.motion_kernel(length=7.0, angle=30.0, radius=4), _bent(3)])
+def test_transfer_is_what_filtering_does(size, kernel):
     image = np.random.default_rng(0).random(size)
-    found = np.fft.irfft2(np.fft.rfft2(image) * fourier.transfer(jnp.asarray(kernel)[None], size)[0], size)
-    np.testing.assert_allclose(found, ndimage.convolve(image, kernel, mode="wrap"), atol=1e-5)
+    found = np.fft.irfft2(np.fft.rfft2(image) * fourier.transfer(kernel[None], size)[0], size)
+    np.testing.assert_allclose(found, ndimage.convolve(image, np.asarray(kernel), mode="wrap"), atol=1e-5)
 
 
-def test_wiener_equals_scikit_image(photograph):
+@pytest.mark.parametrize("kernel", [kernels.defocus_kernel(blur_radius=2.0, radius=2), _bent(2)])
+def test_wiener_equals_scikit_image(photograph, kernel):
     image, balances = _photograph(photograph)[None], jnp.array([0.001, 0.05])
-    kernel = kernels.defocus_kernel(blur_radius=2.0, radius=2)
     found = fourier.wiener(image, kernel[None], balances)
     extended = np.asarray(fourier.periodic(image, fourier.margin(kernel)))[0, :, :, 0].astype(np.float64)
     # Complex, so that it is taken for a transfer function.

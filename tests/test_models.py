@@ -4,6 +4,7 @@ import math
 import time
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ import optax
 import pytest
 
 from restorax.data import sample_images
+from restorax.layers.holes import PartialConv
 from restorax.layers.resample import pull_push
 from restorax.models import MODELS
 from restorax.models.count import flops, flops_per_megapixel
@@ -246,14 +248,39 @@ def test_receptive_field_is_what_the_gradient_says(name):
     @jax.jit
     @jax.grad
     def gradient(x, c):
-        # Known pixels would be copied through.
-        condition = jnp.ones((side, side, k)).at[c, c].set(0) if (k := model.condition_channels) else None
+        # Known pixels would be copied through; holes are filled from as far as it takes.
+        condition = jnp.zeros((side, side, k)).at[:, [0, -1]].set(1) if (k := model.condition_channels) else None
         return model.apply(params, x, condition)[c, c, 0]
 
     for centre in centres:
         seen = np.abs(gradient(image, centre)[..., 0]).sum(0) > 0
         widths.add(int(np.flatnonzero(seen).max() - np.flatnonzero(seen).min() + 1))
     assert max(widths) == (model.receptive_field or side)
+
+
+@pytest.mark.parametrize("name", MASKABLE)
+def test_what_fills_holes_sees_the_whole_image(name):
+    model = _small(name, condition_channels=1, masked=True)
+    assert model.receptive_field is None
+    if hasattr(model, "recurrent"):
+        assert model.clone(recurrent=False).receptive_field is None
+
+
+def test_partial_convolutions_see_nothing_where_nothing_is_known():
+    model, mask = _small("unet_partial"), jnp.zeros((32, 32, 1)).at[:4].set(1)
+    variables = _draw(model, mask, mask)  # with biases
+    largest = {}
+
+    def look(run, arguments, keywords, context):
+        if isinstance(context.module, PartialConv):
+            x, known = arguments
+            largest[context.module.name] = float(jnp.abs(jnp.where(known > 0, 0, x)).max())
+        return run(*arguments, **keywords)
+
+    with nn.intercept_methods(look):
+        model.apply(variables, 0.5 * mask, mask)
+    assert len(largest) == 6
+    assert set(largest.values()) == {0.0}
 
 
 @pytest.mark.usefixtures("unchecked")

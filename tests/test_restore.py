@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import restorax
-from restorax import image, metrics
+from restorax import degrade, image, metrics
 from restorax.restore import restore, restore_file
 
 BLIND = "resunet_s-gray-noise"
@@ -112,6 +112,73 @@ def test_ensemble_does_not_depend_on_how_the_image_is_turned(blind, photograph):
     assert float(metrics.psnr(averaged, clean)) > float(metrics.psnr(restore(blind, noisy), clean))
 
 
+class _Gridded:
+    """A network that knows which pixels border on a block of 16, whatever they show."""
+
+    condition_channels = 1
+
+    def apply(self, variables, image, condition):
+        rows, columns = (jnp.arange(side) % 16 % 15 == 0 for side in image.shape[-3:-1])
+        edges = (rows[:, None] | columns[None])[..., None]
+        return image + condition - jnp.broadcast_to(0.25 * edges, image.shape).astype(image.dtype)
+
+
+@pytest.fixture
+def gridded(blind):
+    return blind.replace(params={}, model=_Gridded())
+
+
+def _with_condition(*shape):
+    image, condition = jax.random.uniform(jax.random.key(0), (2, *shape))
+    return 0.3 + 0.3 * image, 0.3 * condition
+
+
+def test_turning_leaves_the_grid_of_the_blocks_where_it_was(gridded):
+    observed = _with_condition(21, 37, 1)
+    np.testing.assert_allclose(restore(gridded, *observed, ensemble=True), restore(gridded, *observed), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+@pytest.mark.parametrize("tile", [None, 129])
+def test_the_type_stays(gridded, dtype, tile):
+    observed = (x.astype(dtype) for x in _with_condition(150, 16, 1))
+    assert restore(gridded, *observed, tile=tile).dtype == dtype
+
+
+def test_inside_of_jit_and_vmap(gridded):
+    image, condition = _with_condition(2, 150, 16, 1)
+    expected = restore(gridded, image, condition)
+    np.testing.assert_allclose(jax.jit(restore)(gridded, image, condition), expected, atol=1e-6)
+    within = jax.vmap(lambda one, known: restore(gridded, one, known, ensemble=True))
+    np.testing.assert_allclose(within(image, condition), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="leave tile away"):
+        jax.jit(lambda image: restore(gridded, image, condition, tile=129))(image)
+
+
+@pytest.mark.parametrize("operator", [degrade.shot_noise, degrade.emccd_noise, degrade.apd_noise])
+@pytest.mark.parametrize("peak", [0.05, 1.0])
+def test_single_photons_are_not_taken_for_8_bit_values(gridded, operator, peak, key):
+    image = operator(key, jnp.ones((32, 32, 1)), peak=peak)
+    assert float(image.max()) > 2
+    assert restore(gridded, image, jnp.zeros_like(image)).shape == image.shape
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_conditions_are_checked(gridded):
+    image = jnp.full((8, 8, 1), 0.5)
+    for ensemble in (False, True):
+        for condition, message in (
+            (jnp.full((8, 8, 1), 255.0), "condition is 255; values from 0 to 1"),
+            (jnp.full((8, 8, 1), jnp.nan), "condition is nan; values from 0 to 1"),
+            (0.1, r"condition has shape \(\); \[\*batch, height, width, channel\] is needed"),
+            (jnp.zeros((9, 8, 1)), r"the condition has \(9, 8\) pixels and the image \(8, 8\)"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                restore(gridded, image, condition, ensemble=ensemble)
+        with pytest.raises(TypeError, match="condition has type bool; floating point"):
+            restore(gridded, image, np.ones((8, 8, 1), bool), ensemble=ensemble)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_refused_in_a_sentence(blind, masked):
     with pytest.raises(ValueError, match="NaN or infinity"):
@@ -122,6 +189,10 @@ def test_bad_input_is_refused_in_a_sentence(blind, masked):
         restore(masked, jnp.zeros((8, 8, 1)))
     with pytest.raises(ValueError, match="too small"):
         restore(blind, jnp.zeros((8, 8, 1)), tile=16)
+    with pytest.raises(ValueError, match=r"tile is 150.5; a whole number"):
+        restore(blind, jnp.zeros((8, 8, 1)), tile=150.5)
+    with pytest.raises(ValueError, match="divide 8-bit values by 255"):
+        restore(blind, jnp.full((8, 8, 1), 100.0).at[0, 0].set(0))
     for side in (150, 300):
         with pytest.raises(ValueError, match=rf"the condition has \({side}, {side}\) pixels"):
             restore(masked, jnp.zeros((160, 160, 1)), jnp.ones((side, side, 1)), tile=144)

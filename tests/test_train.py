@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from restorax import data, image, zoo
 from restorax.models import MODELS
 from restorax.recipe import Recipe
 from restorax.recipes import RECIPES
-from restorax.train import loop, parallel
+from restorax.train import loop, parallel, publish
 from restorax.train.checkpoint import Checkpoints
 from restorax.train.loop import train
 from restorax.train.losses import LOSSES, parse_loss
@@ -123,7 +124,7 @@ def _ssim(a, b):
     return full[5:-5, 5:-5].mean()
 
 
-@pytest.mark.parametrize("text", ["l3", "l1 + ", "2 l1", "l1 - mse", "x * l1"])
+@pytest.mark.parametrize("text", ["l3", "l1 + ", "2 l1", "l1 - mse", "x * l1", "1.2.3 * l1"])
 def test_unknown_losses_are_refused(text):
     with pytest.raises(ValueError, match="is not understood"):
         parse_loss(text)
@@ -197,13 +198,63 @@ def test_a_batch_that_does_not_split_is_refused():
         make_step(dataclasses.replace(SMALL, accumulate=3))
 
 
+@pytest.mark.parametrize(
+    "changes", [{"batch": 0}, {"accumulate": 0}, {"patch": -1}, {"cycles": ()}, {"cycles": (3, 0)}]
+)
+def test_a_recipe_that_trains_nothing_is_refused(changes):
+    (name,) = changes
+    with pytest.raises(ValueError, match=f"{name} is .*; whole numbers from 1 on are accepted"):
+        dataclasses.replace(SMALL, **changes)
+
+
 # --- the loop ---
 
 
-def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, validation, tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch": 16, "accumulate": 2, "later": {"batch": 3}}, "a batch of 3 does not divide among 8 devices in 2 pa"),
+        ({"later": {"loss": "l2"}}, "loss 'l2' is not understood"),
+        ({"later": {"degradation": "gaussian_noise(sigma=25)"}}, "sigma is 25; values from 0 to 1"),
+        ({"evaluation": ()}, "has no evaluation"),
+        ({"evaluation": ("gaussian_nose(sigma=0.1)",)}, "unknown operator 'gaussian_nose'"),
+        ({"architecture": "dncn"}, "no architecture named 'dncn'; did you mean dncnn"),
+        ({"start": "nothing-like-it"}, "no model named"),
+    ],
+)
+def test_mistakes_in_a_recipe_are_said_before_anything_is_written(changes, message, pictures, validation, tmp_path):
+    recipe = dataclasses.replace(SMALL, cycles=(1, 1), **changes)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        train("a", recipe, folder=pictures, workdir=tmp_path / "a", validation=validation)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("shape", [None, (10, 48, 1), (48, 48, 3), (48, 48)])
+def test_pictures_that_cannot_be_validated_on_are_said_at_once(shape, pictures, tmp_path):
+    unfit = {} if shape is None else {"one": np.zeros(shape, np.float32)}
+    with pytest.raises(ValueError, match=r"validation picture.*(is needed|is accepted)"):
+        train("a", SMALL, folder=pictures, workdir=tmp_path / "a", validation=unfit)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_validation_that_fails_loses_no_steps(pictures, validation, tmp_path, monkeypatch):
+    arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation, "validate_every": 2}
+    recipe = dataclasses.replace(SMALL, cycles=(3,))
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_validate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train("a", recipe, **arguments)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.latest() == 2
+    assert restorax.load(train("a", recipe, **arguments)).card.steps == 3
+
+
+def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, validation, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     recipe = dataclasses.replace(SMALL, cycles=(60,), warmup=5)
-    arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation}
+    arguments = {"folder": pictures, "workdir": ".", "validation": validation}
     entry = train("tiny", recipe, log_every=10, hardware="with care", **arguments)
+    assert str(entry) == str(tmp_path / "tiny")  # not a name that could be one of the zoo
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
     assert losses[-1] < losses[0]
@@ -258,7 +309,7 @@ def test_resuming_is_bit_identical(pictures, validation, tmp_path):
     assert losses[0] == losses[1]
 
 
-def test_the_published_parameters_are_those_of_the_best_step(pictures, validation, tmp_path, monkeypatch):
+def test_the_published_parameters_are_those_of_the_best_step(pictures, validation, tmp_path, monkeypatch, capsys):
     """Validations say 20, 22, 21 dB: the second of three is published, and its checkpoint stays."""
     said = iter((20.0, 22.0, 21.0))
     monkeypatch.setattr(loop, "_validate", lambda *_: {"noise": next(said)})
@@ -273,6 +324,21 @@ def test_the_published_parameters_are_those_of_the_best_step(pictures, validatio
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6), restorax.load(entry).params, average
     )
+    # The same command again keeps what has been measured since, also where the checkpoint is damaged by then.
+    measured = zoo.Result("set", "noise", 1, 30.0, 0.9, 20.0, "none")
+    card = dataclasses.replace(zoo.verify(entry), results=[measured], throughput={"CPU": 1.0}, halo=8)
+    card.write(entry)
+    train("a", recipe, keep=1, **arguments)
+    assert zoo.verify(entry) == dataclasses.replace(card, seconds=zoo.verify(entry).seconds)
+    (tmp_path / "checkpoints" / "4" / "_METADATA").write_text("{}")
+    for _ in range(2):
+        capsys.readouterr()
+        train("a", recipe, keep=1, **arguments)
+        assert zoo.verify(entry).steps == 4
+        assert "stays: it is of step 4" in " ".join(capsys.readouterr().out.split())
+    shutil.rmtree(entry)
+    monkeypatch.setattr(loop, "write_report", lambda *_, **facts: None)
+    assert zoo.verify(train("a", recipe, keep=1, **arguments)).steps == 6
 
 
 def test_a_training_that_is_not_finite_ends_with_a_sentence(pictures, validation, tmp_path, monkeypatch):
@@ -303,7 +369,12 @@ def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, v
 
     prepare(pictures, "some", data_dir=tmp_path)
     recipe = dataclasses.replace(SMALL, cycles=(3,))
-    states = []
+    states, moved, sizes = [], [], set()
+    replicate, crop = parallel.replicate, data.DevicePictures.crop
+    monkeypatch.setattr(parallel, "replicate", lambda *given: moved.append(given) or replicate(*given))
+    monkeypatch.setattr(
+        data.DevicePictures, "crop", lambda self, key, *, size: sizes.add(size) or crop(self, key, size=size)
+    )
     for name, options in (
         ("folder", {"folder": pictures}),
         ("dataset", {"folder": "tfds:some", "data_dir": tmp_path}),
@@ -311,12 +382,15 @@ def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, v
     ):
         if name == "memory":
             monkeypatch.setitem(sys.modules, "grain", None)  # it is not needed then
+            recipe = dataclasses.replace(recipe, cycles=(2, 1), later={"patch": 16})
         entry = train(name, recipe, workdir=tmp_path / name, validation=validation, log_every=1, **options)
         assert ("TFDS dataset some/1.0.0" in restorax.load(entry).card.data) == (name == "dataset")
         with Checkpoints(tmp_path / name) as checkpoints:
             states.append(checkpoints.restore(init_state(recipe, jax.random.key(0))))
     _equal(states[0], states[1])
     assert np.isfinite(jax.tree.leaves(states[2].params)[0]).all()
+    assert len(moved) == 1  # one copy of the pictures, whatever the sizes of patches
+    assert sizes == {32, 16}
 
 
 def test_a_bucket_gets_the_same_files(pictures, validation, tmp_path, monkeypatch):
@@ -333,10 +407,16 @@ def test_a_bucket_gets_the_same_files(pictures, validation, tmp_path, monkeypatc
             monkeypatch.setattr(loop, "Checkpoints", Checkpoints)
         entry = train("a", recipe, folder=pictures, workdir=workdir, validation=validation, log_every=1)
         assert str(entry) == f"{workdir}/a"
+        restorer = restorax.load(workdir)
+        assert restorer.card == restorax.load(str(entry)).card
+        dataclasses.replace(restorer.card, halo=(restorer.card.halo or 0) + 1).write(zoo.find(workdir))
+    with Checkpoints("gs://bucket/other") as there, pytest.raises(FileNotFoundError, match=r"^gs://bucket/other/check"):
+        there.restore(init_state(recipe, jax.random.key(0)))
     stored = {name.partition("bucket/run/")[2]: file.getvalue() for name, file in MemoryFileSystem.store.items()}
     disk = {str(p.relative_to(tmp_path / "disk")) for p in (tmp_path / "disk").rglob("*") if p.is_file()}
     assert set(stored) == {name for name in disk if not name.startswith("checkpoints")}
     assert [json.loads(line)["step"] for line in stored["log.jsonl"].splitlines()] == [1, 2, 2]
+    assert zoo.verify("gs://bucket/run").halo == 2  # the second run kept what was measured after the first
 
 
 def test_tensorboard_and_profile(pictures, validation, tmp_path):
@@ -368,6 +448,7 @@ def test_checkpoint_keeps_what_was_saved_though_the_next_step_reuses_its_memory(
 def test_what_continues_a_training_and_what_does_not(pictures, validation, tmp_path):
     arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation}
     short = dataclasses.replace(SMALL, cycles=(2,))
+    (tmp_path / "recipe.json").write_text(json.dumps(dataclasses.asdict(SMALL)))  # of a training that never began
     train("a", short, resume="never", **arguments)
     with pytest.raises(ValueError, match=r"cycles was \[2\] and is \[3\]"):
         train("a", dataclasses.replace(SMALL, cycles=(3,)), **arguments)
@@ -397,6 +478,9 @@ def test_a_training_starts_from_the_parameters_of_an_entry(shards, pictures, val
     wider = dataclasses.replace(still, config={**SMALL.config, "width": 16})
     with pytest.raises(ValueError, match=r"parameter conv0/bias has .*; this architecture expects"):
         train("third", wider, workdir=tmp_path / "third", **arguments)
+    first.rename(tmp_path / "moved")  # a training that has begun needs it no more
+    more = dataclasses.replace(still, cycles=(2, 1))
+    assert zoo.verify(train("second", more, workdir=tmp_path / "second", **arguments)).start == str(first)
 
 
 def test_later_cycles_continue_with_other_patches(pictures, validation, tmp_path, monkeypatch):
@@ -423,6 +507,24 @@ def test_later_cycles_continue_with_other_patches(pictures, validation, tmp_path
     assert seen[10:] == [(2, 64, 64, 1)]
     with pytest.raises(ValueError, match="later was"):
         train("parts", dataclasses.replace(both, later={"patch": 48}), workdir=tmp_path / "parts", **arguments)
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+def test_the_commit_is_that_of_this_package_and_says_when_the_code_has_changed(tmp_path, monkeypatch):
+    who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    git = lambda *arguments: subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True)  # noqa: E731
+    for package in (tmp_path / "restorax", tmp_path / "venv" / "restorax"):
+        (package / "train").mkdir(parents=True)
+        (package / "train" / "publish.py").write_text("")
+    git("init", "--quiet")
+    git("add", "restorax")
+    git("commit", "--quiet", "--message", "first")
+    monkeypatch.setattr(publish, "__file__", str(tmp_path / "restorax" / "train" / "publish.py"))
+    assert re.fullmatch("[0-9a-f]{40}", publish._commit())
+    (tmp_path / "restorax" / "train" / "publish.py").write_text("changed")
+    assert re.fullmatch(r"[0-9a-f]{40}\+", publish._commit())
+    monkeypatch.setattr(publish, "__file__", str(tmp_path / "venv" / "restorax" / "train" / "publish.py"))
+    assert publish._commit() == "unknown"
 
 
 def test_checkpoints_say_when_there_are_none(tmp_path, key):

@@ -159,6 +159,18 @@ def test_incomplete_cards_are_refused(entry):
         restorax.load(entry)
 
 
+def test_a_card_of_other_parameters_is_refused(entry):
+    for changes, message in (
+        ({"parameters": 5}, r"holds \d+ parameters in float16; its card says 5 in float16"),
+        ({"parameter_dtype": "float32"}, r"in float16; its card says \d+ in float32"),
+    ):
+        before = (entry / "card.json").read_text()
+        _edit(entry, **changes)
+        with pytest.raises(ValueError, match=message):
+            zoo.verify(entry)
+        (entry / "card.json").write_text(before)
+
+
 def test_parameters_of_another_architecture_are_refused(entry):
     _edit(entry, architecture="dncnn", config={"channels": 1})
     with pytest.raises(ValueError, match=r"parameter \S+ has .*; this architecture expects"):

@@ -1,8 +1,11 @@
 """Blind deconvolution before a network: read the blur of an image off its cepstrum, undo it by Wiener filters."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..types import Array, Condition, DTypeLike, Float, Image
 from . import fourier
@@ -94,28 +97,28 @@ class BlindDeconvolution(nn.Module):
         return self._restore(image, condition, None)
 
     def deconvolve(
-        self, image: Image, kernel: Float[Array, "*kernels rows columns"], condition: Condition | None = None
+        self,
+        image: Image,
+        kernel: Float[Array | np.ndarray, "*kernels rows columns"],
+        condition: Condition | None = None,
     ) -> Image:
         """Restore an image whose blur is known.
 
         Args:
             image: ``[*batch, height, width, channels]``.
-            kernel: ``[*batch, side, side]`` of unit sum, an odd side, equal to itself turned by 180 degrees.
+            kernel: ``[*batch, side, side]`` of unit sum, an odd side.
             condition: as the network was built for.
 
         Returns:
             Restored image of the same shape, not clipped.
 
         Raises:
-            ValueError: if there is not one kernel of an odd side for every image, or the network has no filters.
+            TypeError: if kernels are not floating point.
+            ValueError: if there is not one kernel of an odd side and unit sum for every image, or the network has no
+                filters.
         """
         self._need_filters()
-        if kernel.shape[:-2] != image.shape[:-3] or kernel.shape[-1] != kernel.shape[-2] or kernel.shape[-1] % 2 == 0:
-            raise ValueError(
-                f"kernels of shape {kernel.shape} do not fit images of shape {image.shape}; "
-                "one square kernel of an odd side for every image is needed"
-            )
-        return self._restore(image, condition, kernel.reshape(-1, *kernel.shape[-2:]))
+        return self._restore(image, condition, _checked(kernel, jnp.shape(image)))
 
     def kernel(self, image: Image) -> Float[Array, "*batch side side"]:
         """The blur kernel that the network reads off ``[*batch, height, width, channels]``, of unit sum.
@@ -159,6 +162,25 @@ class BlindDeconvolution(nn.Module):
 def _luminance(image: Image) -> Array:
     """What the reader reads: the mean of the channels, ``[batch, height, width]`` in float32."""
     return image.reshape(-1, *image.shape[-3:]).astype(jnp.float32).mean(-1)
+
+
+def _checked(kernel: Any, size: tuple[int, ...]) -> Array:
+    """The kernels of images of a size, ``[batch, side, side]``, or what is wrong with them."""
+    if not isinstance(kernel, jax.Array):
+        kernel = np.asarray(kernel)
+    shape = kernel.shape
+    if len(shape) < 2 or shape[:-2] != size[:-3] or shape[-1] != shape[-2] or shape[-1] % 2 == 0:
+        raise ValueError(
+            f"kernels of shape {shape} do not fit images of shape {size}; "
+            "one square kernel of an odd side for every image is needed"
+        )
+    if not jnp.issubdtype(kernel.dtype, jnp.floating):
+        raise TypeError(f"kernels have type {kernel.dtype}; floating point of unit sum is needed")
+    if not isinstance(kernel, jax.core.Tracer):  # which has no values to check
+        sums = np.asarray(kernel, np.float32).sum((-2, -1))
+        if (wrong := sums[~(abs(sums - 1) <= 1e-3)]).size:
+            raise ValueError(f"a kernel sums to {wrong[0]:g}; 1 is needed (divide it by its sum)")
+    return jnp.asarray(kernel, jnp.float32).reshape(-1, *shape[-2:])
 
 
 def _spread_balances(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:

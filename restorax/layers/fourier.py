@@ -103,14 +103,14 @@ def periodic(image: Array, beyond: int) -> Array:
 
 
 def transfer(kernel: Array, size: tuple[int, int]) -> Array:
-    """What blurring with a kernel that is its own mirror image multiplies every frequency by.
+    """What blurring with a kernel multiplies every frequency by.
 
     Args:
-        kernel: ``[batch, side, side]``, an odd side, equal to itself turned by 180 degrees.
+        kernel: ``[batch, side, side]``, an odd side.
         size: height and width of the image.
 
     Returns:
-        Real numbers ``[batch, height, width // 2 + 1]``.
+        Complex numbers ``[batch, height, width // 2 + 1]``, real up to rounding if the kernel is its own mirror image.
 
     Example:
         >>> transfer(jnp.ones((1, 1, 1)), (4, 4)).shape
@@ -118,7 +118,7 @@ def transfer(kernel: Array, size: tuple[int, int]) -> Array:
     """
     side = kernel.shape[-1]
     padded = jnp.pad(kernel, ((0, 0), *((0, length - side) for length in size)))
-    return jnp.fft.rfft2(jnp.roll(padded, (-(side // 2), -(side // 2)), (1, 2))).real
+    return jnp.fft.rfft2(jnp.roll(padded, (-(side // 2), -(side // 2)), (1, 2)))
 
 
 def roughness(size: tuple[int, int]) -> Array:
@@ -139,7 +139,7 @@ def wiener(image: Array, kernel: Array, balances: Array) -> Array:
 
     Args:
         image: ``[batch, height, width, channel]``, at least as large as the kernel.
-        kernel: ``[batch, side, side]``, an odd side, equal to itself turned by 180 degrees.
+        kernel: ``[batch, side, side]``, an odd side.
         balances: ``[count]``, power of the noise over that of the differences of the image; small is sharp and noisy.
 
     Returns:
@@ -158,6 +158,7 @@ def wiener(image: Array, kernel: Array, balances: Array) -> Array:
     response, spectrum = transfer(kernel, size)[..., None], jnp.fft.rfft2(image, axes=(1, 2))
     # What is rough in no way, the mean, a blur leaves as it is.
     noise = balances.reshape(-1, 1, 1, 1, 1) * roughness(size)[None, ..., None]
-    inverses = response[None] / (response[None] ** 2 + noise + 1e-6)
+    power = response.real**2 + response.imag**2
+    inverses = response.conj()[None] / (power[None] + noise + 1e-6)
     restored = jnp.fft.irfft2(inverses * spectrum[None], size, axes=(2, 3))[:, :, :height, :width]
     return jnp.concatenate(list(restored), axis=-1)

@@ -68,6 +68,26 @@ class UNet(nn.Module):
         return pixel_shuffle(Conv(4 * self.out_channels, init=small_normal, name="tail")(x))
 
 
+def check_levels(levels: tuple[int, ...], widths: tuple[int, ...], name: str) -> None:
+    """Refuse levels that a U-Net does not have.
+
+    Args:
+        levels: those at which something is added.
+        widths: channels of the levels that there are.
+        name: how the message calls ``levels``.
+
+    Raises:
+        ValueError: if a level has no width.
+
+    Example:
+        >>> check_levels((2,), (8, 8), "scan_levels")
+        Traceback (most recent call last):
+        ValueError: scan_levels are (2,); with the widths (8, 8) there are the levels [0, 1]
+    """
+    if set(levels) - set(there := range(len(widths))):
+        raise ValueError(f"{name} are {levels}; with the widths {widths} there are the levels {list(there)}")
+
+
 def unet_receptive_field(levels: int, blocks: int) -> int:
     """Side in pixels of what an output pixel of :class:`UNet` sees at most.
 

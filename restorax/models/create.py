@@ -39,6 +39,10 @@ def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[nn.Module, Param
         value = fields.get(field, least)
         if not isinstance(value, int) or value < least:
             raise ValueError(f"{field} is {value!r}; a whole number from {least} on is needed")
+    if fields.get("widths") in ((), []):
+        raise ValueError("widths are empty; at least one is needed")
     model = MODELS[name](**fields)
     observed = [jnp.zeros(x.shape, x.dtype) for x in example(model, 16, 16)]
-    return model, jax.jit(model.init)(jax.random.key(seed), *observed)["params"]
+    params = jax.jit(model.init)(jax.random.key(seed), *observed)["params"]
+    # Where 64 bits are enabled, they are drawn with as many.
+    return model, jax.tree.map(lambda p: p.astype(jnp.float32), params)

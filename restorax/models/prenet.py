@@ -38,8 +38,10 @@ class PReNet(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @property
-    def receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
+    def receptive_field(self) -> int | None:
+        """Side of the square of input pixels that an output pixel sees; ``None``, all, if holes are filled."""
+        if self.masked:
+            return None
         return 1 + 2 * self.stages * (2 * self.blocks + 3)
 
     @nn.compact

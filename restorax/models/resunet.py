@@ -37,8 +37,10 @@ class ResUNet(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @property
-    def receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
+    def receptive_field(self) -> int | None:
+        """Side of the square of input pixels that an output pixel sees; ``None``, all, if holes are filled."""
+        if self.masked:
+            return None
         return unet_receptive_field(len(self.widths), self.blocks)
 
     @nn.compact

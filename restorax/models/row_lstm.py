@@ -41,8 +41,10 @@ class RowLSTM(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @property
-    def receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees: all patches that contain it."""
+    def receptive_field(self) -> int | None:
+        """Side of all patches that contain an output pixel, which sees them; ``None``, all, if holes are filled."""
+        if self.masked:
+            return None
         return 2 * self.patch - self.patch // 2
 
     @nn.compact

@@ -8,7 +8,7 @@ from ..layers.conv import Conv
 from ..layers.deconvolution import BlindDeconvolution
 from ..layers.frame import framed
 from ..layers.recurrence import linear_recurrence
-from ..layers.unet import UNet, unet_span, widest
+from ..layers.unet import UNet, check_levels, unet_span, widest
 from ..types import Array, Condition, DTypeLike, Image
 
 
@@ -156,8 +156,8 @@ class ScanUNet(BlindDeconvolution):
 
     @property
     def receptive_field(self) -> int | None:
-        """``None``: an output pixel sees the whole image; the side of what it sees if nothing recurs."""
-        if self.sparse or self.filters or (self.recurrent and self.scan_levels):
+        """``None``: an output pixel sees the whole image; the side of what it sees if nothing recurs or is filled."""
+        if self.masked or self.filters or (self.recurrent and self.scan_levels):
             return None
         levels = range(len(self.widths))
         radii = tuple(2 * self.blocks * (2 if level in self.scan_levels else 1) for level in levels)
@@ -165,6 +165,7 @@ class ScanUNet(BlindDeconvolution):
 
     def setup(self) -> None:
         """Create reader, filters and U-Net."""
+        check_levels(self.scan_levels, self.widths, "scan_levels")
 
         def scan(level, name):
             if level not in self.scan_levels:

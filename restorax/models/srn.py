@@ -44,8 +44,10 @@ class SRN(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @property
-    def receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
+    def receptive_field(self) -> int | None:
+        """Side of the square of input pixels that an output pixel sees; ``None``, all, if holes are filled."""
+        if self.masked:
+            return None
         return widest(self._span, 2 ** (self.scales - 1 + len(self.widths) - 1))
 
     @nn.compact

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from ..layers.cells import ConvGRU, ConvLSTM
 from ..layers.conv import Conv
 from ..layers.frame import framed
-from ..layers.unet import UNet, unet_span, widest
+from ..layers.unet import UNet, check_levels, unet_span, widest
 from ..types import Array, Condition, DTypeLike, Image
 
 _CELLS = {"gru": ConvGRU, "lstm": ConvLSTM}
@@ -49,8 +49,10 @@ class StageUNet(nn.Module):
     dtype: DTypeLike = jnp.float32
 
     @property
-    def receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
+    def receptive_field(self) -> int | None:
+        """Side of the square of input pixels that an output pixel sees; ``None``, all, if holes are filled."""
+        if self.masked:
+            return None
         levels = range(len(self.widths))
         radii = tuple(self.blocks * (3 if level in self.memory_levels else 2) for level in levels)
 
@@ -66,6 +68,7 @@ class StageUNet(nn.Module):
         """Restore ``[*batch, height, width, channels]``, any height and width."""
         if self.cell not in _CELLS:
             raise ValueError(f"cell {self.cell!r} is unknown; accepted are {' and '.join(_CELLS)}")
+        check_levels(self.memory_levels, self.widths, "memory_levels")
 
         def network(x):
             stages = nn.scan(

@@ -46,8 +46,8 @@ class UNet(nn.Module):
 
     @property
     def receptive_field(self) -> int | None:
-        """Side of the square of input pixels that an output pixel sees; ``None``, all, after sparse filling."""
-        if self.sparse:
+        """Side of the square of input pixels that an output pixel sees; ``None``, all, if holes are filled."""
+        if self.masked:
             return None
         up, down = [("conv", 2), ("grow", 2)], [("blocks", 2), ("conv", 2)]
         scales = len(self.widths) - 1
@@ -84,6 +84,8 @@ class UNet(nn.Module):
             x, known = pair(x, known, self.widths[coarsest], "bottom")
             for i in reversed(range(coarsest)):
                 x, known = TransposedConv(self.widths[i], name=f"grow{i}")(x), repeat_pixels(known)
+                if self.kind == "partial":  # a bias says nothing about pixels that are not known
+                    x = x * known
                 skip, skip_known = skips.pop()
                 x, known = _join(x, known, skip, skip_known)
                 x, known = pair(x, known, self.widths[i], f"up{i}")

@@ -1,6 +1,7 @@
 """Training checkpoints: Orbax writes the arrays, a manifest of SHA-256 sums says that they are complete and intact."""
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from jax.experimental import multihost_utils
 
 from ..types import Params
 from .step import TrainState
+from .watch import absolute
 
 _MANIFEST, _QUALITY = "manifest.sha256", "quality.json"
 
@@ -35,7 +37,7 @@ class Checkpoints:
             keep: how many of the newest checkpoints stay, besides the best.
             tell: is called with a sentence if a checkpoint is refused.
         """
-        self._folder = (epath.Path(workdir) / "checkpoints").resolve()  # Orbax takes absolute paths only
+        self._folder = absolute(workdir) / "checkpoints"  # Orbax takes absolute paths only
         self._keep, self._tell = keep, tell
         self._orbax = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
         self._finisher, self._finishing = ThreadPoolExecutor(1), Future()
@@ -62,9 +64,12 @@ class Checkpoints:
         return _agree(max(self.steps(), default=None) if jax.process_index() == 0 else None)
 
     def best(self) -> int | None:
-        """The step with the highest quality among those that were saved with one, or ``None``."""
+        """The intact step with the highest quality among those that were saved with one, or ``None``.
+
+        Damaged ones are named and set aside.
+        """
         self._finishing.result()
-        return _agree(self._best(self.steps()) if jax.process_index() == 0 else None)
+        return _agree(self._last_intact(self._rated(self.steps()))[0] if jax.process_index() == 0 else None)
 
     def save(self, state: TrainState, quality: float | None = None) -> None:
         """Start writing the state under its step; what has just been saved or restored is left alone.
@@ -135,25 +140,31 @@ class Checkpoints:
     def _intact(self, wanted: int | None = None) -> int:
         """The newest intact step, or the one wanted; process 0 decides for all."""
         self._finishing.result()
-        chosen, message = None, f"{self._folder} holds no checkpoint"
+        chosen, damage, message = None, "", f"{self._folder} holds no checkpoint"
         if jax.process_index() == 0:
             there = self.steps()
             if wanted is not None:
                 message += f" of step {wanted}; there are {', '.join(map(str, there)) or 'none'}"
                 there = [step for step in there if step == wanted]
-            while there and chosen is None:
-                step = there.pop()
-                problem = self._problem(step)
-                if problem is None:
-                    chosen = step
-                else:
-                    message = f"checkpoint {step} is damaged: {problem}; it is set aside as damaged-{step}"
-                    self._tell(message)
-                    (self._folder / str(step)).rename(self._folder / f"damaged-{step}")
+            chosen, damage = self._last_intact(there)
         chosen = _agree(chosen)
         if chosen is None:
-            raise (ValueError if "damaged" in message else FileNotFoundError)(message)
+            raise ValueError(damage) if damage else FileNotFoundError(message)
         return chosen
+
+    def _last_intact(self, steps: list[int]) -> tuple[int | None, str]:
+        """The last of some steps that is intact, and what was said of damaged ones, which are set aside."""
+        said = ""
+        for step in reversed(steps):
+            problem = self._problem(step)
+            if problem is None:
+                return step, said
+            names = (f"damaged-{step}" + f"-{number}" * (number > 1) for number in itertools.count(1))
+            aside = next(path for name in names if not (path := self._folder / name).exists())
+            said = f"checkpoint {step} is damaged: {problem}; it is set aside as {aside.name}"
+            self._tell(said)
+            (self._folder / str(step)).rename(aside)
+        return None, said
 
     def _problem(self, step: int) -> str | None:
         """What differs from the manifest of a step, or ``None``."""
@@ -178,14 +189,20 @@ class Checkpoints:
         beside.write_bytes(_manifest(folder))
         beside.replace(folder / _MANIFEST)
         steps = self.steps()
-        for old in set(steps[: -self._keep]) - {self._best(steps)}:
+        for old in set(steps[: -self._keep]) - set(self._rated(steps)[-1:]):
             self._delete(self._folder / str(old))
 
-    def _best(self, steps: list[int]) -> int | None:
-        rated = [(self._folder / str(step) / _QUALITY, step) for step in steps]
-        return max(((json.loads(path.read_text()), step) for path, step in rated if path.exists()), default=(0, None))[
-            1
-        ]
+    def _rated(self, steps: list[int]) -> list[int]:
+        """Those of some steps whose quality can be read, the best one last."""
+        qualities = ((self._quality(step), step) for step in steps)
+        return [step for _, step in sorted(pair for pair in qualities if pair[0] is not None)]
+
+    def _quality(self, step: int) -> float | None:
+        path = self._folder / str(step) / _QUALITY
+        try:
+            return float(json.loads(path.read_text())) if path.exists() else None
+        except (ValueError, TypeError):  # damaged: no reason to end a training
+            return None
 
     def _sweep(self) -> None:
         """Remove what a killed process has left half-written or half-deleted."""

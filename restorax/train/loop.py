@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -20,15 +20,15 @@ from jax.sharding import Mesh
 from rich.console import Console
 
 from .. import data, zoo
-from ..evaluate import evaluate
+from ..evaluate import compiled, evaluate
 from ..recipe import Recipe
 from ..types import Array, Params
 from . import parallel
 from .checkpoint import Checkpoints
 from .publish import hardware_said, publish
 from .report import strips, write_report
-from .step import TrainState, build_model, init_state, make_restore, training_keys
-from .watch import Watch, is_remote, replace
+from .step import TrainState, build_model, init_state, make_draw, make_restore, training_keys
+from .watch import Watch, absolute, is_remote, replace
 
 
 def train(
@@ -86,24 +86,30 @@ def train(
 
     Raises:
         FileNotFoundError: if there are no pictures, or no entry to start from.
-        ValueError: if ``workdir`` holds a training of another recipe or validated on other pictures, the batch does not
-            divide among the devices, or the entry to start from has another network.
+        ValueError: if ``workdir`` holds a training of another recipe or validated on other pictures, the batch of a
+            stage does not divide among the devices, something of the recipe is not understood, there is nothing to
+            validate with, or the entry to start from has another network.
         FloatingPointError: if too many updates in a row were skipped.
     """
-    console, workdir, first = Console(), epath.Path(workdir), parallel.is_first()
+    console, workdir, first = Console(), absolute(workdir), parallel.is_first()
     with _stop_on_signal() as stop, Checkpoints(workdir, keep=keep, tell=console.print) as checkpoints:
         # --- what to train on, and where ---
         mesh = parallel.make_mesh(shards, parallel.devices_for(recipe, shards))
         if mesh.size < jax.device_count():
             console.print(f"{mesh.size} of {jax.device_count()} devices are used: the batch is {recipe.batch}")
-        size, channels = max(stage.patch for _, stage in recipe.stages), build_model(recipe).channels
+        channels = build_model(recipe).channels
+        _check(recipe, validation, channels)
+        jitted = [parallel.jit_step(stage, mesh, pictures=in_memory) for _, stage in recipe.stages]
+        size = max(stage.patch for _, stage in recipe.stages)
         source = data.open_patches(folder, size=size, channels=channels, seed=recipe.seed, data_dir=data_dir)
-        _same_training(workdir, recipe, sorted(validation))
+        fresh = checkpoints.latest() is None
+        if not fresh:
+            _same_training(workdir, recipe, sorted(validation))
 
         # --- state, new or resumed ---
         init = lambda: init_state(recipe, training_keys(recipe)[0])  # noqa: E731
         places = parallel.abstract_state(init, mesh)
-        if checkpoints.latest() is None:
+        if fresh:
             state = _begin(recipe, parallel.make_state(init, mesh), places)
         elif resume == "auto":
             state = checkpoints.restore(places)
@@ -112,11 +118,15 @@ def train(
         done = int(state.step)
         key = parallel.make_state(lambda: training_keys(recipe)[1], mesh)
         restore = jax.jit(make_restore(recipe))
+        if first:
+            _remember(workdir, recipe, sorted(validation))
 
         def write_entry(params: Params, steps: int, seconds: float) -> None:
             said = {"data": data_name or source.title, "data_licence": data_licence, "hardware": hardware}
             entry = partial(publish, name, recipe, params, steps=steps, seconds=seconds, **said)
             if first:
+                before = _published(workdir / name)
+                entry = partial(entry, before=before and before.card)
                 _deliver(workdir / name, lambda folder: entry(folder=folder))
 
         # --- steps ---
@@ -125,7 +135,7 @@ def train(
             trace as traced,
             Watch(name, recipe, workdir, done, console, max_skipped=max_skipped, tensorboard=tensorboard) as watch,
         ):
-            for step, patches, rows in _work(source, recipe, mesh, done, in_memory=in_memory):
+            for step, patches, rows in _work(source, recipe, jitted, mesh, done, in_memory=in_memory):
                 watch.name_skipped(source.skipped)
                 if stop.requested(done):
                     break
@@ -139,12 +149,15 @@ def train(
                     watch.log(done, metrics)
                 if validate:
                     average = parallel.to_host(state.ema, mesh)
-                    quality = _validate(restore, average, validation, recipe)
-                    best_before = max(map(_mean, watch.qualities), default=-np.inf)
-                    pictures = strips(restore, average, validation, recipe) if tensorboard and first else {}
+                    try:
+                        quality = _validate(restore, average, validation, recipe)
+                        pictures = strips(restore, average, validation, recipe) if tensorboard and first else {}
+                    except Exception:
+                        checkpoints.save(state)  # no step is lost to a validation that fails
+                        raise
                     watch.validated(done, quality, pictures)
-                    checkpoints.save(state, quality=_mean(quality))
-                    if _mean(quality) >= best_before:
+                    checkpoints.save(state, quality=watch.qualities[done])
+                    if watch.qualities[done] >= max(watch.qualities.values()):
                         write_entry(average, done, watch.seconds)
                 elif save_every and done % save_every == 0:
                     checkpoints.save(state)
@@ -155,7 +168,12 @@ def train(
         # --- the best parameters, and how they came about ---
         best = checkpoints.best() or done
         average = parallel.to_host(checkpoints.restore_average(places.ema, best), mesh)
-        write_entry(average, best, watch.seconds_at(best))
+        published, rated = _published(workdir / name), watch.qualities
+        if published and rated.get(published.card.steps, -np.inf) > rated.get(best, -np.inf):
+            best, average = published.card.steps, published.params
+            console.print(f"{workdir / name} stays: it is of step {best}, better than all checkpoints that are intact")
+        else:
+            write_entry(average, best, watch.seconds_at(best))
         facts = {"data": data_name or source.title, "pictures skipped": len(source.skipped), "best step": best}
         facts |= {"hardware": hardware_said(hardware), "hours": f"{watch.seconds / 3600:.2f}"}
         page = partial(write_report, name=name, recipe=recipe, lines=watch.lines, best=best, facts=facts)
@@ -175,14 +193,14 @@ def _begin(recipe: Recipe, state: TrainState, places: TrainState) -> TrainState:
 
 
 def _work(
-    source: data.Patches, recipe: Recipe, mesh: Mesh, done: int, *, in_memory: bool
+    source: data.Patches, recipe: Recipe, jitted: Sequence[Callable], mesh: Mesh, done: int, *, in_memory: bool
 ) -> Iterator[tuple[Callable, Any, Array]]:
     """Compiled step, patches and their rows for every step to come."""
-    for end, stage in recipe.stages:
+    pictures = parallel.replicate(data.DevicePictures.of(source), mesh) if in_memory else None
+    for (end, stage), step in zip(recipe.stages, jitted, strict=True):
         if done < end:
-            step = parallel.jit_step(stage, mesh, pictures=in_memory)
             rows = parallel.assemble(np.array(parallel.local_rows(stage.batch, mesh)), stage.batch, mesh)
-            feed = (_in_memory if in_memory else _in_batches)(source, stage, mesh, done)
+            feed = itertools.repeat(pictures) if in_memory else _in_batches(source, stage, mesh, done)
             yield from ((step, patches, rows) for patches in itertools.islice(feed, end - done))
             done = end
 
@@ -194,11 +212,6 @@ def _in_batches(source: data.Patches, recipe: Recipe, mesh: Mesh, start: int) ->
         yield parallel.assemble(patches, recipe.batch, mesh)
 
 
-def _in_memory(source: data.Patches, recipe: Recipe, mesh: Mesh, start: int) -> Iterator[data.DevicePictures]:
-    """The same pictures at every step, on every device."""
-    return itertools.repeat(parallel.replicate(data.DevicePictures.of(source), mesh))
-
-
 def _validate(
     restore: Callable, params: Params, pictures: Mapping[str, np.ndarray], recipe: Recipe
 ) -> dict[str, float]:
@@ -207,13 +220,35 @@ def _validate(
     return {d: evaluate(run, pictures, d, dataset="validation").psnr for d in recipe.evaluation}
 
 
-def _mean(quality: Mapping[str, float]) -> float:
-    return float(np.mean(list(quality.values())))
+def _published(entry: epath.Path) -> zoo.Restorer | None:
+    """The entry of a training so far, if there is one that can be read."""
+    try:
+        return zoo.load(entry)
+    except (OSError, ValueError):
+        return None
+
+
+def _check(recipe: Recipe, pictures: Mapping[str, np.ndarray], channels: int) -> None:
+    """Refuse at the start what would fail when a stage or the first validation begins, hours later."""
+    if not recipe.evaluation:
+        raise ValueError("the recipe has no evaluation; at least one degradation is needed")
+    if not pictures:
+        raise ValueError("there are no validation pictures; at least one is needed")
+    for name, picture in pictures.items():
+        if picture.ndim != 3 or picture.shape[2] != channels or min(picture.shape[:2]) < 11:  # the window of SSIM
+            wanted = f"[height, width, {channels}] with sides from 11 pixels on"
+            raise ValueError(f"validation picture {name} has shape {picture.shape}; {wanted} is accepted")
+    key, picture = jax.random.key(0), next(iter(pictures.values()))
+    for degradation in recipe.evaluation:
+        jax.eval_shape(compiled(degradation), key, picture)
+    for _, stage in recipe.stages:
+        patches = jax.ShapeDtypeStruct((1, stage.patch, stage.patch, channels), np.uint8)
+        jax.eval_shape(make_draw(stage), key[None], patches)
 
 
 def _same_training(workdir: epath.Path, recipe: Recipe, pictures: list[str]) -> None:
-    """Remember what a directory trains and validates on; refuse to continue it otherwise."""
-    path, now = workdir / "recipe.json", json.loads(json.dumps(dataclasses.asdict(recipe)))
+    """Refuse to continue the training of another recipe, or with other validation pictures."""
+    path, now = workdir / "recipe.json", _as_json(recipe)
     if path.exists():
         # Fields that came later had their defaults then.
         before = {f.name: f.default for f in dataclasses.fields(recipe)} | {"later": {}} | json.loads(path.read_text())
@@ -229,9 +264,17 @@ def _same_training(workdir: epath.Path, recipe: Recipe, pictures: list[str]) -> 
                 f"{len(names)} picture(s), {min(names, default='none')} first" for names in (shown, pictures)
             )
             raise ValueError(f"{workdir} was validated on {seen}, not on {given}; give those, or another --workdir")
-    if parallel.is_first():
-        workdir.mkdir(parents=True, exist_ok=True)
-        replace(path, (json.dumps(now | {"validation": pictures}, indent=2) + "\n").encode())
+
+
+def _remember(workdir: epath.Path, recipe: Recipe, pictures: list[str]) -> None:
+    """Note what a directory trains and validates on."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    content = _as_json(recipe) | {"validation": pictures}
+    replace(workdir / "recipe.json", (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _as_json(recipe: Recipe) -> dict[str, Any]:
+    return json.loads(json.dumps(dataclasses.asdict(recipe)))
 
 
 def _deliver(target: epath.Path, write: Callable[[Path], Any]) -> None:

@@ -64,7 +64,7 @@ LOSSES: dict[str, Callable[[Array, Array], Array]] = {
 }
 """Losses by name: ``(restored, clean) -> scalar``, both images ``[batch, height, width, channel]``."""
 
-_TERM = re.compile(r"(?:([0-9.eE-]+)\s*\*\s*)?(\w+)")
+_TERM = re.compile(r"(?:(\d+\.?\d*(?:[eE]-?\d+)?|\.\d+)\s*\*\s*)?(\w+)")
 
 
 def parse_loss(text: str) -> Callable[[Array, Array], Array]:

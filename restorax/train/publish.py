@@ -1,5 +1,6 @@
 """From trained parameters to a zoo entry."""
 
+import dataclasses
 import os
 import platform
 import subprocess
@@ -29,8 +30,9 @@ def publish(
     steps: int,
     seconds: float,
     hardware: str = "",
+    before: zoo.Card | None = None,
 ) -> Path:
-    """Write a zoo entry: parameters, card without results, preview.
+    """Write a zoo entry: parameters, card, preview; the card has results only if these parameters had them before.
 
     Args:
         name: zoo name.
@@ -42,6 +44,7 @@ def publish(
         steps: optimiser steps so far.
         seconds: wall-clock time of the training so far.
         hardware: what the card adds to the devices that were found.
+        before: the card that this one replaces.
 
     Returns:
         ``folder``.
@@ -61,7 +64,7 @@ def publish(
         weights_licence="Apache-2.0, as far as the terms of the training data allow",
         steps=steps,
         seconds=round(seconds),
-        start=zoo.Card.read(zoo.find(recipe.start)).name if recipe.start else "",
+        start=_start(recipe.start),
         hardware=hardware_said(hardware),
         versions={"restorax": _own_version()} | {package: version(package) for package in ("jax", "flax", "optax")},
         commit=_commit(),
@@ -72,9 +75,20 @@ def publish(
         limits=recipe.limits,
         paper=recipe.paper,
     )
-    zoo.save(folder, card, params)
+    card = zoo.save(folder, card, params)
+    if before is not None and before.sha256 == card.sha256:
+        measured = {field: getattr(before, field) for field in ("results", "elsewhere", "throughput", "halo")}
+        dataclasses.replace(card, **measured).write(folder)
     write_preview(folder / "preview.png", recipe, params)
     return folder
+
+
+def _start(name: str) -> str:
+    """What the entry is called from which a training started, which may have been long ago."""
+    try:
+        return zoo.Card.read(zoo.find(name)).name if name else ""
+    except Exception:  # of many classes, for paths in buckets
+        return name
 
 
 def _condition(model: nn.Module) -> str | None:
@@ -116,9 +130,17 @@ def _own_version() -> str:
 
 
 def _commit() -> str:
+    """The commit that is checked out, with ``+`` if the code has been changed since."""
+    package = Path(__file__).resolve().parent.parent
     try:
-        where = Path(__file__).parent
-        command = ["git", "-C", str(where), "rev-parse", "HEAD"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        # An installed package may lie somewhere in a repository of something else.
+        if Path(_git(package, "rev-parse", "--show-toplevel")).resolve() != package.parent:
+            return "unknown"
+        return _git(package, "rev-parse", "HEAD") + ("+" if _git(package, "status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -17,6 +17,7 @@ from ..degrade import parse
 from ..models import MODELS
 from ..recipe import Recipe
 from ..types import Array, Condition, Observation, Params, PRNGKeyArray
+from ..zoo import unknown_name
 from .losses import parse_loss
 
 
@@ -37,7 +38,13 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 def build_model(recipe: Recipe) -> nn.Module:
-    """The recipe's network, computing in the recipe's type."""
+    """The recipe's network, computing in the recipe's type.
+
+    Raises:
+        ValueError: if there is no such architecture.
+    """
+    if recipe.architecture not in MODELS:
+        raise ValueError(unknown_name("architecture", recipe.architecture, list(MODELS)))
     return MODELS[recipe.architecture](**recipe.config, dtype=jnp.dtype(recipe.dtype))
 
 

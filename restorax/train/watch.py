@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -81,9 +82,10 @@ class Watch:
             self._board.close()
 
     @property
-    def qualities(self) -> list[dict[str, float]]:
-        """PSNR by degradation of all validations, oldest first."""
-        return [line["validation_psnr"] for line in self.lines if "validation_psnr" in line]
+    def qualities(self) -> dict[int, float]:
+        """Mean PSNR of all validations by step, oldest first."""
+        validations = (line for line in self.lines if "validation_psnr" in line)
+        return {line["step"]: float(np.mean(list(line["validation_psnr"].values()))) for line in validations}
 
     def seconds_at(self, step: int) -> float:
         """Wall-clock time of the training when it reached a step."""
@@ -170,6 +172,12 @@ def read_log(path: epath.Path) -> list[dict[str, Any]]:
 def is_remote(path: epath.Path) -> bool:
     """Whether a path is an object in a bucket."""
     return "://" in str(path)
+
+
+def absolute(path: str | os.PathLike) -> epath.Path:
+    """A path that does not depend on the working directory; ``resolve`` would lead from a bucket into it."""
+    path = epath.Path(path)
+    return path if path.is_absolute() else path.resolve()
 
 
 def replace(path: epath.Path, content: bytes) -> None:
