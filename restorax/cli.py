@@ -336,6 +336,8 @@ def evaluate(
         restorer = zoo.load(name)
         run = lambda *observed, restorer=restorer: restore(restorer, *observed)  # noqa: E731
         card, channels = restorer.card, restorer.card.channels
+        if not card.evaluation:
+            raise ValueError(f"the card of {card.name} has no evaluation; name at least one degradation in it")
         sets = {title: test_images(folder, channels) for title, folder in folders.items()}
         results, outside, kinds = (
             [

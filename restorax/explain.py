@@ -108,7 +108,7 @@ def attribution(
     """
     image = check_image(image)
     _check_window(image, window, smallest=2)
-    return _attribution(restorer, image, condition, jnp.asarray(window[:2]), window[2:], sigma, steps)
+    return _attribution(restorer, image, condition, jnp.asarray(window[:2]), tuple(window[2:]), sigma, steps)
 
 
 def diffusion_index(attribution: Array | np.ndarray) -> Array:
@@ -118,7 +118,7 @@ def diffusion_index(attribution: Array | np.ndarray) -> Array:
         attribution: ``[*batch, height, width]``, from :func:`attribution` or :func:`influence`; signs are ignored.
 
     Returns:
-        ``[*batch]``: 100 times one minus the Gini coefficient.
+        ``[*batch]``: 100 times one minus the Gini coefficient; 100 where no pixel takes part.
 
     Reference:
         Gu and Dong, CVPR 2021, as for :func:`attribution`.
@@ -130,7 +130,8 @@ def diffusion_index(attribution: Array | np.ndarray) -> Array:
     values = jnp.sort(jnp.abs(jnp.asarray(attribution)).reshape(*attribution.shape[:-2], -1))
     n = values.shape[-1]
     ranks = 2 * jnp.arange(1, n + 1) - n - 1
-    return 100 * (1 - (values @ ranks.astype(values.dtype)) / (n * values.sum(-1)))
+    total = values.sum(-1)
+    return 100 * (1 - (values @ ranks.astype(values.dtype)) / (n * jnp.where(total > 0, total, 1)))
 
 
 def disagreement(restorer: Restorer, image: Image, condition: Condition | None = None) -> Array:

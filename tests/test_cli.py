@@ -1,5 +1,6 @@
 """The command line, run as a user runs it: in process for speed, exit codes and messages as they come."""
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -139,6 +140,11 @@ def test_eval_prints_and_stores(run, tmp_path, photograph):
     results = zoo.Card.read(entry).results
     assert [r.dataset for r in results] == ["photographs"] * len(zoo.Card.read(entry).evaluation)
     assert all(r.psnr > r.input_psnr and r.images == 1 for r in results)
+    dataclasses.replace(zoo.Card.read(entry), evaluation=[]).write(entry)
+    code, _, err = run("eval", entry, "--data", folder, "--write")
+    assert code == 2
+    assert "has no evaluation" in err
+    assert zoo.Card.read(entry).results == results
 
 
 def test_a_folder_of_masks(run, tmp_path, photograph):

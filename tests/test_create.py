@@ -25,6 +25,7 @@ def test_parameters_are_float32_where_64_bits_are_enabled(name, fields):
 
 
 def test_what_is_not_given_is_as_published():
+    assert restorax.create("resunet_s", widths=[4, 8])[0].widths == (4, 8)  # as JSON has them
     model, params = restorax.create("ffdnet_color", width=8)
     assert (model.channels, model.depth, model.condition_channels) == (3, 12, 1)
     assert params["conv0"]["kernel"].shape == (3, 3, 13, 8)

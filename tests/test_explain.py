@@ -77,6 +77,7 @@ def test_attribution_adds_up_to_the_detail_gained(camera):
 
 def test_diffusion_index_is_one_minus_gini(key):
     assert float(explain.diffusion_index(jnp.zeros((10, 10)).at[3, 4].set(-2.0))) == pytest.approx(1.0)
+    assert float(explain.diffusion_index(jnp.zeros((4, 4)))) == 100
     x = np.abs(np.asarray(jax.random.normal(key, (2, 7, 5))))
     for one, found in zip(x.reshape(2, -1), explain.diffusion_index(x), strict=True):
         gini = np.abs(one[:, None] - one).mean() / (2 * one.mean())

@@ -39,7 +39,8 @@ def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[nn.Module, Param
         value = fields.get(field, least)
         if not isinstance(value, int) or value < least:
             raise ValueError(f"{field} is {value!r}; a whole number from {least} on is needed")
-    if fields.get("widths") in ((), []):
+    fields = {field: tuple(value) if isinstance(value, list) else value for field, value in fields.items()}
+    if fields.get("widths") == ():
         raise ValueError("widths are empty; at least one is needed")
     model = MODELS[name](**fields)
     observed = [jnp.zeros(x.shape, x.dtype) for x in example(model, 16, 16)]
