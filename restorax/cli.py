@@ -119,13 +119,14 @@ def degrade(
     operation, pairs = parse(operators), _pairs(source, target)
     masks = [out.with_name(f"{out.stem}-mask.png") for _, out in pairs]
     written = collections.Counter(masks + [out for _, out in pairs])
+    twice = next((mask.name for mask in masks if written[mask] > 1), None)
     for index, (one, out) in enumerate(pairs):
         picture = image.read(one)
         observed = operation(jax.random.fold_in(jax.random.key(seed), index), jax.numpy.asarray(picture.pixels))
         if observed.image.shape != picture.pixels.shape:
             raise ValueError(f"{operators!r} makes several pictures of one; an operator that makes one is needed")
-        if observed.condition is not None and (twice := [mask.name for mask in masks if written[mask] > 1]):
-            raise ValueError(f"{twice[0]} would be written twice; names must differ by more than the suffix, or -mask")
+        if observed.condition is not None and twice:
+            raise ValueError(f"{twice} would be written twice; names must differ by more than the suffix, or -mask")
         image.write(out, picture.with_pixels(np.asarray(observed.image)))
         if observed.condition is not None:
             image.write(masks[index], image.Picture(np.asarray(observed.condition[..., :1])))

@@ -58,19 +58,24 @@ def restore(
         >>> restore(restorax.load("resunet_s-gray-noise"), jnp.full((20, 30, 1), 0.5)).shape
         (20, 30, 1)
     """
-    image, condition = _checked(image, condition)
-    if tile is not None:
-        check_count(tile, "tile")
-        if tile <= 2 * OVERLAP:
-            raise ValueError(
-                f"tiles of {tile} pixels are too small; they overlap by {OVERLAP}, so take at least {2 * OVERLAP + 1}"
-            )
     if ensemble:
-        return (sum(turned(restorer, image, condition, tile=tile, progress=progress)) / 8).astype(image.dtype)
+        total = sum(turned(restorer, image, condition, tile=tile, progress=progress))
+        return (total / 8).astype(jnp.asarray(image).dtype)
+    return _restore(restorer, *_checked(image, condition, tile), tile, progress)
+
+
+def _restore(
+    restorer: Restorer,
+    image: Array,
+    condition: Array | None,
+    tile: int | None,
+    progress: Callable[[float], None] | None,
+) -> Array:
+    """Restore what has been checked."""
     if restorer.card.channels == 1 and image.shape[-1] > 1:
         separate = jnp.moveaxis(image, -1, 0)[..., None]
         maps = None if condition is None else jnp.broadcast_to(condition, (*separate.shape[:-1], condition.shape[-1]))
-        restored = restore(restorer, separate, maps, tile=tile, progress=progress)
+        restored = _restore(restorer, separate, maps, tile, progress)
         return jnp.moveaxis(restored[..., 0], 0, -1)
 
     height, width = image.shape[-3:-1]
@@ -84,8 +89,8 @@ def restore(
     return jnp.asarray(_restore_tiles(restorer, *padded, side, progress)[..., :height, :width, :], image.dtype)
 
 
-def _checked(image: Image, condition: Condition | None) -> tuple[Array, Array | None]:
-    """Both as arrays, or what is wrong with them; what is traced has no values to check."""
+def _checked(image: Image, condition: Condition | None, tile: int | None) -> tuple[Array, Array | None]:
+    """Image and condition as arrays, or what is wrong with them; what is traced has no values to check."""
     image = check_image(image)
     finite, most_above = jnp.isfinite(image).all(), jnp.count_nonzero(image > 2) > image.size // 2
     if not isinstance(finite, jax.core.Tracer):
@@ -94,6 +99,12 @@ def _checked(image: Image, condition: Condition | None) -> tuple[Array, Array | 
         # Single photons go far above 1, but never most of the values.
         if most_above:
             raise ValueError("most values of the image are above 2; [0, 1] is needed (divide 8-bit values by 255)")
+    if tile is not None:
+        check_count(tile, "tile")
+        if tile <= 2 * OVERLAP:
+            raise ValueError(
+                f"tiles of {tile} pixels are too small; they overlap by {OVERLAP}, so take at least {2 * OVERLAP + 1}"
+            )
     if condition is None:
         return image, None
     known = check_image(condition, "condition")
@@ -135,7 +146,7 @@ def turned(
     Reference:
         Timofte et al., Seven ways to improve example-based single image super resolution, CVPR 2016.
     """
-    image, condition = _checked(image, condition)
+    image, condition = _checked(image, condition, tile)
     height, width = image.shape[-3:-1]
     # The blocks of JPEG stay where they were only if both sides are whole numbers of them.
     image, condition = _to_grid(image), None if condition is None else _to_grid(condition)
@@ -143,7 +154,7 @@ def turned(
         turn = lambda x, i=i: jnp.rot90(x[..., ::-1, :] if i >= 4 else x, i % 4, axes=(-3, -2))  # noqa: E731
         part = None if progress is None else lambda share, i=i: progress((i + share) / 8)
         known = None if condition is None else turn(condition)
-        back = jnp.rot90(restore(restorer, turn(image), known, tile=tile, progress=part), -i % 4, axes=(-3, -2))
+        back = jnp.rot90(_restore(restorer, turn(image), known, tile, part), -i % 4, axes=(-3, -2))
         yield (back[..., ::-1, :] if i >= 4 else back)[..., :height, :width, :].astype(jnp.float32)
 
 

@@ -196,7 +196,7 @@ def _work(
     source: data.Patches, recipe: Recipe, jitted: Sequence[Callable], mesh: Mesh, done: int, *, in_memory: bool
 ) -> Iterator[tuple[Callable, Any, Array]]:
     """Compiled step, patches and their rows for every step to come."""
-    pictures = parallel.replicate(data.DevicePictures.of(source), mesh) if in_memory else None
+    pictures = parallel.replicate(data.DevicePictures.of(source), mesh) if in_memory and done < recipe.steps else None
     for (end, stage), step in zip(recipe.stages, jitted, strict=True):
         if done < end:
             rows = parallel.assemble(np.array(parallel.local_rows(stage.batch, mesh)), stage.batch, mesh)
