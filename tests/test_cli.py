@@ -15,7 +15,7 @@ BLIND = "resunet_s-gray-noise"
 def run(monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["restorax", *map(str, arguments)])
-        for console in (cli.console, cli.errors):
+        for console in (cli.console, cli.stderr):
             monkeypatch.setattr(console, "_width", 200, raising=False)
         with pytest.raises(SystemExit) as stop:
             cli.main()

@@ -6,14 +6,15 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from .common import console, errors
+from .common import console, stderr
 from .datasets import check_data, prepare_data
 from .entries import convert, demo, export, info, list_
 from .evaluation import evaluate
 from .images import degrade, restore
+from .tables import print_line
 from .training import train
 
-__all__ = ["app", "console", "errors", "main"]
+__all__ = ["app", "console", "main", "stderr"]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 for _panel, _commands in {
@@ -50,11 +51,5 @@ def main() -> None:
     try:
         app()
     except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:
-        errors.print(
-            f"restorax: {' '.join(str(error).split())}",
-            style="red",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        print_line(stderr, f"restorax: {' '.join(str(error).split())}", style="red")
         sys.exit(2)

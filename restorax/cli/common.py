@@ -7,10 +7,12 @@ import typer
 from rich.console import Console
 
 console = Console()
-errors = Console(stderr=True)
+stderr = Console(stderr=True)
 
-Name = Annotated[str, typer.Argument(help="A zoo name (see 'restorax list') or a folder with a card.")]
-Model = Annotated[str, typer.Option("--model", help="A zoo name (see 'restorax list') or a folder with a card.")]
-Source = Annotated[Path, typer.Argument(metavar="IN", help="A picture, or a folder of pictures.")]
-Target = Annotated[Path, typer.Argument(metavar="OUT", help="Picture to write; a folder if IN is one.")]
-DataDir = Annotated[str | None, typer.Option(help="Where TFDS datasets lie [TFDS's own place].")]
+_ENTRY = "Zoo name (see 'restorax list'), or a folder with a model card."
+Name = Annotated[str, typer.Argument(help=_ENTRY)]
+Model = Annotated[str, typer.Option("--model", help=_ENTRY)]
+Source = Annotated[Path, typer.Argument(metavar="IN", help="Image file, or a folder of them.")]
+Target = Annotated[Path, typer.Argument(metavar="OUT", help="File to write; a folder if IN is one.")]
+DataDir = Annotated[str | None, typer.Option(help="Folder of TFDS datasets. Default: that of TFDS.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, complete, for programs.")]

@@ -1,88 +1,130 @@
 """The commands on zoo entries."""
 
 import dataclasses
+import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from .common import Name, console
-from .tables import results_table
+from ..zoo import Card
+from .common import Json, Name, console, stderr
+from .tables import condition, print_fields, print_json, print_line, print_results, print_table, psnr_gain
+
+# The shortest six months: what jax.export promises.
+_EXPORT_LIFETIME = datetime.timedelta(days=181)
 
 
-def list_() -> None:
-    """List the published restorers."""
+def list_(
+    long: Annotated[bool, typer.Option("--long", help="Show degradation, cost and receptive field too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the published restorers. PSNR gain: mean over the results of the card, in dB."""
     from .. import zoo
 
-    table = Table()
-    for heading in ("name", "undoes", "parameters", "TFLOP/Mpx", "result"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
-    for name in zoo.list_models():
-        card = zoo.Card.read(zoo.find(name))
-        middle = card.evaluation[len(card.evaluation) // 2] if card.evaluation else None
-        result = next((r for r in card.results if r.degradation == middle), None)
-        shown = f"{result.psnr:.2f} dB on {result.dataset}, {result.degradation}" if result else ""
-        size = f"{card.parameters / 1e6:.2f} M"
-        table.add_row(name, card.degradation, size, f"{card.flops_per_megapixel / 1e12:.2f}", shown)
-    console.print(table)
+    cards = {name: zoo.Card.read(zoo.find(name)) for name in zoo.list_models()}
+    if as_json:
+        print_json([dataclasses.asdict(card) for card in cards.values()])
+        return
+    rows = [("name", "task", "image", "condition", "PSNR gain", "size")]
+    for name, card in cards.items():
+        task = (*name.split("-"), "", "")[2]
+        rows.append((name, task, _color(card), condition(card), psnr_gain(card.results), _size(card)))
+    if not long:
+        print_table(console, rows, left=(0, 1, 2, 3))
+        return
+    for (name, _, color, told, gain, size), card in zip(rows[1:], cards.values(), strict=True):
+        sees = f"{card.receptive_field} pixels" if card.receptive_field else "the whole image"
+        print_line(console, name, style="bold")
+        print_fields(
+            console,
+            [
+                ("  restores", card.degradation),
+                ("  image", f"{color}, {told}"),
+                ("  PSNR gain", f"{gain} dB, mean over {len(card.results)} results" if gain else "not measured"),
+                ("  cost", f"{size} parameters, {card.flops_per_megapixel / 1e9:.0f} GFLOP/Mpx"),
+                ("  receptive field", sees),
+            ],
+        )
 
 
-def info(name: Name) -> None:
-    """Show the card of a restorer."""
+def info(name: Name, as_json: Json = False) -> None:
+    """Show the model card of a restorer."""
     from .. import zoo
 
     card = zoo.verify(name)
-    table = Table(show_header=False)
-    for field in dataclasses.fields(card):
-        if field.name not in ("results", "elsewhere"):
-            table.add_row(field.name, str(getattr(card, field.name)))
-    console.print(table)
-    if card.results:
-        console.print(results_table(card.results))
-    if card.elsewhere:
-        console.print(results_table(card.elsewhere, title="on what it was not trained for"))
+    if as_json:
+        print_json(dataclasses.asdict(card))
+        return
+    fields = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
+    del fields["results"], fields["elsewhere"]
+    print_fields(console, [(name.replace("_", " "), _value(value)) for name, value in fields.items()])
+    for results, title in ((card.results, "Results"), (card.elsewhere, "Out-of-distribution results")):
+        if results:
+            console.print()
+            print_results(console, results, title=title)
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the side-by-side pictures.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the images and the page that shows them.")] = Path("demo"),
+    as_json: Json = False,
 ) -> None:
-    """Restore photographs with every published restorer: pictures on disk, quality as a table."""
+    """Restore photographs with every published restorer; write the images, one page, and a table of quality."""
     from .. import demo as demonstration
+    from .. import zoo
 
-    console.print(results_table(demonstration.run(out, console), by="model"))
-    console.print(f"degraded | restored | clean, side by side: {out.resolve()}")
+    names, shown = zoo.list_models(), []
+    print_line(stderr, f"Restoring photographs with {len(names)} published restorers; images go to {out}.")
+    for number, name in enumerate(names, 1):
+        print_line(stderr, f"[{number}/{len(names)}] {name}: {demonstration.degradation_of(name)}")
+        with stderr.status("restoring"):
+            shown.append(demonstration.show(name, out))
+    sheet = demonstration.write_page(shown, out)
+    if as_json:
+        print_json([dataclasses.asdict(one) for one in shown])
+        return
+    print_results(console, [dataclasses.replace(one.result, dataset=one.name) for one in shown], title="Photographs")
+    print_line(console, f"All images, side by side: {sheet.resolve()}")
 
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Weights: .safetensors, .pth or .mat.")],
     architecture: Annotated[str, typer.Option("--as", help="Architecture, e.g. dncnn, drunet, nafnet.")],
     out: Annotated[Path, typer.Option(help="Folder of the new entry.")],
-    licence: Annotated[str, typer.Option(help="Of the weights, for the card.")] = "not stated",
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the model card.")] = "not stated",
     degradation: Annotated[
-        str, typer.Option(help="What they undo, e.g. 'gaussian_noise(sigma=25/255)'.")
+        str, typer.Option(help="Degradation that they remove, e.g. 'gaussian_noise(sigma=25/255)'.")
     ] = "not stated",
-    member: Annotated[str | None, typer.Option(help="Which network, if SOURCE holds several.")] = None,
+    member: Annotated[str | None, typer.Option(help="Name of the network, if SOURCE holds several.")] = None,
 ) -> None:
-    """Turn published weights of PyTorch or MatConvNet into an entry for --model."""
+    """Convert published PyTorch or MatConvNet weights to an entry for --model."""
     from ..convert import convert as run
     from ..degrade import parse
 
     if degradation != "not stated":
         parse(degradation)
     card = run(source, architecture, out, licence=licence, degradation=degradation, member=member)
-    console.print(
-        f"{card.architecture} with {card.parameters:,} parameters: {out} (restorax info {out} shows its card)"
+    print_line(
+        console, f"{card.architecture} with {card.parameters:,} parameters: {out} (restorax info {out} shows its card)"
     )
 
 
 def export(
     name: Name,
     target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")],
-    size: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH of the images [any, where the network can].")] = None,
-    platform: Annotated[list[str] | None, typer.Option(help="Where it shall run [cpu, cuda and tpu].")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="HEIGHTxWIDTH of the images. Default: any size, if the network allows it.")
+    ] = None,
+    platform: Annotated[
+        list[str] | None, typer.Option(help="Target platform; repeat for several. Default: cpu, cuda and tpu.")
+    ] = None,
 ) -> None:
-    """Write a restorer as one file of StableHLO that needs JAX alone, neither this package nor Flax."""
+    """Export a restorer to one StableHLO file that needs neither restorax nor Flax, only JAX.
+
+    jax.export promises that JAX released within six months reads the file; newer versions may refuse it.
+    """
+    import jax
+
     from .. import zoo
     from ..export import PLATFORMS
     from ..export import export as run
@@ -95,4 +137,26 @@ def export(
     content = run(zoo.load(name), size=shape, platforms=platform or PLATFORMS).serialize()
     with written_beside(target) as beside:
         beside.write_bytes(content)
-    console.print(f"{target}: {len(content) / 1e6:.1f} MB, for jax.export.deserialize")
+    until = datetime.date.today() + _EXPORT_LIFETIME
+    print_line(console, f"{target}: {len(content) / 1e6:.1f} MB, for jax.export.deserialize")
+    print_line(
+        console,
+        f"Good until {until}: JAX released later may refuse it; JAX {jax.__version__}, which wrote it, does not.",
+    )
+
+
+def _color(card: Card) -> str:
+    return "gray" if card.channels == 1 else "color"
+
+
+def _size(card: Card) -> str:
+    return f"{card.parameters / 1e6:.2f} M"
+
+
+def _value(value: object) -> str:
+    """A field of a card as text."""
+    if isinstance(value, int | float):
+        return f"{value:,.12g}"
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {one}" for key, one in value.items())
+    return "\n".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)

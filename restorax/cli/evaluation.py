@@ -1,52 +1,68 @@
 """The command that measures quality."""
 
 import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from rich.status import Status
 
-from .common import console
-from .tables import results_table
+from ..zoo import Restorer, Result
+from .common import Json, console, stderr
+from .tables import print_json, print_results
 
 
 def evaluate(
-    data: Annotated[list[Path], typer.Option(help="Folder of clean test pictures; may be given several times.")],
+    data: Annotated[list[Path], typer.Option(help="Folder of clean test images; repeat for several.")],
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Zoo names or folders.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every published restorer.")] = False,
-    write: Annotated[bool, typer.Option("--write", help="Store the results in the cards.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Measure every published restorer.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Store the results in the model cards.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Measure PSNR and SSIM by the protocol of the cards, also of what the restorers were not trained on."""
+    """Measure PSNR and SSIM by the protocol of the model cards, out-of-distribution results included."""
     from .. import zoo
     from ..data import other_images, test_images
-    from ..evaluate import evaluate as measure
-    from ..restore import restore
 
     if bool(names) == every:
         raise ValueError("name the restorers to measure, or give --all")
     folders = {folder.resolve().name: folder for folder in data}
     if len(folders) < len(data):
         raise ValueError(f"{', '.join(map(str, data))}: two have one name, by which cards tell test sets apart")
+    cards = []
     for name in names or zoo.list_models():
         restorer = zoo.load(name)
-        run = lambda *observed, restorer=restorer: restore(restorer, *observed)  # noqa: E731
         card, channels = restorer.card, restorer.card.channels
         if not card.evaluation:
             raise ValueError(f"the card of {card.name} has no evaluation; name at least one degradation in it")
         sets = {title: test_images(folder, channels) for title, folder in folders.items()}
-        results, outside, kinds = (
-            [
-                measure(run, pictures, degradation, dataset=name)
-                for name, pictures in these.items()
-                for degradation in degradations
-            ]
-            for these, degradations in (
-                (sets, card.evaluation),
-                (sets, card.beyond),
-                (other_images(channels), card.evaluation),
-            )
-        )
-        console.print(results_table(results, title=card.name))
-        console.print(results_table(outside + kinds, title=f"{card.name}, on what it was not trained for"))
+        with stderr.status(card.name) as status:
+            results = _measure(restorer, sets, card.evaluation, status)
+            outside = _measure(restorer, sets, card.beyond, status)
+            outside += _measure(restorer, other_images(channels), card.evaluation, status)
+        cards.append(dataclasses.replace(card, results=results, elsewhere=outside))
+        if not as_json:
+            print_results(console, results, title=card.name)
+            console.print()
+            print_results(console, outside, title=f"{card.name}, out of distribution")
         if write:
-            dataclasses.replace(card, results=results, elsewhere=outside + kinds).write(zoo.find(name))
+            cards[-1].write(zoo.find(name))
+    if as_json:
+        print_json([dataclasses.asdict(card) for card in cards])
+
+
+def _measure(
+    restorer: Restorer, sets: Mapping[str, Mapping[str, np.ndarray]], degradations: Sequence[str], status: Status
+) -> list[Result]:
+    from ..evaluate import evaluate
+    from ..restore import restore
+
+    results = []
+    for dataset, images in sets.items():
+        for degradation in degradations:
+            status.update(f"{restorer.card.name}: {degradation} on {dataset}")
+            run = functools.partial(restore, restorer)
+            results.append(evaluate(run, images, degradation, dataset=dataset))
+    return results

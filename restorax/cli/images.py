@@ -16,15 +16,17 @@ def restore(
     model: Model,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Picture that is white where pixels are known, or a folder with NAME-mask.png for each."),
+        typer.Option(help="Mask image, white where pixels are known, or a folder with NAME-mask.png for each image."),
     ] = None,
     strength: Annotated[
-        float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that take one.")
+        float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that need it.")
     ] = None,
-    tile: Annotated[int | None, typer.Option(help="Side of tiles in pixels; chosen from memory by default.")] = None,
-    ensemble: Annotated[bool, typer.Option("--ensemble", help="Average over eight turns: better, 8 x slower.")] = False,
+    tile: Annotated[int | None, typer.Option(help="Side of a tile in pixels. Default: what fits in memory.")] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Average over flips and rotations: better, 8 times slower.")
+    ] = False,
 ) -> None:
-    """Restore a picture, or every picture of a folder; with a network of frames, a folder of frames or an animation."""
+    """Restore an image, or every image of a folder; video restorers take a folder of frames or an animation."""
     from .. import video, zoo
     from ..image import read
     from ..restore import restore_file
@@ -32,7 +34,7 @@ def restore(
     restorer = zoo.load(model)
     if video.takes_frames(restorer):
         if tile or ensemble:
-            raise ValueError(f"{restorer.card.name} restores whole frames, each once: no --tile, no --ensemble")
+            raise ValueError(f"{restorer.card.name} restores whole frames; omit --tile and --ensemble")
         if strength is not None:
             raise ValueError(f"{restorer.card.name} takes no strength")
         with Progress(console=console) as bar:
@@ -43,9 +45,9 @@ def restore(
         return
     pairs = [(one, out) for one, out in _pairs(source, target) if not (mask and one.stem.endswith("-mask"))]
     if not pairs:
-        raise ValueError(f"{source} holds nothing but masks; a picture beside them is needed")
+        raise ValueError(f"{source} contains only masks; add the images")
     if restorer.card.channels == 1 and read(pairs[0][0]).pixels.shape[2] == 3:
-        console.print(f"{restorer.card.name} is a gray restorer: it is applied to each colour channel by itself.")
+        console.print(f"{restorer.card.name} is a gray restorer; it restores each colour channel separately.")
     with Progress(console=console) as bar:
         task = bar.add_task("restoring", total=len(pairs))
         for done, (one, out) in enumerate(pairs):
@@ -67,11 +69,14 @@ def degrade(
     source: Source,
     target: Target,
     operators: Annotated[
-        str, typer.Option("--with", help="e.g. 'gaussian_noise(sigma=25/255) + jpeg(quality=30)', or a preset.")
+        str,
+        typer.Option(
+            "--with", help="Degradation, e.g. 'gaussian_noise(sigma=25/255) + jpeg(quality=30)', or a preset."
+        ),
     ],
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
-    """Degrade a picture, or every picture of a folder; a mask, or a noise level, goes beside it as NAME-mask.png."""
+    """Degrade an image, or every image of a folder. A mask or noise level is written as NAME-mask.png."""
     import jax
     import numpy as np
 
@@ -79,7 +84,7 @@ def degrade(
     from ..degrade import parse
 
     if not -(2**63) <= seed < 2**63:
-        raise ValueError(f"seed {seed} is out of range; whole numbers from -2**63 to 2**63 - 1 are accepted")
+        raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {seed}")
     operation, pairs = parse(operators), _pairs(source, target)
     masks = [out.with_name(f"{out.stem}-mask.png") for _, out in pairs]
     written = collections.Counter(masks + [out for _, out in pairs])
@@ -88,16 +93,16 @@ def degrade(
         picture = image.read(one)
         observed = operation(jax.random.fold_in(jax.random.key(seed), index), jax.numpy.asarray(picture.pixels))
         if observed.image.shape != picture.pixels.shape:
-            raise ValueError(f"{operators!r} makes several pictures of one; an operator that makes one is needed")
+            raise ValueError(f"{operators!r} makes several images of one; use an operator that makes one")
         if observed.condition is not None and twice:
-            raise ValueError(f"{twice} would be written twice; names must differ by more than the suffix, or -mask")
+            raise ValueError(f"{twice} would be written twice; file names must differ in more than suffix and -mask")
         image.write(out, picture.with_pixels(np.asarray(observed.image)))
         if observed.condition is not None:
             image.write(masks[index], image.Picture(np.asarray(observed.condition[..., :1])))
 
 
 def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
-    """Input and output files; says what is wrong before anything is computed."""
+    """Pair input and output files; fail before anything is computed."""
     from ..image import SUFFIXES, list_pictures
 
     if source.is_dir():
