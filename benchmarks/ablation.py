@@ -73,7 +73,7 @@ def recipe_of(variant: Variant, degradation: str, channels: int, **changes: Any)
     observed = jax.eval_shape(parse(degradation), jax.random.key(0), jnp.zeros((1, 64, 64, channels)))
     fields: dict[str, Any] = {"channels": channels}
     if observed.condition is not None:
-        fields |= {"condition_channels": observed.condition.shape[-1], "masked": True}
+        fields["condition"] = "mask"
     return Recipe(
         architecture=variant.architecture,
         config={**variant.config, **fields},

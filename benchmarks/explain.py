@@ -23,6 +23,7 @@ from restorax import data, explain, metrics, zoo
 from restorax.degrade import parse
 from restorax.files import written_beside
 from restorax.models import BurstRNN
+from restorax.models.blind_deconvolution import BlindDeconvolution
 
 from .record import record, table
 
@@ -115,7 +116,7 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
         for axis, (picture, colours, low, high) in zip(row, maps, strict=True):
             axis.imshow(np.asarray(picture).squeeze(), colours, vmin=low, vmax=high, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
-        if getattr(restorer.model, "filters", 0):
+        if isinstance(restorer.model, BlindDeconvolution) and restorer.model.filters:
             inset = row[1].inset_axes((0.7, 0, 0.3, 0.3), xticks=[], yticks=[])
             inset.imshow(restorer.model.apply({"params": restorer.params}, image, method="kernel"), "gray")
         row[0].set_ylabel(f"{name}\n{restorer.card.evaluation[-1]}".replace(" + ", "\n+ "), fontsize=7)

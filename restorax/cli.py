@@ -65,7 +65,7 @@ def restore(
     from .restore import restore_file
 
     restorer = zoo.load(model)
-    if video.takes_frames(restorer):
+    if restorer.model.takes_frames:
         if tile or ensemble:
             raise ValueError(f"{restorer.card.name} restores whole frames, each once: no --tile, no --ensemble")
         if strength is not None:

@@ -14,11 +14,11 @@ import numpy as np
 
 from .degrade import gaussian_blur
 from .restore import turned
-from .types import Array, Condition, Image, PRNGKeyArray, check_image
+from .types import Array, ConditionMap, Image, PRNGKeyArray, check_image
 from .zoo import Restorer
 
 
-def influence(restorer: Restorer, image: Image, condition: Condition | None = None, *, at: tuple[int, int]) -> Array:
+def influence(restorer: Restorer, image: Image, condition: ConditionMap | None = None, *, at: tuple[int, int]) -> Array:
     """How strongly every pixel of the input moves one pixel of the output: the effective receptive field.
 
     Args:
@@ -71,7 +71,7 @@ def reach(influence: Array | np.ndarray, *, at: tuple[int, int], share: float = 
 def attribution(
     restorer: Restorer,
     image: Image,
-    condition: Condition | None = None,
+    condition: ConditionMap | None = None,
     *,
     window: tuple[int, int, int, int],
     sigma: float = 4.0,
@@ -134,7 +134,7 @@ def diffusion_index(attribution: Array | np.ndarray) -> Array:
     return 100 * (1 - (values @ ranks.astype(values.dtype)) / (n * jnp.where(total > 0, total, 1)))
 
 
-def disagreement(restorer: Restorer, image: Image, condition: Condition | None = None) -> Array:
+def disagreement(restorer: Restorer, image: Image, condition: ConditionMap | None = None) -> Array:
     """Where the restored picture is uncertain: how much it depends on which way up the input was.
 
     Eight times the time of :func:`restorax.restore`, in the same tiles.
@@ -162,9 +162,9 @@ def disagreement(restorer: Restorer, image: Image, condition: Condition | None =
 
 def sure(
     key: PRNGKeyArray,
-    restorer: Callable[[Image, Condition | None], Array],
+    restorer: Callable[[Image, ConditionMap | None], Array],
     noisy: Image,
-    condition: Condition | None = None,
+    condition: ConditionMap | None = None,
     *,
     sigma: float | Array,
 ) -> Array:

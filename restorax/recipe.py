@@ -28,7 +28,7 @@ class Recipe:
         clip: largest global norm of a gradient.
         ema: decay of the running average of parameters that is validated and published.
         loss: what is lowered, in the language of ``restorax.train.losses.parse_loss``.
-        guide: weight of what else the network is to learn, its method ``guide``, beside the loss.
+        guide: weight of the network's auxiliary loss, if it has one.
         dtype: type of the activations, ``"float32"`` or ``"bfloat16"``.
         seed: of initialisation, data and degradation.
         start: entry whose parameters the training begins with, as ``restorax.load`` finds it; by default fresh ones.

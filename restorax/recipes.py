@@ -63,7 +63,7 @@ RECIPES: dict[str, Recipe] = {
     # BSD68, sigma 15 / 25 / 50: 31.28 / 28.85 / 25.97 dB.
     "ffdnet-gray-noise": Recipe(
         architecture="ffdnet",
-        config={"channels": 1, "condition_channels": 1, "residual": True},
+        config={"channels": 1, "condition": "noise_level", "residual": True},
         degradation="gaussian_noise(sigma=uniform(0, 75/255), with_level=True)",
         evaluation=tuple(f"gaussian_noise(sigma={s}/255, with_level=True)" for s in (15, 25, 50)),
         beyond=("gaussian_noise(sigma=100/255, with_level=True)",),
@@ -102,7 +102,7 @@ RECIPES: dict[str, Recipe] = {
     # only, and lowered L1.
     "scanunet_s-gray-missing": Recipe(
         architecture="scanunet_s",
-        config={"channels": 1, "residual": True, "condition_channels": 1, "masked": True, "sparse": 40},
+        config={"channels": 1, "residual": True, "condition": "mask", "sparse": 40},
         degradation="missing_pixels(missing=uniform(0.3, 0.9))",
         evaluation=("missing_pixels(missing=0.5)", "missing_pixels(missing=0.8)"),
         beyond=(
@@ -294,8 +294,7 @@ RECIPES: dict[str, Recipe] = {
             "channels": 3,
             "widths": (32, 64, 128),
             "residual": True,
-            "condition_channels": 1,
-            "masked": True,
+            "condition": "mask",
             "sparse": 40,
         },
         degradation=(
@@ -456,7 +455,7 @@ RECIPES["prenet-gray-blur"] = replace(
     paper="Ren et al., Progressive image deraining networks: A better and simpler baseline, CVPR 2019",
 )
 for _task, _other, _told in (
-    ("missing", "scanunet_s", {"condition_channels": 1, "masked": True}),
+    ("missing", "scanunet_s", {"condition": "mask"}),
     ("blur", "resunet_s", {}),
 ):
     RECIPES[f"row_lstm-gray-{_task}"] = replace(

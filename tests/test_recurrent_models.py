@@ -35,7 +35,7 @@ def _setup(name, image, condition=None, **config):
 
 def _check_empty_images(name, side):
     mask = jnp.zeros(_shape(name, *side, 1))
-    model, params = _setup(name, mask, mask, condition_channels=1, masked=True)
+    model, params = _setup(name, mask, mask, condition="mask")
 
     @jax.jit
     def run(params, image, mask):

@@ -5,7 +5,9 @@ import pytest
 
 import restorax
 from restorax import degrade, image, metrics
+from restorax.models import RestorationNetwork
 from restorax.restore import restore, restore_file
+from restorax.types import Condition
 
 BLIND = "resunet_s-gray-noise"
 MASKED = "scanunet_s-gray-missing"
@@ -112,12 +114,12 @@ def test_ensemble_does_not_depend_on_how_the_image_is_turned(blind, photograph):
     assert float(metrics.psnr(averaged, clean)) > float(metrics.psnr(restore(blind, noisy), clean))
 
 
-class _Gridded:
+class _Gridded(RestorationNetwork):
     """A network that knows which pixels border on a block of 16, whatever they show."""
 
-    condition_channels = 1
+    condition: Condition = Condition.NOISE_LEVEL
 
-    def apply(self, variables, image, condition):
+    def __call__(self, image, condition=None):
         rows, columns = (jnp.arange(side) % 16 % 15 == 0 for side in image.shape[-3:-1])
         edges = (rows[:, None] | columns[None])[..., None]
         return image + condition - jnp.broadcast_to(0.25 * edges, image.shape).astype(image.dtype)
@@ -223,7 +225,7 @@ def test_files_with_a_mask(masked, blind, tmp_path, photograph):
     np.testing.assert_array_equal(out[mask > 0], clean[mask > 0])
     assert float(metrics.psnr(out, clean)) > 25
     for mask_file, restorer, message in (
-        (None, masked, "give a mask"),
+        (None, masked, "requires a mask"),
         (tmp_path / "mask.png", blind, "takes no mask"),
         (tmp_path / "small.png", masked, "pixels and"),
     ):

@@ -11,8 +11,6 @@ from ..models.count import flops_per_megapixel
 from .files import read_tensors
 from .layouts import CONVERTERS, to_params
 
-_CONDITIONS = {"ffdnet": zoo.NOISE_LEVEL, "drunet": zoo.NOISE_LEVEL}
-
 
 def convert(
     source: str | os.PathLike,
@@ -57,7 +55,7 @@ def convert(
         architecture=architecture,
         config=config,
         channels=model.channels,
-        condition=_CONDITIONS.get(architecture),
+        condition=model.required_condition.description,
         degradation=degradation,
         evaluation=[] if degradation == "not stated" else [degradation],
         data="not stated: weights of others",

@@ -192,7 +192,7 @@ def _ffdnet(layout: _Layout) -> dict[str, Any]:
     if layout.params[f"{last}/bias"].size == 4 * channels:
         layout.params[f"{last}/kernel"] = _unshuffled(layout.params[f"{last}/kernel"], 3, channels)
         layout.params[f"{last}/bias"] = _unshuffled(layout.params[f"{last}/bias"], 0, channels)
-    return {"channels": channels, "depth": depth, "width": width, "condition_channels": 1}
+    return {"channels": channels, "depth": depth, "width": width, "condition": "noise_level"}
 
 
 def _u_shape(layout: _Layout, *, bias: bool, bodies: tuple[tuple[str, str], ...]) -> tuple[tuple[int, ...], int]:
@@ -219,7 +219,10 @@ def _u_shape(layout: _Layout, *, bias: bool, bodies: tuple[tuple[str, str], ...]
 def _drunet(layout: _Layout) -> dict[str, Any]:
     widths, blocks = _u_shape(layout, bias=False, bodies=(("body", "m_body"),))
     entering, channels = layout.params["head/kernel"].shape[2], layout.params["tail/kernel"].shape[3]
-    return {"channels": channels, "widths": widths, "blocks": blocks, "condition_channels": entering - channels}
+    if entering - channels not in (0, 1):
+        raise ValueError(f"{layout.source}: m_head takes {entering} channels; a drunet takes {channels} or one more")
+    condition = "noise_level" if entering > channels else "none"
+    return {"channels": channels, "widths": widths, "blocks": blocks, "condition": condition}
 
 
 def _fbcnn(layout: _Layout) -> dict[str, Any]:
@@ -232,7 +235,7 @@ def _fbcnn(layout: _Layout) -> dict[str, Any]:
         layout.dense(f"beta{i}", f"to_beta_{i + 1}.0")
     channels, embedding = layout.params["tail/bias"].size, layout.params["embed0/bias"].size
     fields = {"channels": channels, "widths": widths, "blocks": blocks, "embedding": embedding}
-    return {**fields, "condition_channels": 1}
+    return {**fields, "condition": "jpeg_quality"}
 
 
 def _nafnet(layout: _Layout) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """One call from a name to a network with parameters."""
 
+import dataclasses
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ..types import Params
-from . import MODELS
+from ..types import Params, check_count
+from . import MODELS, RestorationNetwork
 from .count import example
 
 
-def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[nn.Module, Params]:
+def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[RestorationNetwork, Params]:
     """Build an architecture with fresh parameters.
 
     Args:
@@ -32,13 +32,11 @@ def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[nn.Module, Param
     """
     if name not in MODELS:
         raise ValueError(f"no architecture named {name!r}; there are {', '.join(MODELS)}")
-    known = [f for f in MODELS[name]().__dataclass_fields__ if f not in ("parent", "name")]
+    known = [f.name for f in dataclasses.fields(MODELS[name]()) if f.name not in ("parent", "name")]
     if unknown := [f for f in fields if f not in known]:
         raise ValueError(f"{name} has no field {unknown[0]!r}; it has {', '.join(known)}")
-    for field, least in (("channels", 1), ("condition_channels", 0)):
-        value = fields.get(field, least)
-        if not isinstance(value, int) or value < least:
-            raise ValueError(f"{field} is {value!r}; a whole number from {least} on is needed")
+    if "channels" in fields:
+        check_count(fields["channels"], "channels")
     fields = {field: tuple(value) if isinstance(value, list) else value for field, value in fields.items()}
     if fields.get("widths") == ():
         raise ValueError("widths are empty; at least one is needed")

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -14,9 +13,9 @@ import optax.contrib
 
 from ..data import DevicePictures
 from ..degrade import parse
-from ..models import MODELS
+from ..models import MODELS, RestorationNetwork
 from ..recipe import Recipe
-from ..types import Array, Condition, Observation, Params, PRNGKeyArray
+from ..types import Array, ConditionMap, Observation, Params, PRNGKeyArray
 from ..zoo import unknown_name
 from .losses import parse_loss
 
@@ -37,7 +36,7 @@ class TrainState(flax.struct.PyTreeNode):
     opt_state: Any
 
 
-def build_model(recipe: Recipe) -> nn.Module:
+def build_model(recipe: Recipe) -> RestorationNetwork:
     """The recipe's network, computing in the recipe's type.
 
     Raises:
@@ -99,7 +98,7 @@ def init_state(recipe: Recipe, key: PRNGKeyArray) -> TrainState:
     """Fresh parameters and optimiser state."""
     model = build_model(recipe)
     patch = jnp.zeros((1, recipe.patch, recipe.patch, model.channels))
-    condition = jnp.ones((*patch.shape[:-1], model.condition_channels)) if model.condition_channels else None
+    condition = jnp.ones((*patch.shape[:-1], model.condition.channels)) if model.condition.channels else None
     params = jax.jit(model.init)(key, patch, condition)["params"]
     # The average starts as a copy: one buffer under two names could not be donated.
     return TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), optimizer(recipe).init(params))
@@ -126,8 +125,8 @@ def make_step(
         is not finite leaves all but ``state.step`` as it was; ``metrics["skipped"]`` is 1 then.
 
     Raises:
-        ValueError: if the batch cannot be split into equal parts, loss or degradation are not understood, or a network
-            without a method ``guide`` is to be guided.
+        ValueError: if the batch cannot be split into equal parts, loss or degradation are not understood, or the recipe
+            weights an auxiliary loss that the network does not have.
     """
     if recipe.batch % recipe.accumulate:
         raise ValueError(f"a batch of {recipe.batch} cannot be split into {recipe.accumulate} equal parts")
@@ -170,13 +169,13 @@ def make_draw(recipe: Recipe) -> Callable[..., tuple[Observation, Array]]:
 def _make_gradients(recipe: Recipe) -> Callable[..., tuple[Array, Params]]:
     """``(params, degraded, clean) -> (loss, gradients)``, one part of the batch after the other."""
     model, distance = build_model(recipe), parse_loss(recipe.loss)
-    if recipe.guide and not hasattr(model, "guide"):
-        raise ValueError(f"{recipe.architecture} has nothing to guide it; guide is {recipe.guide}, it must be 0 here")
+    if recipe.guide and not model.has_auxiliary_loss:
+        raise ValueError(f"guide is {recipe.guide}; it must be 0, {recipe.architecture} has no auxiliary loss")
 
     def loss_of(params, observation, clean):
         loss = distance(model.apply({"params": params}, observation.image, observation.condition), clean)
         if recipe.guide:
-            loss += recipe.guide * model.apply({"params": params}, observation.image, clean, method="guide")
+            loss += recipe.guide * model.apply({"params": params}, observation.image, clean, method="auxiliary_loss")
         return loss
 
     def gradients_of(params, observation, clean):
@@ -196,7 +195,7 @@ def _make_gradients(recipe: Recipe) -> Callable[..., tuple[Array, Params]]:
     return gradients_of
 
 
-def make_restore(recipe: Recipe) -> Callable[[Any, Array, Condition | None], Array]:
+def make_restore(recipe: Recipe) -> Callable[[Any, Array, ConditionMap | None], Array]:
     """The recipe's network as a pure function ``(params, image, condition) -> image`` in [0, 1]."""
     model = build_model(recipe)
     return lambda params, image, condition: jnp.clip(model.apply({"params": params}, image, condition), 0, 1)
