@@ -56,6 +56,10 @@ class Condition(StrEnum):
     NOISE_LEVEL = "noise_level"
     JPEG_QUALITY = "jpeg_quality"
 
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise ValueError(f"condition is {value!r}; accepted are {', '.join(cls)}")
+
     @property
     def channels(self) -> int:
         """Channels of the condition map, 0 or 1."""

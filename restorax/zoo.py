@@ -16,6 +16,7 @@ import numpy as np
 
 from .files import written_beside
 from .models import MODELS, RestorationNetwork
+from .models.create import build
 from .types import Array, ConditionMap, DTypeLike, Image, Params
 
 # An installed package carries the zoo inside; a checkout has it at the top level.
@@ -251,7 +252,7 @@ def load(name: str | os.PathLike, *, dtype: DTypeLike = jnp.float32) -> Restorer
     params = _read_params(folder, card)
     if card.architecture not in MODELS:
         raise ValueError(f"{folder}: unknown architecture {card.architecture!r}; there are {', '.join(MODELS)}")
-    model = MODELS[card.architecture](**_hashable(card.config), dtype=jnp.dtype(dtype))
+    model = build(card.architecture, card.config, dtype=jnp.dtype(dtype))
     check_params(model, params, folder)
     return Restorer(params, model, card)
 
@@ -331,8 +332,3 @@ def check_params(model: RestorationNetwork, params: Params, folder: str | os.Pat
         wanted, given = (tree[name].shape if name in tree else "nothing" for tree in (expected, stored))
         if wanted != given:
             raise ValueError(f"{folder}: parameter {name} has {given}; this architecture expects {wanted}")
-
-
-def _hashable(config: dict[str, Any]) -> dict[str, Any]:
-    """JSON has lists where module fields are tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}

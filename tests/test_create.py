@@ -42,8 +42,8 @@ def test_what_is_not_given_is_as_published():
         ),
         ("dncnn", {"channels": 0}, "channels is 0; a whole number from 1 on"),
         ("dncnn", {"channels": "RGB"}, "channels is RGB; a whole number from 1 on"),
-        ("dncnn", {"condition": "blur"}, "condition is 'blur'; DnCNN accepts none, mask, noise_level, jpeg_quality"),
-        ("dncnn", {"condition": 1}, "condition is '1'; DnCNN accepts none, "),
+        ("dncnn", {"condition": "blur"}, "condition is 'blur'; accepted are none, mask, noise_level, jpeg_quality"),
+        ("dncnn", {"condition": 1}, "condition is 1; accepted are none, "),
         ("dncnn", {"sparse": 5}, "sparse is 5; sparse filling needs the mask"),
         ("ffdnet", {"condition": "mask"}, "condition is 'mask'; FFDNet accepts noise_level, none"),
         (

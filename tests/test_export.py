@@ -13,6 +13,7 @@ from jax import export as jax_export
 import restorax
 from restorax import zoo
 from restorax.models import BurstRNN
+from restorax.types import Condition
 
 FIXED = ("missing", "row_lstm", "wiener_unet", "scanunet_s-gray-blur")  # in names of entries that want a size
 
@@ -99,7 +100,7 @@ def test_a_condition_that_may_be_left_out_is_no_input():
 
 @pytest.mark.parametrize("size", [None, (12, 10)])
 def test_the_condition_of_a_burst_has_frames(size):
-    model = BurstRNN(width=4, blocks=1, condition="noise_level")
+    model = BurstRNN(width=4, blocks=1, condition=Condition.NOISE_LEVEL)
     burst, known = jax.random.uniform(jax.random.key(0), (2, 1, 3, 12, 10, 1))
     card = zoo.Card.read(zoo.ZOO / "burst_rnn-gray-noise")
     restorer = zoo.Restorer(model.init(jax.random.key(1), burst, known)["params"], model, card)

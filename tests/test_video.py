@@ -7,13 +7,13 @@ import pytest
 from PIL import Image as PillowImage
 
 from restorax import image, video, zoo
-from restorax.models import MODELS
+from restorax.models.create import build
 
 
 def _save(folder, channels=1, condition="none", **config):
     """An entry with parameters at random."""
     config = {"channels": channels, "width": 4, "blocks": 1, "condition": condition, **config}
-    model, draw = MODELS["burst_rnn"](**config), np.random.default_rng(0)
+    model, draw = build("burst_rnn", config), np.random.default_rng(0)
     shapes = jax.eval_shape(
         model.init,
         jax.random.key(0),

@@ -8,8 +8,8 @@ import flax.traverse_util
 import jax
 import numpy as np
 
-from ..models import MODELS
 from ..models.count import example
+from ..models.create import build
 from ..types import Params
 
 # KAIR's batch normalisation; a state dictionary does not tell.
@@ -33,7 +33,7 @@ def to_params(tensors: dict[str, np.ndarray], architecture: str, source: str) ->
     layout = _Layout(tensors, architecture, source)
     config = CONVERTERS[architecture](layout)
     layout.check_all_taken()
-    model = MODELS[architecture](**config)
+    model = build(architecture, config)
     variables = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))
     expected = {name: p.shape for name, p in flax.traverse_util.flatten_dict(variables["params"], sep="/").items()}
     for name, shape in sorted(expected.items()):

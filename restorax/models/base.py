@@ -47,11 +47,10 @@ class RestorationNetwork(nn.Module):
 
     def __post_init__(self) -> None:
         """Refuse a condition that the architecture cannot use; text, as JSON has it, becomes a ``Condition``."""
-        if self.condition not in self.accepts:
-            raise ValueError(
-                f"condition is {str(self.condition)!r}; {type(self).__name__} accepts {', '.join(self.accepts)}"
-            )
         self.condition = Condition(self.condition)
+        if self.condition not in self.accepts:
+            accepted = ", ".join(self.accepts)
+            raise ValueError(f"condition is {str(self.condition)!r}; {type(self).__name__} accepts {accepted}")
         if self.sparse and not self.fills_holes:
             raise ValueError(f"sparse is {self.sparse}; sparse filling needs the mask, give condition='mask'")
         super().__post_init__()

@@ -14,6 +14,7 @@ import optax.contrib
 from ..data import DevicePictures
 from ..degrade import parse
 from ..models import MODELS, RestorationNetwork
+from ..models.create import build
 from ..recipe import Recipe
 from ..types import Array, ConditionMap, Observation, Params, PRNGKeyArray
 from ..zoo import unknown_name
@@ -44,7 +45,7 @@ def build_model(recipe: Recipe) -> RestorationNetwork:
     """
     if recipe.architecture not in MODELS:
         raise ValueError(unknown_name("architecture", recipe.architecture, list(MODELS)))
-    return MODELS[recipe.architecture](**recipe.config, dtype=jnp.dtype(recipe.dtype))
+    return build(recipe.architecture, recipe.config, dtype=jnp.dtype(recipe.dtype))
 
 
 def optimizer(recipe: Recipe) -> optax.GradientTransformation:
