@@ -62,7 +62,7 @@ def restore(
     """Restore a picture, or every picture of a folder; with a network of frames, a folder of frames or an animation."""
     from . import video, zoo
     from .image import read
-    from .restore import restore_file
+    from .inference import restore_file
 
     restorer = zoo.load(model)
     if restorer.model.takes_frames:
@@ -164,8 +164,8 @@ def export(
 ) -> None:
     """Write a restorer as one file of StableHLO that needs JAX alone, neither this package nor Flax."""
     from . import zoo
-    from .export import PLATFORMS
-    from .export import export as run
+    from .exporting import PLATFORMS
+    from .exporting import export as run
     from .files import written_beside
 
     sides = (size or "").split("x")
@@ -326,7 +326,7 @@ def evaluate(
     from . import zoo
     from .data import other_images, test_images
     from .evaluate import evaluate as measure
-    from .restore import restore
+    from .inference import restore
 
     if bool(names) == every:
         raise ValueError("name the restorers to measure, or give --all")

@@ -5,7 +5,7 @@ from typing import ClassVar
 import flax.linen as nn
 
 from ..layers.conv import Conv, TransposedConv, small_normal
-from ..layers.field import receptive_field
+from ..layers.receptive_field import receptive_field
 from ..layers.resample import pixel_unshuffle
 from ..layers.unet import ResidualBlock
 from ..types import Array, Condition

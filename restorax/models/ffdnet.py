@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from ..layers.conv import Conv
-from ..layers.field import receptive_field
+from ..layers.receptive_field import receptive_field
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
 from ..types import Array, Condition
 from .base import RestorationNetwork

@@ -3,7 +3,7 @@
 import flax.linen as nn
 
 from ..layers.conv import Conv
-from ..layers.field import receptive_field
+from ..layers.receptive_field import receptive_field
 from ..types import Array
 from .base import RestorationNetwork
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from ..layers import conv
 from ..layers.conv import Conv, TransposedConv, small_normal
-from ..layers.field import receptive_field
+from ..layers.receptive_field import receptive_field
 from ..layers.resample import repeat_pixels
 from ..layers.unet import ResidualBlock
 from ..types import Array

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from ..layers.conv import Conv, small_normal
 from ..layers.depthwise import depthwise_conv
-from ..layers.gate import simple_gate
+from ..layers.gating import simple_gate
 from ..layers.norm import layer_norm
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
 from ..types import Array

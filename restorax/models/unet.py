@@ -4,8 +4,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from ..layers.conv import Conv, TransposedConv, small_normal
-from ..layers.field import receptive_field
 from ..layers.holes import GatedConv, PartialConv
+from ..layers.receptive_field import receptive_field
 from ..layers.resample import max_pool, repeat_pixels
 from ..types import Array
 from .base import RestorationNetwork

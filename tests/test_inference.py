@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import restorax
-from restorax import degrade, image, metrics
+from restorax import degrade, image, inference, metrics
+from restorax.inference import restore, restore_file
 from restorax.models import RestorationNetwork
-from restorax.restore import restore, restore_file
 from restorax.types import Condition
 
 BLIND = "resunet_s-gray-noise"
@@ -68,11 +68,8 @@ def test_tiles_of_a_recurrent_restorer_leave_no_seams(masked, photograph):
 
 
 def test_large_images_are_tiled_by_themselves(blind, monkeypatch):
-    import importlib
-
-    module = importlib.import_module("restorax.restore")
-    monkeypatch.setattr(module, "_WHOLE_WITHOUT_ASKING", 100)
-    monkeypatch.setattr(module, "_free_memory", lambda: 1.0)
+    monkeypatch.setattr(inference, "_WHOLE_WITHOUT_ASKING", 100)
+    monkeypatch.setattr(inference, "_free_memory", lambda: 1.0)
     seen = []
     restore(blind, jnp.zeros((300, 400, 1)), progress=seen.append)
     assert len(seen) > 1
@@ -93,13 +90,10 @@ def test_bursts_lose_their_axis_of_frames(tile, tmp_path):
 
 
 def test_bursts_are_tiled_by_themselves_too(monkeypatch, tmp_path):
-    import importlib
-
     from tests.test_video import _save
 
-    module = importlib.import_module("restorax.restore")
-    monkeypatch.setattr(module, "_WHOLE_WITHOUT_ASKING", 100)
-    monkeypatch.setattr(module, "_free_memory", lambda: 1.0)
+    monkeypatch.setattr(inference, "_WHOLE_WITHOUT_ASKING", 100)
+    monkeypatch.setattr(inference, "_free_memory", lambda: 1.0)
     seen = []
     restored = restore(_save(tmp_path), jnp.zeros((2, 300, 20, 1)), progress=seen.append)
     assert restored.shape == (300, 20, 1)

@@ -59,7 +59,7 @@ def restore(
         (20, 30, 1)
     """
     if ensemble:
-        total = sum(turned(restorer, image, condition, tile=tile, progress=progress))
+        total = sum(dihedral_outputs(restorer, image, condition, tile=tile, progress=progress))
         return (total / 8).astype(jnp.asarray(image).dtype)
     return _restore(restorer, *_checked(image, condition, tile), tile, progress)
 
@@ -119,7 +119,7 @@ def _apply(restorer: Restorer, image: Array, condition: Array | None) -> Array:
     return jnp.clip(restorer(image, condition), 0, 1)
 
 
-def turned(
+def dihedral_outputs(
     restorer: Restorer,
     image: Image,
     condition: ConditionMap | None = None,
