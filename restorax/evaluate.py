@@ -11,7 +11,7 @@ import numpy as np
 from . import metrics
 from .degrade import DEGRADATIONS, parse
 from .types import Array, Condition, Degradation
-from .zoo import Result
+from .card import Result
 
 PROTOCOL = "one seed per image (its place by name), degraded image not clipped; output rounded to 8 bit; no border"
 

@@ -145,13 +145,11 @@ def test_the_entry_reads_blurs_and_undoes_them(blur, kernel, photograph):
 
 
 def test_a_recipe_decides_how_much_the_guide_counts():
-    recipe = replace(
-        RECIPES["wiener_unet-gray-blur"], config={"channels": 1, **SMALL}, cycles=(2,), later={}, batch=2, patch=32
-    )
-    recipe = replace(recipe, degradation="gaussian_blur(sigma=1, radius=4)", dtype="float32")
+    recipe = replace(RECIPES["wiener_unet-gray-blur"], config={"channels": 1, **SMALL}, dtype="float32")
+    recipe = recipe.adjusted(steps=2).with_stages(batch=2, patch=32, degradation="gaussian_blur(sigma=1, radius=4)")
     clean = jax.random.randint(jax.random.key(0), (2, 32, 32, 1), 0, 256).astype(jnp.uint8)
-    recipe, state = replace(recipe, guide=2.0), init_state(recipe, jax.random.key(1))
-    _, metrics = jax.jit(make_step(recipe))(state, clean, jax.random.key(2))
+    recipe, state = recipe.with_stages(auxiliary_loss=2.0), init_state(recipe, jax.random.key(1))
+    _, metrics = jax.jit(make_step(recipe, recipe.stages[0]))(state, clean, jax.random.key(2))
     model, clean = WienerUNet(**SMALL), clean / 255
 
     @jax.jit
@@ -165,8 +163,9 @@ def test_a_recipe_decides_how_much_the_guide_counts():
 
 
 def test_a_network_without_a_guide_says_so():
-    with pytest.raises(ValueError, match="resunet_s has nothing to guide it"):
-        make_step(replace(RECIPES["resunet_s-gray-blur"], guide=1.0))
+    with pytest.raises(ValueError, match="resunet_s has no auxiliary loss"):
+        recipe = RECIPES["resunet_s-gray-blur"].with_stages(auxiliary_loss=1.0)
+        make_step(recipe, recipe.stages[0])
 
 
 @pytest.mark.parametrize(("method", "beside"), [("kernel", ()), ("deconvolve", (jnp.ones((3, 3)) / 9,)), ("guide", ())])
