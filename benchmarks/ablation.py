@@ -18,8 +18,8 @@ from rich.table import Table
 from restorax import data
 from restorax.degrade import parse
 from restorax.evaluate import evaluate
-from restorax.models import MODELS
 from restorax.models.count import example
+from restorax.models.create import build
 from restorax.recipe import Recipe
 from restorax.train.step import build_model, init_state, make_restore, make_step
 
@@ -50,7 +50,7 @@ VARIANTS["plain"] = Variant("resunet_s", {})
 
 
 def _parameters(variant: Variant) -> int:
-    model = MODELS[variant.architecture](**variant.config)
+    model = build(variant.architecture, variant.config)
     shapes = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
@@ -73,7 +73,7 @@ def recipe_of(variant: Variant, degradation: str, channels: int, **changes: Any)
     observed = jax.eval_shape(parse(degradation), jax.random.key(0), jnp.zeros((1, 64, 64, channels)))
     fields: dict[str, Any] = {"channels": channels}
     if observed.condition is not None:
-        fields |= {"condition_channels": observed.condition.shape[-1], "masked": True}
+        fields["condition"] = "mask"
     return Recipe(
         architecture=variant.architecture,
         config={**variant.config, **fields},

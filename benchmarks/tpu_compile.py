@@ -68,8 +68,8 @@ def compile_inference(recipe: Recipe, mesh: Mesh, side: int) -> dict[str, Any]:
     place = NamedSharding(mesh, _IMAGES)
     image = jax.ShapeDtypeStruct((mesh.size, side, side, model.channels), jnp.float32, sharding=place)
     condition = None
-    if model.condition_channels:
-        condition = jax.ShapeDtypeStruct((*image.shape[:3], model.condition_channels), jnp.float32, sharding=place)
+    if model.condition.channels:
+        condition = jax.ShapeDtypeStruct((*image.shape[:3], model.condition.channels), jnp.float32, sharding=place)
     restore = make_restore(recipe)
     # Each chip by itself: a batch that plain jit spreads is gathered for every Fourier transform (openxla/xla#24).
     mapped = jax.shard_map(restore, mesh=mesh, in_specs=(P(), _IMAGES, _IMAGES), out_specs=_IMAGES, check_vma=False)

@@ -64,10 +64,10 @@ def restore(
     """Restore a picture, or every picture of a folder; with a network of frames, a folder of frames or an animation."""
     from . import video, zoo
     from .image import read
-    from .restore import restore_file
+    from .inference import restore_file
 
     restorer = zoo.load(model)
-    if video.takes_frames(restorer):
+    if restorer.model.takes_frames:
         if tile or ensemble:
             raise ValueError(f"{restorer.card.name} restores whole frames, each once: no --tile, no --ensemble")
         if strength is not None:
@@ -166,8 +166,8 @@ def export(
 ) -> None:
     """Write a restorer as one file of StableHLO that needs JAX alone, neither this package nor Flax."""
     from . import zoo
-    from .export import PLATFORMS
-    from .export import export as run
+    from .exporting import PLATFORMS
+    from .exporting import export as run
     from .files import written_beside
 
     sides = (size or "").split("x")
@@ -327,7 +327,7 @@ def evaluate(
     from . import zoo
     from .data import other_images, test_images
     from .evaluate import evaluate as measure
-    from .restore import restore
+    from .inference import restore
 
     if bool(names) == every:
         raise ValueError("name the restorers to measure, or give --all")

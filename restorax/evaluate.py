@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import metrics
-from .degrade import DEGRADATIONS, parse
-from .types import Array, Condition, Degradation
 from .card import Result
+from .degrade import DEGRADATIONS, parse
+from .types import Array, ConditionMap, Degradation
 
 PROTOCOL = "one seed per image (its place by name), degraded image not clipped; output rounded to 8 bit; no border"
 
@@ -19,7 +19,7 @@ _JPEG = re.compile(r"jpeg\w*\s*\(")
 
 
 def evaluate(
-    restore: Callable[[Array, Condition | None], Array],
+    restore: Callable[[Array, ConditionMap | None], Array],
     images: Mapping[str, np.ndarray],
     degradation: str,
     *,

@@ -5,7 +5,6 @@ import difflib
 import hashlib
 import os
 from pathlib import Path, PurePath
-from typing import Any
 
 import flax.struct
 import flax.traverse_util
@@ -15,11 +14,9 @@ import numpy as np
 
 from .card import Card, Result
 from .files import is_remote, written_beside
-from .models import MODELS
-from .types import Array, Condition, Image, Params
-
-MASK = "mask of known pixels, 1 known and 0 missing"
-NOISE_LEVEL = "standard deviation of the noise at every pixel, in the unit of the image (25 / 255 for sigma 25)"
+from .models import MODELS, RestorationNetwork
+from .models.create import build
+from .types import Array, ConditionMap, DTypeLike, Image, Params
 
 # An installed package carries the zoo inside; a checkout has it at the top level.
 _PACKAGED = Path(__file__).parent / "zoo_data"
@@ -51,10 +48,10 @@ class Restorer(flax.struct.PyTreeNode):
     """
 
     params: Params
-    model: Any = flax.struct.field(pytree_node=False)
+    model: RestorationNetwork = flax.struct.field(pytree_node=False)
     card: Card = flax.struct.field(pytree_node=False)
 
-    def __call__(self, image: Image, condition: Condition | None = None) -> Array:
+    def __call__(self, image: Image, condition: ConditionMap | None = None) -> Array:
         """Restore ``[*batch, height, width, channels]`` in [0, 1]; the output is not clipped.
 
         A network of frames takes ``[*batch, frames, height, width, channels]`` and restores one frame.
@@ -108,7 +105,7 @@ def unknown_name(kind: str, name: str, known: list[str]) -> str:
     return f"no {kind} named {name!r}; {hint}"
 
 
-def load(name: str | os.PathLike, *, dtype: Any = jnp.float32) -> Restorer:
+def load(name: str | os.PathLike, *, dtype: DTypeLike = jnp.float32) -> Restorer:
     """Load a published restorer; no internet is needed.
 
     Args:
@@ -133,7 +130,7 @@ def load(name: str | os.PathLike, *, dtype: Any = jnp.float32) -> Restorer:
     params = _read_params(folder, card)
     if card.architecture not in MODELS:
         raise ValueError(f"{folder}: unknown architecture {card.architecture!r}; there are {', '.join(MODELS)}")
-    model = MODELS[card.architecture](**_hashable(card.config), dtype=jnp.dtype(dtype))
+    model = build(card.architecture, card.config, dtype=jnp.dtype(dtype))
     check_params(model, params, folder)
     return Restorer(params, model, card)
 
@@ -198,23 +195,18 @@ def _read_params(folder: PurePath, card: Card) -> Params:
     return flax.traverse_util.unflatten_dict(flat, sep="/")
 
 
-def check_params(model: Any, params: Params, folder: str | os.PathLike) -> None:
+def check_params(model: RestorationNetwork, params: Params, folder: str | os.PathLike) -> None:
     """Check that the parameters found in a folder are those of a network.
 
     Raises:
         ValueError: if one of them has another shape, is missing or has no place.
     """
     image = jax.ShapeDtypeStruct((1, 8, 8, model.channels), jnp.float32)
-    condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition_channels), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), image, condition if model.condition_channels else None)
+    condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition.channels), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), image, condition if model.condition.channels else None)
     expected = flax.traverse_util.flatten_dict(variables["params"], sep="/")
     stored = flax.traverse_util.flatten_dict(params, sep="/")
     for name in sorted(expected.keys() | stored.keys()):
         wanted, given = (tree[name].shape if name in tree else "nothing" for tree in (expected, stored))
         if wanted != given:
             raise ValueError(f"{folder}: parameter {name} has {given}; this architecture expects {wanted}")
-
-
-def _hashable(config: dict[str, Any]) -> dict[str, Any]:
-    """JSON has lists where module fields are tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}

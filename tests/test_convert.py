@@ -181,7 +181,7 @@ def test_card_says_where_the_weights_come_from(tmp_path):
     assert content["commit"] == f"converted from ffdnet_color.pth, SHA-256 {digest}"
     assert (card.name, card.weights_licence, card.degradation, card.evaluation) == ("mine", "MIT", noise, [noise])
     assert card.paper.startswith("Zhang et al., FFDNet")
-    assert card.config == {"channels": 3, "depth": 4, "width": 8, "condition_channels": 1}
+    assert card.config == {"channels": 3, "depth": 4, "width": 8, "condition": "noise_level"}
     assert "noise" in card.condition
 
 

@@ -24,12 +24,12 @@ ALLOWED = {
     "prepare": {"image"},
     "zoo": {"types", "files", "models"},
     "convert": {"types", "models", "zoo"},
-    "restore": {"types", "zoo", "image"},
-    "explain": {"types", "degrade", "zoo", "restore"},
+    "inference": {"types", "zoo", "image"},
+    "explanation": {"types", "degrade", "zoo", "inference"},
     "video": {"types", "zoo", "files", "image"},
-    "export": {"types", "video", "zoo"},
+    "exporting": {"types", "zoo"},
     "evaluate": {"types", "metrics", "degrade", "zoo"},
-    "demo": {"data", "evaluate", "image", "restore", "zoo"},
+    "demo": {"data", "evaluate", "image", "inference", "zoo"},
     "train": {"types", "metrics", "data", "degrade", "evaluate", "image", "models", "recipe", "zoo"},
 }
 HEAVY = ("orbax", "grain", "tensorflow_datasets", "typer", "PIL", "optax", "matplotlib", "skimage", "cv2")

@@ -10,7 +10,7 @@ import pytest
 
 from restorax.layers import conv
 from restorax.layers.depthwise import depthwise_conv
-from restorax.layers.gate import simple_gate
+from restorax.layers.gating import simple_gate
 from restorax.layers.holes import GatedConv, PartialConv
 from restorax.layers.norm import layer_norm
 from restorax.layers.resample import max_pool, pixel_shuffle, pixel_unshuffle, pull_push, repeat_pixels

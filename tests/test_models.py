@@ -16,6 +16,7 @@ from restorax.layers.holes import PartialConv
 from restorax.layers.resample import pull_push
 from restorax.models import MODELS
 from restorax.models.count import flops, flops_per_megapixel
+from restorax.types import Condition
 
 # Published numbers of parameters (gray); DnCNN with batch normalisation folded: 0.556 M and 0.668 M in its paper.
 PUBLISHED = {
@@ -36,9 +37,9 @@ PUBLISHED = {
 # Sizes of one architecture share its code: one name stands for all of them where the test shrinks the network.
 ARCHITECTURES = list({(type(m := MODELS[name]()), getattr(m, "kind", "")): name for name in reversed(MODELS)}.values())
 # Networks of frames take another shape and have tests of their own.
-ARCHITECTURES = [name for name in ARCHITECTURES if not hasattr(MODELS[name](), "step")]
-MASKABLE = [name for name in ARCHITECTURES if hasattr(MODELS[name](), "masked")]
-UNMASKED = [name for name in ARCHITECTURES if not getattr(MODELS[name](), "masked", False)]
+ARCHITECTURES = [name for name in ARCHITECTURES if not MODELS[name]().takes_frames]
+MASKABLE = [name for name in ARCHITECTURES if Condition.MASK in MODELS[name]().accepts]
+UNMASKED = [name for name in ARCHITECTURES if not MODELS[name]().fills_holes]
 
 
 def _small(name, **config):
@@ -52,9 +53,15 @@ def _small(name, **config):
     return MODELS[name](**{k: v for k, v in smaller.items() if k in fields} | config)
 
 
+def _told(name):
+    """A condition that an architecture takes: its own, or one by which it does not fill holes."""
+    own, accepts = MODELS[name]().condition, MODELS[name]().accepts
+    return own if own.channels else next(c for c in accepts if c.channels and c is not Condition.MASK)
+
+
 def _condition(model, image):
     """What the network asks for, if anything: half of the pixels marked."""
-    shape = (*image.shape[:-1], model.condition_channels)
+    shape = (*image.shape[:-1], model.condition.channels)
     return (jax.random.uniform(jax.random.key(3), shape) > 0.5).astype(image.dtype) if shape[-1] else None
 
 
@@ -115,11 +122,10 @@ def test_any_size_and_batch(name, shape):
 
 @pytest.mark.parametrize("name", UNMASKED)
 def test_residual_differs_from_direct_by_the_input(name):
-    image, k = jax.random.uniform(jax.random.key(1), (8, 8, 3)), 1 if name == "fbcnn" else 2
-    condition = jnp.ones((8, 8, k))
+    image, condition = jax.random.uniform(jax.random.key(1), (8, 8, 3)), jnp.ones((8, 8, 1))
     # Where stages follow each other, the second one sees another estimate.
     once = {k: 1 for k in ("stages", "scales") if hasattr(MODELS[name](), k)}
-    direct, residual = (_small(name, channels=3, condition_channels=k, residual=r, **once) for r in (False, True))
+    direct, residual = (_small(name, channels=3, condition=_told(name), residual=r, **once) for r in (False, True))
     variables = _draw(direct, image, condition)
     difference = _apply(residual, variables, image, condition) - _apply(direct, variables, image, condition)
     np.testing.assert_allclose(difference, image, atol=1e-5)
@@ -129,7 +135,7 @@ def test_residual_differs_from_direct_by_the_input(name):
 def test_masked_networks_copy_known_pixels_and_ignore_what_stands_in_holes(name, photograph):
     image = jnp.asarray(photograph[:32, :40])
     mask = (jax.random.uniform(jax.random.key(0), image.shape) > 0.5).astype(jnp.float32)
-    model = _small(name, condition_channels=1, masked=True)
+    model = _small(name, condition=Condition.MASK)
     variables = _draw(model, image, mask)
     out = _apply(model, variables, image * mask, mask)
     np.testing.assert_array_equal(out * mask, image * mask)
@@ -153,7 +159,7 @@ def _errors_while_training(model, clean, *, learning_rate, steps, **compiler_opt
     observed = clean + 0.1 * jax.random.normal(jax.random.key(0), clean.shape)
     condition = _condition(model, clean)
     start = observed
-    if getattr(model, "masked", False):
+    if model.fills_holes:
         observed = clean * condition
         start = pull_push(observed, condition)
     params = _init(model, observed, condition)["params"]
@@ -208,7 +214,7 @@ def test_overfits_four_patches_to_40_db_within_a_minute(name, residual):
 def test_restores_a_photograph_at_its_published_size(name, photograph):
     model = MODELS[name]()
     image = jnp.asarray(np.tile(photograph, (1, 2, model.channels))[:321, :481])
-    frames = jnp.stack([image] * 2) if hasattr(model, "step") else image
+    frames = jnp.stack([image] * 2) if model.takes_frames else image
     condition = _condition(model, image)
     out = _apply(model, _draw(model, frames, condition), frames, condition)
     assert out.shape == image.shape
@@ -249,7 +255,7 @@ def test_receptive_field_is_what_the_gradient_says(name):
     @jax.grad
     def gradient(x, c):
         # Known pixels would be copied through; holes are filled from as far as it takes.
-        condition = jnp.zeros((side, side, k)).at[:, [0, -1]].set(1) if (k := model.condition_channels) else None
+        condition = jnp.zeros((side, side, k)).at[:, [0, -1]].set(1) if (k := model.condition.channels) else None
         return model.apply(params, x, condition)[c, c, 0]
 
     for centre in centres:
@@ -260,7 +266,7 @@ def test_receptive_field_is_what_the_gradient_says(name):
 
 @pytest.mark.parametrize("name", MASKABLE)
 def test_what_fills_holes_sees_the_whole_image(name):
-    model = _small(name, condition_channels=1, masked=True)
+    model = _small(name, condition=Condition.MASK)
     assert model.receptive_field is None
     if hasattr(model, "recurrent"):
         assert model.clone(recurrent=False).receptive_field is None
@@ -286,7 +292,7 @@ def test_partial_convolutions_see_nothing_where_nothing_is_known():
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_bad_input_is_refused_in_a_sentence(name):
-    model = _small(name, condition_channels=1)
+    model = _small(name, condition=_told(name))
     image, condition = jnp.zeros((8, 8, 1)), jnp.zeros((8, 8, 1))
     variables = _draw(model, image, condition)
     with pytest.raises(ValueError, match="built for 1"):

@@ -182,6 +182,7 @@ def test_a_job_is_joined_where_there_is_one(arguments, tasks, tpus, joined, monk
 PROGRAM = """
 import hashlib, sys
 from dataclasses import replace
+from functools import partial
 import jax, numpy as np
 from restorax import cli, recipes
 from restorax.train import parallel, step
@@ -200,7 +201,8 @@ mesh = parallel.make_mesh()
 batch = jax.sharding.NamedSharding(mesh, parallel._BATCH)
 patches = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1), np.uint8)
 keys = jax.random.wrap_key_data(np.arange(16, dtype=np.uint32).reshape(8, 2))
-draw = jax.jit(lambda patches: step.make_draw(recipe.stages[-1])(keys, patches), in_shardings=batch, out_shardings=batch)
+draw = step.make_draw(recipe.stages[-1])
+draw = jax.jit(partial(draw, keys), in_shardings=batch, out_shardings=batch)
 for shard in draw(parallel.assemble(patches[parallel.local_rows(8, mesh)], 8, mesh))[0].image.addressable_shards:
     print("degraded", shard.index[0].start, hashlib.sha256(np.asarray(shard.data).tobytes()).hexdigest())
 """

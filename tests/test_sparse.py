@@ -8,6 +8,7 @@ import skimage.restoration
 from restorax.layers.resample import pull_push
 from restorax.layers.sparse import sparse_fill
 from restorax.models import MODELS
+from restorax.types import Condition
 
 _fill = jax.jit(sparse_fill, static_argnames="rounds")
 
@@ -87,7 +88,7 @@ def test_gradient_and_vmap(photograph):
 def test_networks_fill_sparsely_before_they_look(name, photograph):
     image = jnp.asarray(photograph[:40, :50])
     mask = _holes(image.shape, 0.5)
-    fields = {"widths": (8, 12), "condition_channels": 1, "masked": True, "residual": True}
+    fields = {"widths": (8, 12), "condition": Condition.MASK, "residual": True}
     fields |= {"scan_levels": (1,)} if name == "scanunet_s" else {}
     smooth, sparse = (MODELS[name](**fields, sparse=rounds) for rounds in (0, 5))
     shapes = jax.eval_shape(smooth.init, jax.random.key(0), image, mask)

@@ -19,7 +19,7 @@ import pytest
 import restorax
 from restorax import data, image, zoo
 from restorax.models import MODELS
-from restorax.recipe import Recipe, Stage, read_recipe, stages, write_recipe
+from restorax.recipe import Recipe, Stage, stages, write_recipe
 from restorax.recipes import RECIPES
 from restorax.train import loop, parallel, plan, publish
 from restorax.train.checkpoint import Checkpoints

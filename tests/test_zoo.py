@@ -95,7 +95,7 @@ def test_restorer_crosses_jit_and_vmap(name):
     restorer = restorax.load(name)
     frames = (3,) if name.startswith("burst") else ()
     images = jax.random.uniform(jax.random.key(0), (2, *frames, 16, 16, restorer.card.channels))
-    condition = jnp.ones((2, 16, 16, restorer.model.condition_channels)) if restorer.card.condition else None
+    condition = jnp.ones((2, 16, 16, restorer.model.condition.channels)) if restorer.card.condition else None
     expected = restorer(images, condition)
     jitted = jax.jit(lambda r, x, c: r(x, c))
     np.testing.assert_allclose(jitted(restorer, images, condition), expected, atol=1e-5)

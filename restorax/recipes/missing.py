@@ -5,7 +5,7 @@ from dataclasses import replace
 from ..recipe import Recipe, stages
 from .common import ROW_LSTM, ROW_LSTM_LIMITS, SCANUNET, direct
 
-_MASKED = {"residual": True, "condition_channels": 1, "masked": True, "sparse": 40}
+_MASKED = {"residual": True, "condition": "mask", "sparse": 40}
 _PIXELS = "missing_pixels(missing=uniform(0.3, 0.9))"
 _SHAPES = (
     "one_of(missing_pixels(missing=uniform(0.2, 0.9)), missing_strokes(thickness=uniform(0.2, 1)), "
@@ -95,7 +95,7 @@ RECIPES["scanunet_s-color-missing"] = replace(
 RECIPES["row_lstm-gray-missing"] = replace(
     RECIPES["scanunet_s-gray-missing"],
     architecture="row_lstm",
-    config={"channels": 1, "residual": True, "condition_channels": 1, "masked": True},
+    config={"channels": 1, "residual": True, "condition": "mask"},
     stages=stages(20_000, degradation=_PIXELS, batch=16, patch=64, learning_rate=5e-3),
     dtype="float32",
     limits=ROW_LSTM_LIMITS,

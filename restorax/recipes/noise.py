@@ -44,7 +44,7 @@ RECIPES = {
     # 39 minutes on 1 CPU core; BSD68, sigma 15 / 25 / 50: 31.28 / 28.85 / 25.97 dB.
     "ffdnet-gray-noise": Recipe(
         architecture="ffdnet",
-        config={"channels": 1, "condition_channels": 1, "residual": True},
+        config={"channels": 1, "condition": "noise_level", "residual": True},
         evaluation=tuple(_LEVEL.format(s) for s in (15, 25, 50)),
         ood_degradations=(_LEVEL.format(100),),
         stages=stages(

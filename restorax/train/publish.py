@@ -7,7 +7,6 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-import flax.linen as nn
 import jax
 
 from .. import image, zoo
@@ -55,7 +54,7 @@ def publish(
         architecture=recipe.architecture,
         config=recipe.config,
         channels=model.channels,
-        condition=_condition(model),
+        condition=model.required_condition.description,
         degradation=recipe.degradation,
         evaluation=list(recipe.evaluation),
         ood_degradations=list(recipe.ood_degradations),
@@ -89,12 +88,6 @@ def _start(name: str) -> str:
         return zoo.Card.read(zoo.find(name)).name if name else ""
     except Exception:  # of many classes, for paths in buckets
         return name
-
-
-def _condition(model: nn.Module) -> str | None:
-    if not model.condition_channels:
-        return None
-    return zoo.MASK if getattr(model, "masked", False) else zoo.NOISE_LEVEL
 
 
 def write_preview(path: Path, recipe: Recipe, params: Params) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -13,9 +12,10 @@ import optax.contrib
 
 from ..data import DevicePictures
 from ..degrade import parse
-from ..models import MODELS
+from ..models import MODELS, RestorationNetwork
+from ..models.create import build
 from ..recipe import Recipe, Stage
-from ..types import Array, Condition, Observation, Params, PRNGKeyArray
+from ..types import Array, ConditionMap, Observation, Params, PRNGKeyArray
 from ..zoo import unknown_name
 from .losses import parse_loss
 
@@ -36,7 +36,7 @@ class TrainState(flax.struct.PyTreeNode):
     opt_state: Any
 
 
-def build_model(recipe: Recipe) -> nn.Module:
+def build_model(recipe: Recipe) -> RestorationNetwork:
     """The recipe's network, computing in the recipe's type.
 
     Raises:
@@ -44,7 +44,7 @@ def build_model(recipe: Recipe) -> nn.Module:
     """
     if recipe.architecture not in MODELS:
         raise ValueError(unknown_name("architecture", recipe.architecture, list(MODELS)))
-    return MODELS[recipe.architecture](**recipe.config, dtype=jnp.dtype(recipe.dtype))
+    return build(recipe.architecture, recipe.config, dtype=jnp.dtype(recipe.dtype))
 
 
 def optimizer(recipe: Recipe) -> optax.GradientTransformation:
@@ -93,7 +93,7 @@ def init_state(recipe: Recipe, key: PRNGKeyArray) -> TrainState:
     model = build_model(recipe)
     side = recipe.stages[0].patch
     patch = jnp.zeros((1, side, side, model.channels))
-    condition = jnp.ones((*patch.shape[:-1], model.condition_channels)) if model.condition_channels else None
+    condition = jnp.ones((*patch.shape[:-1], model.condition.channels)) if model.condition.channels else None
     params = jax.jit(model.init)(key, patch, condition)["params"]
     # The average starts as a copy: one buffer under two names could not be donated.
     return TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), optimizer(recipe).init(params))
@@ -163,15 +163,14 @@ def make_draw(stage: Stage) -> Callable[..., tuple[Observation, Array]]:
 def _make_gradients(recipe: Recipe, stage: Stage) -> Callable[..., tuple[Array, Params]]:
     """``(params, degraded, clean) -> (loss, gradients)``, one part of the batch after the other."""
     model, distance = build_model(recipe), parse_loss(stage.loss)
-    if stage.auxiliary_loss and not hasattr(model, "guide"):
-        raise ValueError(
-            f"{recipe.architecture} has no auxiliary loss; its weight must be 0, got {stage.auxiliary_loss}"
-        )
+    if stage.auxiliary_loss and not model.has_auxiliary_loss:
+        raise ValueError(f"auxiliary_loss is {stage.auxiliary_loss}; it must be 0, {recipe.architecture} has none")
 
     def loss_of(params, observation, clean):
         loss = distance(model.apply({"params": params}, observation.image, observation.condition), clean)
         if stage.auxiliary_loss:
-            loss += stage.auxiliary_loss * model.apply({"params": params}, observation.image, clean, method="guide")
+            auxiliary = model.apply({"params": params}, observation.image, clean, method="auxiliary_loss")
+            loss += stage.auxiliary_loss * auxiliary
         return loss
 
     def gradients_of(params, observation, clean):
@@ -191,7 +190,7 @@ def _make_gradients(recipe: Recipe, stage: Stage) -> Callable[..., tuple[Array, 
     return gradients_of
 
 
-def make_restore(recipe: Recipe) -> Callable[[Any, Array, Condition | None], Array]:
+def make_restore(recipe: Recipe) -> Callable[[Any, Array, ConditionMap | None], Array]:
     """The recipe's network as a pure function ``(params, image, condition) -> image`` in [0, 1]."""
     model = build_model(recipe)
     return lambda params, image, condition: jnp.clip(model.apply({"params": params}, image, condition), 0, 1)

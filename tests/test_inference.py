@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import restorax
-from restorax import degrade, image, metrics
-from restorax.restore import restore, restore_file
+from restorax import degrade, image, inference, metrics
+from restorax.inference import restore, restore_file
+from restorax.models import RestorationNetwork
+from restorax.types import Condition
 
 BLIND = "resunet_s-gray-noise"
 MASKED = "scanunet_s-gray-missing"
@@ -66,11 +68,8 @@ def test_tiles_of_a_recurrent_restorer_leave_no_seams(masked, photograph):
 
 
 def test_large_images_are_tiled_by_themselves(blind, monkeypatch):
-    import importlib
-
-    module = importlib.import_module("restorax.restore")
-    monkeypatch.setattr(module, "_WHOLE_WITHOUT_ASKING", 100)
-    monkeypatch.setattr(module, "_free_memory", lambda: 1.0)
+    monkeypatch.setattr(inference, "_WHOLE_WITHOUT_ASKING", 100)
+    monkeypatch.setattr(inference, "_free_memory", lambda: 1.0)
     seen = []
     restore(blind, jnp.zeros((300, 400, 1)), progress=seen.append)
     assert len(seen) > 1
@@ -91,13 +90,10 @@ def test_bursts_lose_their_axis_of_frames(tile, tmp_path):
 
 
 def test_bursts_are_tiled_by_themselves_too(monkeypatch, tmp_path):
-    import importlib
-
     from tests.test_video import _save
 
-    module = importlib.import_module("restorax.restore")
-    monkeypatch.setattr(module, "_WHOLE_WITHOUT_ASKING", 100)
-    monkeypatch.setattr(module, "_free_memory", lambda: 1.0)
+    monkeypatch.setattr(inference, "_WHOLE_WITHOUT_ASKING", 100)
+    monkeypatch.setattr(inference, "_free_memory", lambda: 1.0)
     seen = []
     restored = restore(_save(tmp_path), jnp.zeros((2, 300, 20, 1)), progress=seen.append)
     assert restored.shape == (300, 20, 1)
@@ -112,12 +108,12 @@ def test_ensemble_does_not_depend_on_how_the_image_is_turned(blind, photograph):
     assert float(metrics.psnr(averaged, clean)) > float(metrics.psnr(restore(blind, noisy), clean))
 
 
-class _Gridded:
+class _Gridded(RestorationNetwork):
     """A network that knows which pixels border on a block of 16, whatever they show."""
 
-    condition_channels = 1
+    condition: Condition = Condition.NOISE_LEVEL
 
-    def apply(self, variables, image, condition):
+    def __call__(self, image, condition=None):
         rows, columns = (jnp.arange(side) % 16 % 15 == 0 for side in image.shape[-3:-1])
         edges = (rows[:, None] | columns[None])[..., None]
         return image + condition - jnp.broadcast_to(0.25 * edges, image.shape).astype(image.dtype)
@@ -223,7 +219,7 @@ def test_files_with_a_mask(masked, blind, tmp_path, photograph):
     np.testing.assert_array_equal(out[mask > 0], clean[mask > 0])
     assert float(metrics.psnr(out, clean)) > 25
     for mask_file, restorer, message in (
-        (None, masked, "give a mask"),
+        (None, masked, "requires a mask"),
         (tmp_path / "mask.png", blind, "takes no mask"),
         (tmp_path / "small.png", masked, "pixels and"),
     ):

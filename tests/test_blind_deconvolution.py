@@ -103,7 +103,7 @@ def test_a_kernel_need_not_be_its_own_mirror_image(photograph):
     assert metrics.psnr(restored, clean) > metrics.psnr(image, clean) + 4
 
 
-def test_guide_teaches_the_kernel(network, photograph):
+def test_auxiliary_loss_trains_the_kernel(network, photograph):
     model, variables = network
     clean = jnp.asarray(photograph[:128, :128])[None]
     true = kernels.motion_kernel(length=7.0, angle=90.0, radius=4)
@@ -112,8 +112,8 @@ def test_guide_teaches_the_kernel(network, photograph):
 
     @jax.jit
     def step(params, state):
-        guide = lambda p: model.apply({"params": p}, blurred, clean, method="guide")  # noqa: E731
-        value, gradient = jax.value_and_grad(guide)(params)
+        auxiliary = lambda p: model.apply({"params": p}, blurred, clean, method="auxiliary_loss")  # noqa: E731
+        value, gradient = jax.value_and_grad(auxiliary)(params)
         updates, state = optimiser.update(gradient, state)
         return optax.apply_updates(params, updates), state, value
 
@@ -144,7 +144,7 @@ def test_the_entry_reads_blurs_and_undoes_them(blur, kernel, photograph):
     assert metrics.psnr(restorer(image), clean) > metrics.psnr(image, clean) + 2
 
 
-def test_a_recipe_decides_how_much_the_guide_counts():
+def test_a_recipe_decides_the_weight_of_the_auxiliary_loss():
     recipe = replace(RECIPES["wiener_unet-gray-blur"], config={"channels": 1, **SMALL}, dtype="float32")
     recipe = recipe.adjusted(steps=2).with_stages(batch=2, patch=32, degradation="gaussian_blur(sigma=1, radius=4)")
     clean = jax.random.randint(jax.random.key(0), (2, 32, 32, 1), 0, 256).astype(jnp.uint8)
@@ -156,21 +156,23 @@ def test_a_recipe_decides_how_much_the_guide_counts():
     def parts(params):
         image = degrade.gaussian_blur(clean, sigma=1.0, radius=4)
         difference = jnp.abs(model.apply({"params": params}, image) - clean).mean()
-        return difference, model.apply({"params": params}, image, clean, method="guide")
+        return difference, model.apply({"params": params}, image, clean, method="auxiliary_loss")
 
-    difference, guide = parts(state.params)
-    np.testing.assert_allclose(metrics["loss"], difference + 2 * guide, rtol=1e-4)
+    difference, auxiliary = parts(state.params)
+    np.testing.assert_allclose(metrics["loss"], difference + 2 * auxiliary, rtol=1e-4)
 
 
-def test_a_network_without_a_guide_says_so():
-    with pytest.raises(ValueError, match="resunet_s has no auxiliary loss"):
-        recipe = RECIPES["resunet_s-gray-blur"].with_stages(auxiliary_loss=1.0)
+def test_a_network_without_an_auxiliary_loss_says_so():
+    recipe = RECIPES["resunet_s-gray-blur"].with_stages(auxiliary_loss=1.0)
+    with pytest.raises(ValueError, match=r"auxiliary_loss is 1\.0; it must be 0, resunet_s has none"):
         make_step(recipe, recipe.stages[0])
 
 
-@pytest.mark.parametrize(("method", "beside"), [("kernel", ()), ("deconvolve", (jnp.ones((3, 3)) / 9,)), ("guide", ())])
+@pytest.mark.parametrize(
+    ("method", "beside"), [("kernel", ()), ("deconvolve", (jnp.ones((3, 3)) / 9,)), ("auxiliary_loss", ())]
+)
 def test_a_network_without_filters_says_so(method, beside):
     model, image = ScanUNet(widths=(8, 8), blocks=1, scan_levels=(1,)), jnp.zeros((16, 16, 1))
-    beside = (image,) if method == "guide" else beside
+    beside = (image,) if method == "auxiliary_loss" else beside
     with pytest.raises(ValueError, match="this network reads no blur and has no filters; build it with filters=4"):
         model.apply({"params": {}}, image, *beside, method=method)

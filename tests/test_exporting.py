@@ -13,6 +13,7 @@ from jax import export as jax_export
 import restorax
 from restorax import zoo
 from restorax.models import BurstRNN
+from restorax.types import Condition
 
 FIXED = ("missing", "row_lstm", "wiener_unet", "scanunet_s-gray-blur")  # in names of entries that want a size
 
@@ -20,9 +21,8 @@ FIXED = ("missing", "row_lstm", "wiener_unet", "scanunet_s-gray-blur")  # in nam
 def _inputs(restorer, batch, height, width):
     frames = (3,) if restorer.card.architecture == "burst_rnn" else ()
     image = jax.random.uniform(jax.random.key(0), (batch, *frames, height, width, restorer.card.channels))
-    conditions = restorer.model.condition_channels
-    known = jax.random.bernoulli(jax.random.key(1), 0.5, (batch, height, width, conditions)).astype(jnp.float32)
-    return (image, known) if conditions else (image,)
+    known = jax.random.bernoulli(jax.random.key(1), 0.5, (batch, height, width, 1)).astype(jnp.float32)
+    return (image, known) if restorer.model.required_condition.channels else (image,)
 
 
 def _clipped(restorer, *inputs):
@@ -85,14 +85,14 @@ def test_what_cannot_be_exported_is_refused(wanted, message):
         restorax.export(restorax.load("arcnn-gray-jpeg"), **wanted)
 
 
-def _made(architecture, condition, **fields):
+def _made(architecture, **fields):
     model, params = restorax.create(architecture, channels=1, **fields)
     card = zoo.Card.read(zoo.ZOO / "arcnn-gray-jpeg")
-    return zoo.Restorer(params, model, dataclasses.replace(card, architecture=architecture, condition=condition))
+    return zoo.Restorer(params, model, dataclasses.replace(card, architecture=architecture))
 
 
-def test_a_condition_that_the_card_does_not_ask_for_is_no_input():
-    restorer = _made("fbcnn", None, widths=(4, 8), blocks=1, embedding=8, condition_channels=1)
+def test_a_condition_that_may_be_left_out_is_no_input():
+    restorer = _made("fbcnn", widths=(4, 8), blocks=1, embedding=8, condition="jpeg_quality")
     exported = restorax.export(restorer, platforms=["cpu"])
     image = jax.random.uniform(jax.random.key(0), (2, 12, 10, 1))
     np.testing.assert_allclose(exported.call(image), _clipped(restorer, image), atol=1e-5)
@@ -100,9 +100,9 @@ def test_a_condition_that_the_card_does_not_ask_for_is_no_input():
 
 @pytest.mark.parametrize("size", [None, (12, 10)])
 def test_the_condition_of_a_burst_has_frames(size):
-    model = BurstRNN(width=4, blocks=1, condition_channels=1)
+    model = BurstRNN(width=4, blocks=1, condition=Condition.NOISE_LEVEL)
     burst, known = jax.random.uniform(jax.random.key(0), (2, 1, 3, 12, 10, 1))
-    card = dataclasses.replace(zoo.Card.read(zoo.ZOO / "burst_rnn-gray-noise"), condition=zoo.NOISE_LEVEL)
+    card = zoo.Card.read(zoo.ZOO / "burst_rnn-gray-noise")
     restorer = zoo.Restorer(model.init(jax.random.key(1), burst, known)["params"], model, card)
     exported = restorax.export(restorer, size=size, platforms=["cpu"])
     np.testing.assert_allclose(exported.call(burst, known), _clipped(restorer, burst, known), atol=1e-5)
