@@ -8,6 +8,7 @@ from typing import Any
 from .files import write_atomically
 from .recipe import Recipe, Training, recipe_fields
 from .typed_json import from_json, read_object, to_json
+from .types import Condition
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Card:
         architecture: a key of ``restorax.models.MODELS``.
         config: fields of the module.
         channels: image channels, 1 or 3.
-        condition: what the condition map must hold, or ``None`` for a blind restorer.
+        condition: what the condition map must hold, or ``Condition.NONE`` for a blind restorer.
         degradation: what it was trained to undo, with ranges, in the language of ``restorax.degrade.parse``.
         evaluation: degradations under which its results are given.
         ood_degradations: out-of-distribution degradations under which it is measured too.
@@ -75,7 +76,7 @@ class Card:
     architecture: str
     config: dict[str, Any]
     channels: int
-    condition: str | None
+    condition: Condition
     degradation: str
     evaluation: list[str]
     data: str

@@ -546,7 +546,7 @@ def test_checkpoints_say_when_there_are_none(tmp_path, key):
 
 @pytest.mark.slow
 def test_ctrl_c_of_a_real_training_leaves_a_checkpoint_that_resumes(pictures, tmp_path):
-    command = [sys.executable, "-m", "restorax.cli", "train", "scanunet_s-gray-missing", "--data", str(pictures)]
+    command = [sys.executable, "-m", "restorax", "train", "scanunet_s-gray-missing", "--data", str(pictures)]
     command += ["--workdir", str(tmp_path), "--steps", "250", "--batch", "1"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     log = tmp_path / "log.jsonl"

@@ -54,7 +54,7 @@ def publish(
         architecture=recipe.architecture,
         config=recipe.config,
         channels=model.channels,
-        condition=model.required_condition.description,
+        condition=model.required_condition,
         degradation=recipe.degradation,
         evaluation=list(recipe.evaluation),
         ood_degradations=list(recipe.ood_degradations),
