@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import metrics
+from .card import Result
 from .degrade import DEGRADATIONS, parse
 from .types import Array, ConditionMap, Degradation
-from .zoo import Result
 
 PROTOCOL = "one seed per image (its place by name), degraded image not clipped; output rounded to 8 bit; no border"
 

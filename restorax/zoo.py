@@ -1,12 +1,10 @@
-"""Published parameters: one folder an entry, with a card that says what they are and what they are worth."""
+"""Published parameters: one folder per entry, with a model card."""
 
 import dataclasses
 import difflib
 import hashlib
-import json
 import os
 from pathlib import Path, PurePath
-from typing import Any
 
 import flax.struct
 import flax.traverse_util
@@ -14,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .files import written_beside
+from .card import Card, Result
+from .files import is_remote, written_beside
 from .models import MODELS, RestorationNetwork
 from .models.create import build
 from .types import Array, ConditionMap, DTypeLike, Image, Params
@@ -22,135 +21,18 @@ from .types import Array, ConditionMap, DTypeLike, Image, Params
 # An installed package carries the zoo inside; a checkout has it at the top level.
 _PACKAGED = Path(__file__).parent / "zoo_data"
 ZOO = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "zoo"
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """One measured number of a card, with the protocol that makes it comparable.
-
-    Attributes:
-        dataset: name of the test set.
-        degradation: what was done to the images, in the language of ``restorax.degrade.parse``.
-        images: how many.
-        psnr: mean of the per-image PSNR in dB.
-        ssim: mean of the per-image SSIM.
-        input_psnr: the same of the degraded images.
-        protocol: channels, border, rounding and seeds.
-        psnr_b: mean of the per-image PSNR-B in dB, after JPEG.
-    """
-
-    dataset: str
-    degradation: str
-    images: int
-    psnr: float
-    ssim: float
-    input_psnr: float
-    protocol: str
-    psnr_b: float | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Card:
-    """What an entry is, how it was made and how good it is (``card.json``).
-
-    Attributes:
-        name: ``<architecture>-<gray|color>-<degradation>[-direct]``.
-        architecture: a key of ``restorax.models.MODELS``.
-        config: fields of the module.
-        channels: image channels, 1 or 3.
-        condition: what the condition map must hold, or ``None`` for a blind restorer.
-        degradation: what it was trained to undo, with ranges, in the language of ``restorax.degrade.parse``.
-        evaluation: degradations under which its results are given.
-        beyond: degradations that it was not trained on and is measured under all the same.
-        data: what it was trained on.
-        data_licence: licence of that data.
-        weights_licence: licence of the parameters.
-        steps: optimiser steps up to the published parameters, those that validated best.
-        seconds: wall-clock time of the training.
-        start: entry whose parameters the training began with; empty for fresh ones.
-        hardware: on what it was trained.
-        versions: versions of the libraries that matter.
-        commit: of the code that trained it.
-        parameters: number of parameters.
-        parameter_dtype: how they are stored, ``"float32"`` or ``"float16"``.
-        flops_per_megapixel: floating-point operations (two per multiply-add) for 2**20 pixels.
-        receptive_field: side in pixels of what an output pixel sees; ``None`` means the whole image.
-        limits: what it should not be expected to do.
-        paper: what to cite.
-        results: measured quality.
-        elsewhere: the same for what it was not trained on: other degradations, and other kinds of picture.
-        throughput: megapixels per second in images of 512 x 512, by device and type of the activations.
-        halo: pixels of context that keep tiles within 0.05 dB of the whole image, where that has been measured.
-        sha256: of ``params.safetensors``.
-    """
-
-    name: str
-    architecture: str
-    config: dict[str, Any]
-    channels: int
-    condition: str | None
-    degradation: str
-    evaluation: list[str]
-    data: str
-    data_licence: str
-    weights_licence: str
-    steps: int
-    seconds: int
-    hardware: str
-    versions: dict[str, str]
-    commit: str
-    parameters: int
-    parameter_dtype: str
-    flops_per_megapixel: float
-    receptive_field: int | None
-    limits: str
-    paper: str
-    start: str = ""
-    beyond: list[str] = dataclasses.field(default_factory=list)
-    results: list[Result] = dataclasses.field(default_factory=list)
-    elsewhere: list[Result] = dataclasses.field(default_factory=list)
-    throughput: dict[str, float] = dataclasses.field(default_factory=dict)
-    halo: int | None = None
-    sha256: str = ""
-
-    def __hash__(self) -> int:
-        """Cards are static under ``jit``: equal ones share a compiled function."""
-        return hash((self.name, self.sha256))
-
-    @classmethod
-    def read(cls, folder: PurePath) -> "Card":
-        """Read ``folder/card.json``.
-
-        Raises:
-            FileNotFoundError: if there is none.
-            ValueError: if it is not JSON, or a field is missing or unknown.
-        """
-        path = folder / "card.json"
-        if not path.is_file():
-            raise FileNotFoundError(f"{folder} has no card.json")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            measured = {key: [Result(**r) for r in content.get(key, [])] for key in ("results", "elsewhere")}
-        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is not a valid card: {error}") from None
-        fields = {f.name for f in dataclasses.fields(cls)}
-        if missing := fields - {"start", "beyond", "elsewhere", "throughput", "halo"} - set(content):
-            raise ValueError(f"{path} lacks {', '.join(sorted(missing))}")
-        if unknown := set(content) - fields:
-            raise ValueError(f"{path} has unknown fields: {', '.join(sorted(unknown))}")
-        return cls(**{**content, **measured})
-
-    def write(self, folder: PurePath) -> None:
-        """Write ``folder/card.json``, beside and renamed."""
-        content = dataclasses.asdict(self)
-        for results in (content["results"], content["elsewhere"]):
-            results[:] = ({key: value for key, value in r.items() if value is not None} for r in results)
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        if _in_bucket(folder):  # where objects appear whole by themselves
-            (folder / "card.json").write_text(text, encoding="utf-8")
-            return
-        with written_beside(folder / "card.json") as beside:
-            beside.write_text(text, encoding="utf-8")
+__all__ = [
+    "Card",
+    "Restorer",
+    "Result",
+    "check_params",
+    "find",
+    "list_models",
+    "load",
+    "save",
+    "unknown_name",
+    "verify",
+]
 
 
 class Restorer(flax.struct.PyTreeNode):
@@ -203,7 +85,7 @@ def find(name: str | os.PathLike) -> PurePath:
         FileNotFoundError: if there is neither; similar names are suggested.
     """
     given = Path(name)
-    if _in_bucket(name):
+    if is_remote(name):
         from etils import epath
 
         given = epath.Path(name)
@@ -214,10 +96,6 @@ def find(name: str | os.PathLike) -> PurePath:
     if (given / "recipe.json").is_file():
         raise FileNotFoundError(f"{given} is a training directory without an entry; the first validation writes one")
     raise FileNotFoundError(unknown_name("model", str(name), list_models()))
-
-
-def _in_bucket(name: str | os.PathLike) -> bool:
-    return "://" in str(name)
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> str:

@@ -168,13 +168,11 @@ def test_the_entry_reads_blurs_and_undoes_them(blur, kernel, photograph):
 
 
 def test_a_recipe_decides_the_weight_of_the_auxiliary_loss():
-    recipe = replace(
-        RECIPES["wiener_unet-gray-blur"], config={"channels": 1, **SMALL}, cycles=(2,), later={}, batch=2, patch=32
-    )
-    recipe = replace(recipe, degradation="gaussian_blur(sigma=1, radius=4)", dtype="float32")
+    recipe = replace(RECIPES["wiener_unet-gray-blur"], config={"channels": 1, **SMALL}, dtype="float32")
+    recipe = recipe.adjusted(steps=2).with_stages(batch=2, patch=32, degradation="gaussian_blur(sigma=1, radius=4)")
     clean = jax.random.randint(jax.random.key(0), (2, 32, 32, 1), 0, 256).astype(jnp.uint8)
-    recipe, state = replace(recipe, guide=2.0), init_state(recipe, jax.random.key(1))
-    _, metrics = jax.jit(make_step(recipe))(state, clean, jax.random.key(2))
+    recipe, state = recipe.with_stages(auxiliary_loss=2.0), init_state(recipe, jax.random.key(1))
+    _, metrics = jax.jit(make_step(recipe, recipe.stages[0]))(state, clean, jax.random.key(2))
     model, clean = WienerUNet(**SMALL), clean / 255
 
     @jax.jit
@@ -188,8 +186,9 @@ def test_a_recipe_decides_the_weight_of_the_auxiliary_loss():
 
 
 def test_a_network_without_an_auxiliary_loss_says_so():
-    with pytest.raises(ValueError, match=r"guide is 1\.0; it must be 0, resunet_s has no auxiliary loss"):
-        make_step(replace(RECIPES["resunet_s-gray-blur"], guide=1.0))
+    recipe = RECIPES["resunet_s-gray-blur"].with_stages(auxiliary_loss=1.0)
+    with pytest.raises(ValueError, match=r"auxiliary_loss is 1\.0; it must be 0, resunet_s has none"):
+        make_step(recipe, recipe.stages[0])
 
 
 @pytest.mark.parametrize(

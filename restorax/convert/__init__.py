@@ -55,7 +55,7 @@ def convert(
         architecture=architecture,
         config=config,
         channels=model.channels,
-        condition=model.required_condition.description,
+        condition=model.required_condition,
         degradation=degradation,
         evaluation=[] if degradation == "not stated" else [degradation],
         data="not stated: weights of others",
