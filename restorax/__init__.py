@@ -5,7 +5,7 @@ clean = restorax.restore(restorer, noisy)  # [height, width, channel] in [0, 1]
 """
 
 from . import degrade, explain, metrics, models
-from .evaluate import evaluate
+from .evaluation import evaluate
 from .export import export
 from .models.count import summary
 from .models.create import create

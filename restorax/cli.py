@@ -325,7 +325,7 @@ def evaluate(
     """Measure PSNR and SSIM by the protocol of the cards, also of what the restorers were not trained on."""
     from . import zoo
     from .data import other_images, test_images
-    from .evaluate import evaluate as measure
+    from .evaluation import evaluate as measure
     from .restore import restore
 
     if bool(names) == every:

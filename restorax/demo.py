@@ -6,7 +6,7 @@ from rich.console import Console
 
 from . import image, zoo
 from .data import sample_images
-from .evaluate import evaluate
+from .evaluation import evaluate
 from .restore import restore
 from .zoo import Result
 

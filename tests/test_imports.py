@@ -28,9 +28,9 @@ ALLOWED = {
     "explain": {"types", "degrade", "zoo", "restore"},
     "video": {"types", "zoo", "files", "image"},
     "export": {"types", "video", "zoo"},
-    "evaluate": {"types", "metrics", "degrade", "zoo"},
-    "demo": {"data", "evaluate", "image", "restore", "zoo"},
-    "train": {"types", "metrics", "data", "degrade", "evaluate", "image", "models", "recipe", "zoo"},
+    "evaluation": {"types", "metrics", "degrade", "zoo"},
+    "demo": {"data", "evaluation", "image", "restore", "zoo"},
+    "train": {"types", "metrics", "data", "degrade", "evaluation", "image", "models", "recipe", "zoo"},
 }
 HEAVY = ("orbax", "grain", "tensorflow_datasets", "typer", "PIL", "optax", "matplotlib", "skimage", "cv2")
 

@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from rich.console import Console
 
 from .. import data, zoo
-from ..evaluate import compiled, evaluate
+from ..evaluation import compiled, evaluate
 from ..recipe import Recipe
 from ..types import Array, Params
 from . import parallel
