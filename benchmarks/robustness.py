@@ -19,6 +19,7 @@ from restorax.degrade import parse
 from restorax.evaluation import evaluate
 from restorax.files import written_beside
 from restorax.models import BurstRNN
+from restorax.types import Condition
 
 from .record import newest, read, record, table
 
@@ -58,16 +59,16 @@ def gains(
 
 
 def _restore(restorer: zoo.Restorer, image: Any, condition: Any = None) -> Any:
-    wanted = restorer.model.condition_channels
-    if not wanted:
+    required = restorer.model.required_condition
+    if required is Condition.NONE:
         condition = None
-    elif not getattr(restorer.model, "masked", False):
+    elif required is Condition.NOISE_LEVEL:
         from skimage.restoration import estimate_sigma
 
         level = estimate_sigma(np.asarray(image), average_sigmas=True, channel_axis=-1)
-        condition = jnp.full((*image.shape[:-1], wanted), level)
+        condition = jnp.full((*image.shape[:-1], 1), level)
     elif condition is None:
-        condition = jnp.ones((*image.shape[:-1], wanted))
+        condition = jnp.ones((*image.shape[:-1], 1))
     return restorax.restore(restorer, image, condition)
 
 

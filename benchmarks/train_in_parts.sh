@@ -16,7 +16,7 @@ if compgen -G "$state/$name.tar.*" > /dev/null; then
   cat "$state/$name".tar.* | tar x -C "$runs"
 fi
 # Exit code 124: the time was over and the training has saved.
-timeout --signal=TERM --kill-after=120 "$seconds" python3 -m restorax.cli train "$name" \
+timeout --signal=TERM --kill-after=120 "$seconds" python3 -m restorax train "$name" \
   --data "$data" --in-memory --workdir "$runs/$name" --keep 1 --save-every 1000 "$@" || [ $? -eq 124 ]
 tar c -C "$runs" "$name" | split --bytes=15MB - "$out/$name.tar."
 tail -n 1 "$runs/$name/log.jsonl"

@@ -1,40 +1,172 @@
-"""A first look: every published restorer on photographs that every installation has."""
+"""Every published restorer on photographs that come with scikit-image, as images and one page that shows them."""
 
+import dataclasses
+import html
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
+import jax.numpy as jnp
 
 from . import image, zoo
 from .data import sample_images
 from .evaluation import evaluate
-from .restore import restore
+from .files import written_beside
+from .inference import restore
+from .metrics import psnr
+from .recipe import middle
 from .zoo import Result
 
+PAGE = "index.html"
+PARTS = ("degraded", "restored", "clean")
 
-def run(out: Path, console: Console) -> list[Result]:
-    """Degrade, restore and compare; write the pictures.
+
+@dataclasses.dataclass(frozen=True)
+class Strip:
+    """One photograph, degraded, restored and clean, side by side.
+
+    Attributes:
+        file: PNG file in the folder of the demonstration.
+        photograph: name of the photograph.
+        height: in pixels.
+        width: in pixels, of the three together.
+        input_psnr: PSNR of the degraded image in dB.
+        psnr: PSNR of the restored image in dB, rounded to 8 bit.
+    """
+
+    file: str
+    photograph: str
+    height: int
+    width: int
+    input_psnr: float
+    psnr: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What a restorer did to the photographs: its mean quality and the strips."""
+
+    name: str
+    result: Result
+    strips: tuple[Strip, ...]
+
+
+def degradation_of(name: str) -> str:
+    """The degradation that an entry is shown on: the middle one of those that it is evaluated on."""
+    return middle(zoo.Card.read(zoo.find(name)).evaluation)
+
+
+def show(name: str, out: Path) -> Shown:
+    """Degrade the photographs, restore them, compare, and write the strips.
 
     Args:
-        out: folder for ``MODEL-PICTURE.png``, each degraded, restored and clean side by side.
-        console: where progress is said.
-
-    Returns:
-        One result per entry (``dataset`` is the entry's name).
+        name: a zoo entry.
+        out: folder for ``NAME-PHOTOGRAPH.png``; it is created.
     """
     out.mkdir(parents=True, exist_ok=True)
-    results = []
-    for name in zoo.list_models():
-        restorer = zoo.load(name)
-        pictures = sample_images(restorer.card.channels)
-        degradation = restorer.card.evaluation[len(restorer.card.evaluation) // 2]
-        strips = []
+    restorer = zoo.load(name)
+    photographs = sample_images(restorer.card.channels)
+    outcomes = []
 
-        def run(observed, condition, restorer=restorer, strips=strips):
-            strips.append((observed, restore(restorer, observed, condition)))
-            return strips[-1][1]
+    def run(observed, condition):
+        outcomes.append((observed, restore(restorer, observed, condition)))
+        return outcomes[-1][1]
 
-        with console.status(f"{name}: {degradation}"):
-            results.append(evaluate(run, pictures, degradation, dataset=name))
-            for picture, parts in zip(sorted(pictures), strips, strict=True):
-                image.write(out / f"{name}-{picture}.png", image.strip(*parts, pictures[picture]))
-    return results
+    result = evaluate(run, photographs, degradation_of(name), dataset="scikit-image")
+    strips = []
+    for photograph, (observed, restored) in zip(sorted(photographs), outcomes, strict=True):
+        clean = jnp.asarray(photographs[photograph])
+        before = observed if observed.ndim == clean.ndim else observed[-1]  # of a burst, the frame to restore
+        after = jnp.round(jnp.clip(restored, 0, 1) * 255) / 255
+        shown = image.strip(before, restored, clean)
+        file = f"{name}-{photograph}.png"
+        image.write(out / file, shown)
+        height, width, _ = shown.pixels.shape
+        strips.append(Strip(file, photograph, height, width, float(psnr(before, clean)), float(psnr(after, clean))))
+    return Shown(name, result, tuple(strips))
+
+
+def write_page(everything: Sequence[Shown], out: Path) -> Path:
+    """Write the contact sheet: one HTML page beside the strips, which loads nothing else; return its path."""
+    with written_beside(out / PAGE) as beside:
+        beside.write_text(_page(everything), encoding="utf-8")
+    return out / PAGE
+
+
+def _page(everything: Sequence[Shown]) -> str:
+    contents = "".join(f'<li><a href="#{_text(one.name)}">{_text(one.name)}</a></li>\n' for one in everything)
+    sections = "".join(map(_section, everything))
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>restorax demo</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<header>
+<h1>restorax demo</h1>
+<p>Photographs degraded and restored by {len(everything)} entries of the zoo. Each strip shows the degraded, the
+restored and the clean image; numbers are the PSNR before and after. Select a strip to see it at full size.</p>
+</header>
+<nav aria-label="Entries"><ul>
+{contents}</ul></nav>
+<main>
+{sections}</main>
+</body>
+</html>
+"""
+
+
+def _section(one: Shown) -> str:
+    name, result = _text(one.name), one.result
+    labels = "".join(f"<span>{part}</span>" for part in PARTS)
+    figures = "".join(
+        f"""<figure>
+<div class="labels" aria-hidden="true">{labels}</div>
+<a href="{_text(strip.file)}"><img src="{_text(strip.file)}" width="{strip.width}" height="{strip.height}" \
+loading="lazy" alt="{_text(strip.photograph)}: degraded, restored by {name}, and clean"></a>
+<figcaption>{_text(strip.photograph)}: {_change(strip.input_psnr, strip.psnr)}</figcaption>
+</figure>
+"""
+        for strip in one.strips
+    )
+    return f"""<section id="{name}">
+<h2>{name}</h2>
+<p><code>{_text(result.degradation)}</code></p>
+<p>Mean PSNR of {result.images} images: {_change(result.input_psnr, result.psnr)}, SSIM {result.ssim:.4f}</p>
+<div class="strips">
+{figures}</div>
+</section>
+"""
+
+
+def _change(before: float, after: float) -> str:
+    return f"{before:.2f} → <strong>{after:.2f} dB</strong>"
+
+
+_text = html.escape
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c1e21; --paper: #fff; --faint: #5b6168; --line: #d9dce0; --link: #0b57d0; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e8ea; --paper: #131517; --faint: #a3a9b0; --line: #33383d; --link: #8ab4f8; }
+}
+body { margin: 0 auto; max-width: 80rem; padding: 1rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+a { color: var(--link); }
+h1 { font-size: 1.6rem; margin: 0; }
+h2 { font-size: 1.2rem; margin: 0; }
+p { margin: 0.3rem 0; max-width: 60rem; }
+nav ul { list-style: none; margin: 1rem 0; padding: 0; display: grid; gap: 0.25rem 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(16rem, 100%), 1fr)); }
+section { border-top: 1px solid var(--line); padding: 1rem 0; }
+.strips { display: grid; gap: 1rem; margin-top: 0.75rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(30rem, 100%), 1fr)); }
+figure { margin: 0; }
+.labels { display: grid; grid-template-columns: repeat(3, 1fr); text-align: center; }
+.labels, figcaption { color: var(--faint); font-size: 0.85rem; }
+figcaption strong { color: var(--ink); }
+img { display: block; width: 100%; height: auto; }
+"""

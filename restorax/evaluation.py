@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import degrade, metrics
-from .types import Array, Condition, Degradation
-from .zoo import Result
+from .card import Result
+from .types import Array, ConditionMap, Degradation
 
 PROTOCOL = "one seed per image (its place by name), degraded image not clipped; output rounded to 8 bit; no border"
 
@@ -17,7 +17,7 @@ _BLOCKS = (degrade.jpeg, degrade.jpeg_straight_through, degrade.double_jpeg)  # 
 
 
 def evaluate(
-    restore: Callable[[Array, Condition | None], Array],
+    restore: Callable[[Array, ConditionMap | None], Array],
     images: Mapping[str, np.ndarray],
     degradation: str,
     *,

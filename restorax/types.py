@@ -14,6 +14,7 @@ field's "sigma 25" is written 25 / 255.
 
 import math
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +26,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Real
 __all__ = [
     "Array",
     "Condition",
+    "ConditionMap",
     "DTypeLike",
     "Degradation",
     "Float",
@@ -36,9 +38,46 @@ __all__ = [
 ]
 
 Image = Float[Array | np.ndarray, "*batch height width channel"]
-Condition = Float[Array | np.ndarray, "*batch height width k"]
+ConditionMap = Float[Array | np.ndarray, "*batch height width k"]
 Strength = float | int | Real[Array | np.ndarray, "..."]
 Params = Mapping[str, Any]
+
+
+class Condition(StrEnum):
+    """What a non-blind network is told besides the image, as a map of one channel in [0, 1].
+
+    Example:
+        >>> Condition("noise_level").channels, Condition.NONE.channels
+        (1, 0)
+    """
+
+    NONE = "none"
+    MASK = "mask"
+    NOISE_LEVEL = "noise_level"
+    JPEG_QUALITY = "jpeg_quality"
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise ValueError(f"condition is {value!r}; accepted are {', '.join(cls)}")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the condition map, 0 or 1."""
+        return int(self is not Condition.NONE)
+
+    @property
+    def description(self) -> str | None:
+        """What the condition map holds, as model cards say it; ``None`` without a condition."""
+        return _DESCRIPTIONS.get(self)
+
+
+_DESCRIPTIONS = {
+    Condition.MASK: "mask of known pixels, 1 known and 0 missing",
+    Condition.NOISE_LEVEL: (
+        "standard deviation of the noise at every pixel, in the unit of the image (25 / 255 for sigma 25)"
+    ),
+    Condition.JPEG_QUALITY: "JPEG quality / 100",
+}
 
 
 class Observation(NamedTuple):

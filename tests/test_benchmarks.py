@@ -30,7 +30,7 @@ def _size(recipe):
 )
 def test_variants_have_one_size(name):
     recipe = recipe_of(matched(VARIANTS[name], PARAMETERS), "missing_pixels(missing=0.8)", 1)
-    assert recipe.config["masked"]
+    assert recipe.config["condition"] == "mask"
     assert _size(recipe) == pytest.approx(PARAMETERS, rel=0.03)
     if name == "bottleneck":
         assert recipe.config["widths"] == ScanUNet().widths

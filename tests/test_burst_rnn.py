@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from restorax.models import BurstRNN
+from restorax.types import Condition
 
 
 def _model(**config):
@@ -46,7 +47,7 @@ def test_the_reference_is_one_of_the_frames(bidirectional, reference):
 
 @pytest.mark.parametrize("conditioned", [False, True])
 def test_stream_equals_the_whole_sequence(conditioned):
-    model = _model(condition_channels=int(conditioned), masked=conditioned)
+    model = _model(condition=Condition.MASK if conditioned else Condition.NONE)
     burst = _burst(2, 4, 5, 6, 1)  # two bursts of four frames
     mask = (burst > 0.4).astype(jnp.float32) if conditioned else None
     variables = _init(model, burst, mask)

@@ -36,9 +36,13 @@ def test_sequence_equals_steps_in_values_and_gradients(kind, length, reverse):
     params = jax.jit(cell.init)(jax.random.key(1), xs)
     whole = lambda p, xs: cell.apply(p, xs, reverse=reverse)  # noqa: E731
     steps = lambda p, xs: _loop(cell, p, xs, reverse)  # noqa: E731
-    for run in (lambda f: f, lambda f: jax.grad(lambda p, xs: _weighted(f(p, xs)), (0, 1))):
-        pairs = (jax.jit(run(f))(params, xs) for f in (whole, steps))
-        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-5), *pairs)
+
+    def gradients_and_values(f):
+        weighted = lambda p, xs: (_weighted(states := f(p, xs)), states)  # noqa: E731
+        return jax.jit(jax.grad(weighted, (0, 1), has_aux=True))(params, xs)
+
+    pairs = (gradients_and_values(f) for f in (whole, steps))
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-5), *pairs)
 
 
 @pytest.mark.parametrize("kind", CELLS)

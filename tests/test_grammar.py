@@ -185,7 +185,7 @@ def test_severities_grow(key, photograph):
     [
         ("gaussian_noise(sigma=", "not understood: .*; write for example"),
         ("", "not understood"),
-        ("blurr(sigma=1)", "Unknown operator 'blurr'; accepted are .*gaussian_noise, "),
+        ("blurr(sigma=1)", "unknown operator 'blurr'; accepted are .*gaussian_noise, "),
         ("gaussian_noise(25/255)", "by name"),
         ("gaussian_noise(sigma=0.1, sigma=0.2)", "every strength once"),
         ("gaussian_noise(**{'sigma': 1})", "every strength once and by name"),

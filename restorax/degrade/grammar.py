@@ -84,7 +84,7 @@ def _call(node: ast.expr) -> Expression:
         if name in _COMBINATIONS:
             return _COMBINATIONS[name](*map(_degradation, node.args), **options)
         if name not in OPERATORS:
-            raise ValueError(f"Unknown operator {name!r}; accepted are {', '.join(OPERATORS)}.")
+            raise ValueError(f"unknown operator {name!r}; accepted are {', '.join(OPERATORS)}.")
         if node.args:
             raise ValueError(f"{ast.unparse(node)!r} must give strengths by name, like 'jpeg(quality=30)'.")
         return Op(OPERATORS[name], **options)

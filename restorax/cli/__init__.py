@@ -1,0 +1,55 @@
+"""The command line: ``restorax`` or ``python -m restorax``."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from .common import console, stderr
+from .datasets import check_data, prepare_data
+from .entries import convert, demo, export, info, list_
+from .evaluation import evaluate
+from .images import degrade, restore
+from .tables import print_line
+from .training import train
+
+__all__ = ["app", "console", "main", "stderr"]
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+for _panel, _commands in {
+    "Images": {"restore": restore, "degrade": degrade},
+    "Zoo": {"list": list_, "info": info, "demo": demo, "eval": evaluate, "convert": convert, "export": export},
+    "Training": {"train": train},
+}.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(_command)
+data_app = typer.Typer(no_args_is_help=True, help="Training data.")
+data_app.command("prepare")(prepare_data)
+data_app.command("check")(check_data)
+app.add_typer(data_app, name="data", rich_help_panel="Training")
+
+
+def _print_version(asked: bool) -> bool:
+    if asked:
+        console.print(f"restorax {__version__}", highlight=False)
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Image restoration in JAX."""
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's ends in one line and exit code 2."""
+    try:
+        app()
+    except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:
+        print_line(stderr, f"restorax: {' '.join(str(error).split())}", style="red")
+        sys.exit(2)

@@ -1,0 +1,166 @@
+"""The commands on zoo entries."""
+
+import dataclasses
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..recipe import Training
+from ..typed_json import to_json
+from ..zoo import Card
+from .common import Json, Name, console, stderr
+from .tables import condition, print_fields, print_json, print_line, print_results, print_table, psnr_gain
+
+# The shortest six months: what jax.export promises.
+_EXPORT_LIFETIME = datetime.timedelta(days=181)
+
+
+def list_(
+    long: Annotated[bool, typer.Option("--long", help="Show degradation, cost and receptive field too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the published restorers. PSNR gain: mean over the results of the card, in dB."""
+    from .. import zoo
+
+    cards = {name: zoo.Card.read(zoo.find(name)) for name in zoo.list_models()}
+    if as_json:
+        print_json([to_json(card) for card in cards.values()])
+        return
+    rows = [("name", "task", "image", "condition", "PSNR gain", "size")]
+    for name, card in cards.items():
+        task = (*name.split("-"), "", "")[2]
+        rows.append((name, task, _color(card), condition(card), psnr_gain(card.results), _size(card)))
+    if not long:
+        print_table(console, rows, left=(0, 1, 2, 3))
+        return
+    for (name, _, color, told, gain, size), card in zip(rows[1:], cards.values(), strict=True):
+        sees = f"{card.receptive_field} pixels" if card.receptive_field else "the whole image"
+        print_line(console, name, style="bold")
+        print_fields(
+            console,
+            [
+                ("  restores", card.degradation),
+                ("  image", f"{color}, {told}"),
+                ("  PSNR gain", f"{gain} dB, mean over {len(card.results)} results" if gain else "not measured"),
+                ("  cost", f"{size} parameters, {card.flops_per_megapixel / 1e9:.0f} GFLOP/Mpx"),
+                ("  receptive field", sees),
+            ],
+        )
+
+
+def info(name: Name, as_json: Json = False) -> None:
+    """Show the model card of a restorer."""
+    from .. import zoo
+
+    card = zoo.verify(name)
+    if as_json:
+        print_json(to_json(card))
+        return
+    fields = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
+    del fields["results"], fields["ood_results"]
+    print_fields(console, [(name.replace("_", " "), _value(value)) for name, value in fields.items()])
+    for results, title in ((card.results, "Results"), (card.ood_results, "Out-of-distribution results")):
+        if results:
+            console.print()
+            print_results(console, results, title=title)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the images and the page that shows them.")] = Path("demo"),
+    as_json: Json = False,
+) -> None:
+    """Restore photographs with every published restorer; write the images, one page, and a table of quality."""
+    from .. import demo as demonstration
+    from .. import zoo
+
+    names, shown = zoo.list_models(), []
+    print_line(stderr, f"Restoring photographs with {len(names)} published restorers; images go to {out}.")
+    for number, name in enumerate(names, 1):
+        print_line(stderr, f"[{number}/{len(names)}] {name}: {demonstration.degradation_of(name)}")
+        with stderr.status("restoring"):
+            shown.append(demonstration.show(name, out))
+    sheet = demonstration.write_page(shown, out)
+    if as_json:
+        print_json([dataclasses.asdict(one) for one in shown])
+        return
+    print_results(console, [dataclasses.replace(one.result, dataset=one.name) for one in shown], title="Photographs")
+    print_line(console, f"All images, side by side: {sheet.resolve()}")
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Weights: .safetensors, .pth or .mat.")],
+    architecture: Annotated[str, typer.Option("--as", help="Architecture, e.g. dncnn, drunet, nafnet.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new entry.")],
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the model card.")] = "not stated",
+    degradation: Annotated[
+        str, typer.Option(help="Degradation that they remove, e.g. 'gaussian_noise(sigma=25/255)'.")
+    ] = "not stated",
+    member: Annotated[str | None, typer.Option(help="Name of the network, if SOURCE holds several.")] = None,
+) -> None:
+    """Convert published PyTorch or MatConvNet weights to an entry for --model."""
+    from ..convert import convert as run
+    from ..degrade import parse
+
+    if degradation != "not stated":
+        parse(degradation)
+    card = run(source, architecture, out, licence=licence, degradation=degradation, member=member)
+    print_line(
+        console, f"{card.architecture} with {card.parameters:,} parameters: {out} (restorax info {out} shows its card)"
+    )
+
+
+def export(
+    name: Name,
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")],
+    size: Annotated[
+        str | None, typer.Option(help="HEIGHTxWIDTH of the images. Default: any size, if the network allows it.")
+    ] = None,
+    platform: Annotated[
+        list[str] | None, typer.Option(help="Target platform; repeat for several. Default: cpu, cuda and tpu.")
+    ] = None,
+) -> None:
+    """Export a restorer to one StableHLO file that needs neither restorax nor Flax, only JAX.
+
+    jax.export promises that JAX released within six months reads the file; newer versions may refuse it.
+    """
+    import jax
+
+    from .. import zoo
+    from ..exporting import PLATFORMS
+    from ..exporting import export as run
+    from ..files import written_beside
+
+    sides = (size or "").split("x")
+    if size and not (len(sides) == 2 and all(side.isdecimal() for side in sides)):
+        raise ValueError(f"size {size!r} is not understood; write e.g. 512x768, height first")
+    shape = (int(sides[0]), int(sides[1])) if size else None
+    content = run(zoo.load(name), size=shape, platforms=platform or PLATFORMS).serialize()
+    with written_beside(target) as beside:
+        beside.write_bytes(content)
+    until = datetime.date.today() + _EXPORT_LIFETIME
+    print_line(console, f"{target}: {len(content) / 1e6:.1f} MB, for jax.export.deserialize")
+    print_line(
+        console,
+        f"Good until {until}: JAX released later may refuse it; JAX {jax.__version__}, which wrote it, does not.",
+    )
+
+
+def _color(card: Card) -> str:
+    return "gray" if card.channels == 1 else "color"
+
+
+def _size(card: Card) -> str:
+    return f"{card.parameters / 1e6:.2f} M"
+
+
+def _value(value: object) -> str:
+    """A field of a card as text."""
+    if isinstance(value, int | float):
+        return f"{value:,.12g}"
+    if isinstance(value, Training):
+        value = to_json(value)
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {one}" for key, one in value.items())
+    return "\n".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)

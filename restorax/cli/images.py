@@ -1,0 +1,120 @@
+"""The commands on image files."""
+
+import collections
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from .common import Model, Source, Target, console
+
+
+def restore(
+    source: Source,
+    target: Target,
+    model: Model,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Mask image, white where pixels are known, or a folder with NAME-mask.png for each image."),
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that need it.")
+    ] = None,
+    tile: Annotated[int | None, typer.Option(help="Side of a tile in pixels. Default: what fits in memory.")] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Average over flips and rotations: better, 8 times slower.")
+    ] = False,
+) -> None:
+    """Restore an image, or every image of a folder; video restorers take a folder of frames or an animation."""
+    from .. import video, zoo
+    from ..image import read
+    from ..inference import restore_file
+
+    restorer = zoo.load(model)
+    if restorer.model.takes_frames:
+        if tile or ensemble:
+            raise ValueError(f"{restorer.card.name} restores whole frames; omit --tile and --ensemble")
+        if strength is not None:
+            raise ValueError(f"{restorer.card.name} takes no strength")
+        with Progress(console=console) as bar:
+            task = bar.add_task("restoring frames", total=1.0)
+            video.restore_video(
+                restorer, source, target, mask=mask, progress=lambda share: bar.update(task, completed=share)
+            )
+        return
+    pairs = [(one, out) for one, out in _pairs(source, target) if not (mask and one.stem.endswith("-mask"))]
+    if not pairs:
+        raise ValueError(f"{source} contains only masks; add the images")
+    if restorer.card.channels == 1 and read(pairs[0][0]).pixels.shape[2] == 3:
+        console.print(f"{restorer.card.name} is a gray restorer; it restores each colour channel separately.")
+    with Progress(console=console) as bar:
+        task = bar.add_task("restoring", total=len(pairs))
+        for done, (one, out) in enumerate(pairs):
+            bar.update(task, description=one.name)
+            restore_file(
+                restorer,
+                one,
+                out,
+                mask=mask / f"{one.stem}-mask.png" if mask and mask.is_dir() else mask,
+                strength=strength,
+                tile=tile,
+                ensemble=ensemble,
+                progress=lambda share, done=done: bar.update(task, completed=done + share),
+            )
+            bar.update(task, completed=done + 1)
+
+
+def degrade(
+    source: Source,
+    target: Target,
+    operators: Annotated[
+        str,
+        typer.Option(
+            "--with", help="Degradation, e.g. 'gaussian_noise(sigma=25/255) + jpeg(quality=30)', or a preset."
+        ),
+    ],
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+) -> None:
+    """Degrade an image, or every image of a folder. A mask or noise level is written as NAME-mask.png."""
+    import jax
+    import numpy as np
+
+    from .. import image
+    from ..degrade import parse
+
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {seed}")
+    operation, pairs = parse(operators), _pairs(source, target)
+    masks = [out.with_name(f"{out.stem}-mask.png") for _, out in pairs]
+    written = collections.Counter(masks + [out for _, out in pairs])
+    twice = next((mask.name for mask in masks if written[mask] > 1), None)
+    for index, (one, out) in enumerate(pairs):
+        picture = image.read(one)
+        observed = operation(jax.random.fold_in(jax.random.key(seed), index), jax.numpy.asarray(picture.pixels))
+        if observed.image.shape != picture.pixels.shape:
+            raise ValueError(f"{operators!r} makes several images of one; use an operator that makes one")
+        if observed.condition is not None and twice:
+            raise ValueError(f"{twice} would be written twice; file names must differ in more than suffix and -mask")
+        image.write(out, picture.with_pixels(np.asarray(observed.image)))
+        if observed.condition is not None:
+            image.write(masks[index], image.Picture(np.asarray(observed.condition[..., :1])))
+
+
+def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
+    """Pair input and output files; fail before anything is computed."""
+    from ..image import SUFFIXES, list_pictures
+
+    if source.is_dir():
+        pictures = list_pictures(source)
+        target.mkdir(parents=True, exist_ok=True)
+        return [(one, target / one.name) for one in pictures]
+    if not source.exists():
+        raise FileNotFoundError(f"{source}: no such file")
+    if target.is_dir():
+        target = target / source.name
+    if target.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{target}: unknown suffix {target.suffix!r}; accepted are {', '.join(SUFFIXES)}")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{target.parent}: no such folder to write {target.name} in")
+    return [(source, target)]
