@@ -16,7 +16,7 @@ from rich.table import Table
 
 from restorax import data
 from restorax.degrade import parse
-from restorax.evaluate import evaluate
+from restorax.evaluation import evaluate
 from restorax.models.count import example
 from restorax.models.create import build
 from restorax.recipe import Recipe, Stage

@@ -8,7 +8,6 @@ docs/explain.jpg.
 """
 
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import scipy.stats
 
 import restorax
 from restorax import data, explanation, metrics, zoo
-from restorax.degrade import parse
+from restorax.degrade import Op, gaussian_noise, parse
 from restorax.files import written_beside
 from restorax.models import BurstRNN
 from restorax.models.blind_deconvolution import BlindDeconvolution
@@ -52,8 +51,9 @@ def measure(restorer: zoo.Restorer, pictures: Mapping[str, np.ndarray], degradat
         network's output, not clipped, and ``sure``, its estimate, where there is one.
     """
     degrade, reaches, ranks, qualities, estimates = parse(degradation), [], [], [], []
-    noise = re.fullmatch(r"gaussian_noise\(sigma=(\d+)/255(, with_level=True)?\)", degradation)
-    estimate = functools.partial(jax.jit(explanation.sure), sigma=int(noise[1]) / 255) if noise else None
+    sigma = degrade.strengths["sigma"] if isinstance(degrade, Op) and degrade.operator is gaussian_noise else None
+    known = isinstance(sigma, float | int) and "per_pixel" not in degrade.strengths
+    estimate = functools.partial(jax.jit(explanation.sure), sigma=sigma) if known else None
     for i, name in enumerate(sorted(pictures)):
         key, clean = jax.random.fold_in(jax.random.key(0), i), jnp.asarray(pictures[name])
         image, condition = degrade(key, clean)

@@ -18,7 +18,7 @@ from rich.table import Table
 
 import restorax
 from restorax import data, zoo
-from restorax.evaluate import evaluate
+from restorax.evaluation import evaluate
 from restorax.models.blind_deconvolution import BlindDeconvolution
 
 from .classical import methods, observe, true_kernel

@@ -5,7 +5,6 @@ Entries are told no more than their card asks for: a mask of known pixels where 
 all are known; or a noise level, which is estimated from the picture.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,8 @@ import numpy as np
 
 import restorax
 from restorax import data, zoo
-from restorax.evaluate import evaluate
+from restorax.degrade import parse
+from restorax.evaluation import evaluate
 from restorax.files import written_beside
 from restorax.models import BurstRNN
 from restorax.types import Condition
@@ -74,8 +74,8 @@ def _restore(restorer: zoo.Restorer, image: Any, condition: Any = None) -> Any:
 
 def trained(learnt: str, text: str) -> bool:
     """Whether an entry has seen all operators of a degradation; their strengths may have been others."""
-    names = lambda chain: set(re.findall(r"([a-z]\w+)\(", chain)) - {"uniform", "log_uniform", "one_of", "maybe"}  # noqa: E731
-    return names(text) <= names(learnt)
+    seen, asked = ({op.operator for op in parse(one).operators} for one in (learnt, text))
+    return asked <= seen
 
 
 def heat_map(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

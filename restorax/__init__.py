@@ -5,7 +5,7 @@ clean = restorax.restore(restorer, noisy)  # [height, width, channel] in [0, 1]
 """
 
 from . import degrade, explanation, metrics, models
-from .evaluate import evaluate
+from .evaluation import evaluate
 from .exporting import export
 from .inference import restore
 from .models.count import summary

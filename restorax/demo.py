@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from . import image, zoo
 from .data import sample_images
-from .evaluate import evaluate
+from .evaluation import evaluate
 from .files import written_beside
 from .inference import restore
 from .metrics import psnr

@@ -12,7 +12,7 @@ from benchmarks.classical import anscombe, methods, observe, true_kernel
 from benchmarks.halo import Loss, halo_needed, losses, restore_with_halo
 from benchmarks.quality import compare
 from restorax import data, restore, zoo
-from restorax.evaluate import evaluate
+from restorax.evaluation import evaluate
 from restorax.models import DnCNN, ScanUNet
 from restorax.models.count import example
 from restorax.train.step import build_model

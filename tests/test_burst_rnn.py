@@ -140,7 +140,7 @@ def test_quality_of_a_burst_is_that_of_its_last_frame(monkeypatch, photograph):
         noise = 0.1 * jax.random.normal(key, (3, *image.shape))
         return Observation(image[None] + noise)
 
-    module = importlib.import_module("restorax.evaluate")
+    module = importlib.import_module("restorax.evaluation")
     monkeypatch.setattr(module, "parse", lambda _: degrade)
     result = module.evaluate(lambda burst, _: burst.mean(0), {"a": clean}, "three frames", dataset="one")
     burst = degrade(jax.random.fold_in(jax.random.key(0), 0), clean).image

@@ -211,7 +211,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run, picture, tmp_path):
         (("restore", picture, out, "--model", "scanunet_s-gray-missing"), "requires a mask"),
         (("degrade", picture, out, "--with", "noise(1)"), "unknown operator 'noise'"),
         (("degrade", picture, out, "--with", "gaussian_noise(sigma=25/0)"), "division by zero"),
-        (("degrade", picture, out, "--with", "gaussian_noise(sigma=25)"), "sigma is 25; values from 0 to 1"),
+        (("degrade", picture, out, "--with", "gaussian_noise(sigma=25)"), "`sigma` must be in [0, 1], got 25"),
         (("degrade", picture, out, "--with", "shuffle()"), "at least one degradation"),
         (("degrade", picture, out, "--with", "burst(frames=2)"), "makes several images of one"),
         (("restore", tmp_path, out, "--model", "burst_rnn-gray-noise", "--strength", "0.5"), "takes no strength"),

@@ -164,8 +164,8 @@ def test_conditions_are_checked(gridded):
     image = jnp.full((8, 8, 1), 0.5)
     for ensemble in (False, True):
         for condition, message in (
-            (jnp.full((8, 8, 1), 255.0), "condition is 255; values from 0 to 1"),
-            (jnp.full((8, 8, 1), jnp.nan), "condition is nan; values from 0 to 1"),
+            (jnp.full((8, 8, 1), 255.0), r"`condition` must be in \[0, 1\], got 255"),
+            (jnp.full((8, 8, 1), jnp.nan), r"`condition` must be in \[0, 1\], got nan"),
             (0.1, r"condition has shape \(\); \[\*batch, height, width, channel\] is needed"),
             (jnp.zeros((9, 8, 1)), r"the condition has \(9, 8\) pixels and the image \(8, 8\)"),
         ):
@@ -185,7 +185,7 @@ def test_bad_input_is_refused_in_a_sentence(blind, masked):
         restore(masked, jnp.zeros((8, 8, 1)))
     with pytest.raises(ValueError, match="too small"):
         restore(blind, jnp.zeros((8, 8, 1)), tile=16)
-    with pytest.raises(ValueError, match=r"tile is 150.5; a whole number"):
+    with pytest.raises(ValueError, match="`tile` must be an integer >= 1, got 150.5"):
         restore(blind, jnp.zeros((8, 8, 1)), tile=150.5)
     with pytest.raises(ValueError, match="divide 8-bit values by 255"):
         restore(blind, jnp.full((8, 8, 1), 100.0).at[0, 0].set(0))

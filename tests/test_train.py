@@ -226,7 +226,7 @@ def test_a_recipe_without_stages_or_in_an_unknown_type_is_refused():
     ("changes", "message"),
     [
         ({"loss": "l2"}, "loss 'l2' is not understood"),
-        ({"degradation": "gaussian_noise(sigma=25)"}, "sigma is 25; values from 0 to 1"),
+        ({"degradation": "gaussian_noise(sigma=25)"}, r"`sigma` must be in \[0, 1\], got 25"),
         ({"evaluation": ()}, "has no evaluation"),
         ({"evaluation": ("gaussian_nose(sigma=0.1)",)}, "unknown operator 'gaussian_nose'"),
         ({"architecture": "dncn"}, "no architecture named 'dncn'; did you mean dncnn"),

@@ -57,7 +57,7 @@ def evaluate(
 def _measure(
     restorer: Restorer, sets: Mapping[str, Mapping[str, np.ndarray]], degradations: Sequence[str], status: Status
 ) -> list[Result]:
-    from ..evaluate import evaluate
+    from ..evaluation import evaluate
     from ..inference import restore
 
     results = []

@@ -13,7 +13,7 @@ from etils import epath
 from jax.sharding import Mesh
 
 from .. import data, zoo
-from ..evaluate import compiled, evaluate
+from ..evaluation import compiled, evaluate
 from ..files import absolute
 from ..recipe import Recipe, Stage
 from ..types import Array, Params, PRNGKeyArray

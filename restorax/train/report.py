@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from .. import image
-from ..evaluate import compiled
+from ..evaluation import compiled
 from ..recipe import Recipe, Stage, middle
 from ..types import Params
 
