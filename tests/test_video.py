@@ -35,7 +35,7 @@ def _save(folder, channels=1, condition="none", **config):
         architecture="burst_rnn",
         config=config,
         channels=channels,
-        condition=model.condition.description,
+        condition=model.condition,
         degradation="gaussian_noise(sigma=0.1)",
         evaluation=[],
         steps=0,
