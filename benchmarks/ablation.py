@@ -4,7 +4,6 @@ python -m benchmarks.ablation --data DIR --validate DIR --degradation "missing_p
 """
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +16,10 @@ from rich.table import Table
 
 from restorax import data
 from restorax.degrade import parse
-from restorax.evaluate import evaluate
-from restorax.models import MODELS
+from restorax.evaluation import evaluate
 from restorax.models.count import example
-from restorax.recipe import Recipe
+from restorax.models.create import build
+from restorax.recipe import Recipe, Stage
 from restorax.train.step import build_model, init_state, make_restore, make_step
 
 from .record import record
@@ -50,7 +49,7 @@ VARIANTS["plain"] = Variant("resunet_s", {})
 
 
 def _parameters(variant: Variant) -> int:
-    model = MODELS[variant.architecture](**variant.config)
+    model = build(variant.architecture, variant.config)
     shapes = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
@@ -68,18 +67,21 @@ def matched(variant: Variant, parameters: int) -> Variant:
     return min((at(low), at(high)), key=lambda v: abs(_parameters(v) - parameters))
 
 
-def recipe_of(variant: Variant, degradation: str, channels: int, **changes: Any) -> Recipe:
+def recipe_of(
+    variant: Variant, degradation: str, channels: int, *, dtype: str = "float32", seed: int = 0, **stage: Any
+) -> Recipe:
     """How a variant is trained; a degradation that says which pixels are known makes the network a masked one."""
     observed = jax.eval_shape(parse(degradation), jax.random.key(0), jnp.zeros((1, 64, 64, channels)))
     fields: dict[str, Any] = {"channels": channels}
     if observed.condition is not None:
-        fields |= {"condition_channels": observed.condition.shape[-1], "masked": True}
+        fields["condition"] = "mask"
     return Recipe(
         architecture=variant.architecture,
         config={**variant.config, **fields},
-        degradation=degradation,
         evaluation=(degradation,),
-        **changes,
+        stages=(Stage(degradation=degradation, **stage),),
+        dtype=dtype,
+        seed=seed,
     )
 
 
@@ -88,10 +90,11 @@ def train(recipe: Recipe, source: data.FolderPatches) -> tuple[Any, float]:
 
     Compilation does not count, nor do pauses of a machine that does other things now and then.
     """
+    (stage,) = recipe.stages
     init_key, step_key = jax.random.split(jax.random.key(recipe.seed))
-    state, step = init_state(recipe, init_key), jax.jit(make_step(recipe), donate_argnums=0)
+    state, step = init_state(recipe, init_key), jax.jit(make_step(recipe, stage), donate_argnums=0)
     times = []
-    for done, patches in enumerate(data.batches(source, batch=recipe.batch, start=0)):
+    for done, patches in enumerate(data.batches(source, batch=stage.batch, start=0)):
         if done % TIMED == 0:
             jax.block_until_ready(state)
             times.append(time.perf_counter())
@@ -105,7 +108,7 @@ def train(recipe: Recipe, source: data.FolderPatches) -> tuple[Any, float]:
 
 def _steps_within(seconds: float, recipe: Recipe, source: data.FolderPatches) -> int:
     """How many steps fit into so many seconds, from the time of a few."""
-    short = replace(recipe, cycles=(4 * TIMED,))
+    short = recipe.with_stages(steps=4 * TIMED)
     return max(1, int(seconds / train(short, source)[1] * short.steps))
 
 
@@ -144,10 +147,10 @@ def main(
         chosen = matched(VARIANTS[name], parameters) if parameters else VARIANTS[name]
         for one in seed:
             options = {"batch": batch, "patch": patch, "dtype": dtype, "learning_rate": learning_rate, "seed": one}
-            recipe = recipe_of(chosen, degradation, channels, cycles=(max(steps, 1),), **options)
+            recipe = recipe_of(chosen, degradation, channels, steps=max(steps, 1), **options)
             source = data.FolderPatches(folder, size=patch, channels=channels, seed=one)
             if seconds:
-                recipe = replace(recipe, cycles=(_steps_within(seconds, recipe, source),))
+                recipe = recipe.with_stages(steps=_steps_within(seconds, recipe, source))
             params, took = train(recipe, source)
             restore = jax.jit(make_restore(recipe))
             rows = []

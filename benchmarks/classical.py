@@ -3,7 +3,6 @@
 That is more than a user of theirs has, and more than the networks are told.
 """
 
-import ast
 import importlib.util
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +15,7 @@ from scipy import ndimage, sparse
 from scipy.sparse import linalg
 from skimage import restoration
 
-from restorax.degrade import parse
+from restorax.degrade import Chain, Op, parse
 from restorax.layers.sparse import sparse_fill
 
 Method = Callable[[np.ndarray, np.ndarray | None], np.ndarray]
@@ -38,12 +37,14 @@ def methods(degradation: str) -> dict[str, list[Method]]:
         >>> sorted(methods("salt_and_pepper_noise(amount=0.3)"))
         ['TV', 'adaptive median', 'median', 'non-local means']
     """
-    first = _first(ast.parse(degradation, mode="eval").body)
-    name, strengths = first.func.id, {k.arg: k.value for k in first.keywords}
+    first = _first(degradation)
+    if first is None:
+        return {}
+    name, strengths = first.name, first.strengths
     if name == "gaussian_noise":
-        return _denoisers(_number(strengths["sigma"]))
+        return _denoisers(strengths["sigma"])
     if name in _PHOTONS:
-        stabilise = partial(anscombe, peak=_number(strengths["peak"]), excess=_PHOTONS[name][0], read=_PHOTONS[name][1])
+        stabilise = partial(anscombe, peak=strengths["peak"], excess=_PHOTONS[name][0], read=_PHOTONS[name][1])
         stabilised = {
             f"Anscombe, {key}": [partial(stabilise, one) for one in settings] for key, settings in _denoisers().items()
         }
@@ -70,14 +71,11 @@ def methods(degradation: str) -> dict[str, list[Method]]:
     return {}
 
 
-def _first(node: ast.expr) -> ast.Call:
-    return _first(node.left) if isinstance(node, ast.BinOp) else node
-
-
-def _number(node: ast.expr) -> float:
-    if isinstance(node, ast.BinOp):
-        return _number(node.left) / _number(node.right)
-    return float(ast.literal_eval(node))
+def _first(degradation: str) -> Op | None:
+    """The operator that comes first, unless that is a matter of chance."""
+    parsed = parse(degradation)
+    first = parsed.parts[0] if isinstance(parsed, Chain) else parsed
+    return first if isinstance(first, Op) else None
 
 
 def _denoisers(sigma: float | None = None) -> dict[str, list[Method]]:
@@ -190,11 +188,11 @@ def _second_difference(length):
 
 def true_kernel(degradation: str) -> np.ndarray | None:
     """Kernel ``[side, side]`` of the blur that comes first in a degradation, ``None`` if none does."""
-    first = _first(ast.parse(degradation, mode="eval").body)
-    if not first.func.id.endswith("_blur"):
+    first = _first(degradation)
+    if first is None or not first.name.endswith("_blur"):
         return None
     impulse = jnp.zeros((63, 63, 1)).at[31, 31].set(1)
-    return np.asarray(parse(ast.unparse(first))(jax.random.key(0), impulse).image[..., 0], np.float64)
+    return np.asarray(first(jax.random.key(0), impulse).image[..., 0], np.float64)
 
 
 def _in_fourier(image, kernel, solve):

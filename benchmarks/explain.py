@@ -8,7 +8,6 @@ docs/explain.jpg.
 """
 
 import functools
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,11 @@ import numpy as np
 import scipy.stats
 
 import restorax
-from restorax import data, explain, metrics, zoo
-from restorax.degrade import parse
+from restorax import data, explanation, metrics, zoo
+from restorax.degrade import Op, gaussian_noise, parse
 from restorax.files import written_beside
 from restorax.models import BurstRNN
+from restorax.models.blind_deconvolution import BlindDeconvolution
 
 from .record import record, table
 
@@ -51,16 +51,17 @@ def measure(restorer: zoo.Restorer, pictures: Mapping[str, np.ndarray], degradat
         network's output, not clipped, and ``sure``, its estimate, where there is one.
     """
     degrade, reaches, ranks, qualities, estimates = parse(degradation), [], [], [], []
-    noise = re.fullmatch(r"gaussian_noise\(sigma=(\d+)/255(, with_level=True)?\)", degradation)
-    estimate = functools.partial(jax.jit(explain.sure), sigma=int(noise[1]) / 255) if noise else None
+    sigma = degrade.strengths["sigma"] if isinstance(degrade, Op) and degrade.operator is gaussian_noise else None
+    known = isinstance(sigma, float | int) and "per_pixel" not in degrade.strengths
+    estimate = functools.partial(jax.jit(explanation.sure), sigma=sigma) if known else None
     for i, name in enumerate(sorted(pictures)):
         key, clean = jax.random.fold_in(jax.random.key(0), i), jnp.asarray(pictures[name])
         image, condition = degrade(key, clean)
         for at in [(y * clean.shape[0] // 4, x * clean.shape[1] // 4) for y in (1, 2, 3) for x in (1, 2, 3)]:
-            found = explain.influence(restorer, image, condition, at=at)
-            reaches.append([explain.reach(found, at=at, share=share) for share in SHARES])
+            found = explanation.effective_receptive_field(restorer, image, condition, at=at)
+            reaches.append([explanation.reach(found, at=at, share=share) for share in SHARES])
         error = jnp.abs(restorax.restore(restorer, image, condition) - clean)
-        ranks.append(_rank(explain.disagreement(restorer, image, condition), error))
+        ranks.append(_rank(explanation.disagreement(restorer, image, condition), error))
         qualities.append(float(metrics.psnr(restorer(image, condition), clean)))
         if estimate:
             estimates.append(-10 * np.log10(float(estimate(jax.random.fold_in(key, 1), restorer, image, condition))))
@@ -101,21 +102,21 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
         image, condition = parse(restorer.card.evaluation[-1])(jax.random.key(0), jnp.asarray(clean))
         restored = restorax.restore(restorer, image, condition)
         at, window = (side // 2, side // 2), (side // 2 - 16, side // 2 - 16, 32, 32)
-        influence = explain.influence(restorer, image, condition, at=at)
-        source = jnp.abs(explain.attribution(restorer, image, condition, window=window))
+        influence = explanation.effective_receptive_field(restorer, image, condition, at=at)
+        source = jnp.abs(explanation.attribution(restorer, image, condition, window=window))
         smooth = lambda x: np.kron(_blocks(np.asarray(x)), np.ones((BLOCK, BLOCK)))  # noqa: E731
         maps = (
             (np.clip(image, 0, 1), "gray", 0, 1),
             (restored, "gray", 0, 1),
             (np.log10(influence / influence.max() + 1e-9), "magma", -4, 0),
             (np.log10(source / source.max() + 1e-9), "magma", -3, 0),
-            (smooth(explain.disagreement(restorer, image, condition)), "viridis", 0, None),
+            (smooth(explanation.disagreement(restorer, image, condition)), "viridis", 0, None),
             (smooth(jnp.abs(restored - clean)), "viridis", 0, None),
         )
         for axis, (picture, colours, low, high) in zip(row, maps, strict=True):
             axis.imshow(np.asarray(picture).squeeze(), colours, vmin=low, vmax=high, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
-        if getattr(restorer.model, "filters", 0):
+        if isinstance(restorer.model, BlindDeconvolution) and restorer.model.filters:
             inset = row[1].inset_axes((0.7, 0, 0.3, 0.3), xticks=[], yticks=[])
             inset.imshow(restorer.model.apply({"params": restorer.params}, image, method="kernel"), "gray")
         row[0].set_ylabel(f"{name}\n{restorer.card.evaluation[-1]}".replace(" + ", "\n+ "), fontsize=7)

@@ -1,83 +1,92 @@
-"""Every operator at three strengths on one photograph: ``python -m benchmarks.gallery docs/gallery.jpg``."""
+"""Every operator at three strengths, and the table of them: ``python -m benchmarks.gallery docs/gallery.jpg``.
+
+Both follow from the registrations in ``restorax.degrade``.
+"""
+
+import inspect
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import matplotlib
 import numpy as np
 import typer
 from rich.progress import track
 
 from restorax.data import sample_images
-from restorax.degrade import parse
+from restorax.degrade import DEGRADATIONS, REGISTRATIONS, Expression, Op
+from restorax.degrade.strengths import text
 from restorax.files import written_beside
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from .zoo_table import fill
 
-LADDERS: dict[str, tuple] = {
-    "gaussian_noise(sigma={}/255)": (15, 25, 50),
-    "correlated_noise(sigma={}/255)": (15, 25, 50),
-    "uniform_noise(amplitude={})": (0.1, 0.2, 0.4),
-    "speckle_noise(sigma={})": (0.15, 0.3, 0.6),
-    "salt_and_pepper_noise(amount={})": (0.05, 0.2, 0.5),
-    "impulse_noise(amount={})": (0.05, 0.2, 0.5),
-    "stripe_noise(sigma={})": (0.02, 0.05, 0.1),
-    "dead_pixels(amount={})": (0.001, 0.005, 0.02),
-    "shot_noise(peak={})": (100, 20, 4),
-    "camera_noise(shot={}, read=0.02)": (0.005, 0.02, 0.08),
-    "emccd_noise(peak={})": (100, 20, 4),
-    "apd_noise(peak={})": (100, 20, 4),
-    "missing_pixels(missing={})": (0.3, 0.5, 0.8),
-    "missing_blocks(side={})": (0.15, 0.3, 0.5),
-    "missing_strokes(thickness={})": (0.5, 1, 1.5),
-    "missing_lines(thickness={})": (1, 3, 8),
-    "missing_border(margin={})": (0.05, 0.1, 0.2),
-    "bayer_mosaic(pattern='{}')": ("RGGB", "BGGR", "GRBG"),
-    "gaussian_blur(sigma={})": (0.8, 1.6, 3),
-    "anisotropic_blur(sigma={}, ratio=0.3, angle=30)": (1, 2, 4),
-    "motion_blur(length={}, angle=30)": (5, 10, 20),
-    "defocus_blur(blur_radius={})": (1.5, 3, 6),
-    "sinc_filter(cutoff={})": (2, 1.3, 0.8),
-    "shake_blur(length={})": (8, 16, 32),
-    "jpeg(quality={})": (30, 10, 5),
-    "jpeg_straight_through(quality={})": (30, 10, 5),
-    "double_jpeg(first={}, second=50)": (30, 10, 5),
-    "chroma_subsampling()": ("",),
-    "low_resolution(factor={})": (2, 3, 4),
-    "rescale(factor={})": (0.7, 0.4, 0.2),
-    "low_light(exposure={}, shot=0.01, read=0.01)": (0.3, 0.1, 0.03),
-    "gamma_change(gamma={})": (0.5, 1.5, 3),
-    "haze(transmission={})": (0.8, 0.5, 0.25),
-    "fade(contrast={0}, saturation={0})": (0.8, 0.5, 0.25),
-    "quantisation(levels={})": (16, 8, 4),
-    "palette(colours={})": (64, 16, 6),
-    "burst(frames=2, shift={})": (1, 4, 16),
-    "real_esrgan": ("",),
-    "bsrgan": ("",),
-}
-"""The strengths that fill the gap in the text of each row."""
+PAGE = Path(__file__).parent.parent / "docs" / "degradations.md"
+PIPELINES = ("real_esrgan", "bsrgan")
+
+
+def ladders() -> dict[str, tuple[Expression, ...]]:
+    """Degradations from weak to strong by name; operators that take arrays are left out."""
+    found: dict[str, tuple[Expression, ...]] = {}
+    for name, registration in REGISTRATIONS.items():
+        needed = [s for s, default in registration.defaults.items() if default is inspect.Parameter.empty]
+        if registration.examples or not needed:
+            found[name] = tuple(Op(registration.operator, **example) for example in registration.examples or ({},))
+    return found | {name: (DEGRADATIONS[name],) for name in PIPELINES}
+
+
+def titles(name: str, ladder: tuple[Expression, ...]) -> tuple[str, str]:
+    """The text of the weakest degradation, and the strengths in which the others differ."""
+    first, *others = (one.strengths if isinstance(one, Op) else {} for one in ladder)
+    changed = [next((text(one[s]) for s in one if one[s] != first[s]), "") for one in others]
+    return name if name in PIPELINES else str(ladder[0]), ", ".join(changed)
+
+
+def table() -> str:
+    """Markdown: the operators, what they do, and what their strengths accept."""
+    lines = ["| operator | what it does | strengths |", "|---|---|---|"]
+    for name, registration in sorted(REGISTRATIONS.items()):
+        if registration.operator.__module__.startswith("restorax."):
+            strengths = "; ".join(_strength(registration, s) for s in registration.defaults) or "none"
+            summary = inspect.getdoc(registration.operator).splitlines()[0].replace("|", "\\|")
+            summary = re.sub(r"(?::func:)?`+([^`]+)`+", r"`\1`", summary)
+            lines.append(f"| `{name}` | {summary} | {strengths} |")
+    return "\n".join(lines)
+
+
+def _strength(registration, name: str) -> str:
+    default = registration.defaults[name]
+    written = f"`{name}`" if default is inspect.Parameter.empty else f"`{name}={text(default)}`"
+    return f"{written} {registration.ranges[name]}" if name in registration.ranges else written
 
 
 def main(out: str, side: int = 128) -> None:
-    """Draw the gallery and write it as an image file."""
+    """Draw the gallery, write it as an image file, and write the table into the page."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    fill(PAGE, "operators", table())
+    rungs = ladders()
     photograph = jnp.asarray(sample_images(3)["astronaut"][20 : 20 + side, 130 : 130 + side])
     columns = 3
-    rows = -(-len(LADDERS) // columns)
+    rows = -(-len(rungs) // columns)
     figure = plt.figure(figsize=(3 * columns * 1.34, rows * 1.48), dpi=100)
     place = {"left": 0.01, "bottom": 0.005, "right": 0.965, "top": 0.985, "wspace": 0.04, "hspace": 0.16}
     axes = [part.subplots(rows, 3, gridspec_kw=place) for part in figure.subfigures(1, columns)]
     for axis in np.ravel(axes):
         axis.axis("off")
-    for index, (text, strengths) in enumerate(track(LADDERS.items(), "degrading")):
+    for index, (name, ladder) in enumerate(track(rungs.items(), "degrading")):
         column, row = divmod(index, rows)
-        for i, strength in enumerate(strengths):
-            degraded = jax.jit(parse(text.format(strength)))(jax.random.key(i), photograph).image
+        for i, degradation in enumerate(ladder):
+            degraded = jax.jit(degradation)(jax.random.key(i), photograph).image
             degraded = degraded[0] if degraded.ndim > photograph.ndim else degraded
             axes[column][row, i].imshow(np.clip(degraded, 0, 1), interpolation="nearest")
         # The whole text, as `parse` reads it, runs over the second picture; over the third are the other strengths.
         first, _, last = axes[column][row]
-        first.set_title(text.format(strengths[0]), fontsize=7, loc="left", pad=2)
-        last.set_title(", ".join(map(str, strengths[1:])), fontsize=7, loc="right", pad=2)
+        whole, others = titles(name, ladder)
+        first.set_title(whole, fontsize=7, loc="left", pad=2)
+        last.set_title(others, fontsize=7, loc="right", pad=2)
     with written_beside(out) as beside:
         figure.savefig(beside, format=out.rsplit(".", 1)[-1])
 

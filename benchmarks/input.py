@@ -7,7 +7,6 @@ is room, so two rates are given: of the first epoch, as of sets that are too lar
 """
 
 import argparse
-import dataclasses
 import tempfile
 import time
 from functools import partial
@@ -56,13 +55,13 @@ def main() -> None:
         prepare(options.data, "prepared", data_dir=folder)
         for name in options.recipes:
             recipe = RECIPES[name]
-            changes = {"batch": options.batch, "dtype": options.dtype}
-            recipe = dataclasses.replace(recipe, **{key: value for key, value in changes.items() if value})
-            opened = partial(data.open_patches, size=recipe.patch, channels=recipe.config["channels"], data_dir=folder)
+            recipe = recipe.adjusted(batch=options.batch, dtype=options.dtype)
+            stage = recipe.stages[0]
+            opened = partial(data.open_patches, size=stage.patch, channels=recipe.config["channels"], data_dir=folder)
             sources = {"folder": opened(options.data), "TFDS": opened("tfds:prepared")}
             rates = {}
             for kind, source in sources.items():
-                rates[f"{kind}, first epoch"], rates[kind] = pipeline(source, recipe.batch, options.batches)
+                rates[f"{kind}, first epoch"], rates[kind] = pipeline(source, stage.batch, options.batches)
             step, crop = _device_rates(recipe, sources["folder"], options.rounds)
             rates["device memory"] = crop
             for kind, rate in rates.items():
@@ -72,7 +71,7 @@ def main() -> None:
                     "pipeline_images_per_s": round(rate),
                     "step_images_per_s": round(step),
                 }
-                rows.append(row | {"ratio": round(rate / step, 1), "batch": recipe.batch, "dtype": recipe.dtype})
+                rows.append(row | {"ratio": round(rate / step, 1), "batch": stage.batch, "dtype": recipe.dtype})
                 print(", ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
     if not options.quick:
         record("input", rows)
@@ -80,23 +79,23 @@ def main() -> None:
 
 def _device_rates(recipe, source, rounds):
     """Patches per second of the step on patches that are there already, and of cropping in device memory."""
-    mesh = parallel.make_mesh(1, parallel.devices_for(recipe))
-    step = jax.jit(parallel.jit_step(recipe, mesh))  # no donation: the same state is timed again and again
+    mesh, stage = parallel.make_mesh(1, parallel.devices_for(recipe)), recipe.stages[0]
+    step = jax.jit(parallel.jit_step(recipe, stage, mesh))  # no donation: the same state is timed again and again
     state = parallel.make_state(partial(init_state, recipe, jax.random.key(0)), mesh)
-    rows = parallel.assemble(np.arange(recipe.batch), recipe.batch, mesh)
-    batch = next(data.batches(source, batch=recipe.batch, start=0))
-    patches = parallel.assemble(batch, recipe.batch, mesh)
+    rows = parallel.assemble(np.arange(stage.batch), stage.batch, mesh)
+    batch = next(data.batches(source, batch=stage.batch, start=0))
+    patches = parallel.assemble(batch, stage.batch, mesh)
     pictures = parallel.replicate(data.DevicePictures.of(source), mesh)
-    crop = jax.jit(lambda keys: jax.vmap(partial(pictures.crop, size=recipe.patch))(keys))
+    crop = jax.jit(lambda keys: jax.vmap(partial(pictures.crop, size=stage.patch))(keys))
     keys = [jax.random.key(i) for i in range(4)]
     stepped, cropped = (
         interleaved([function], arguments, rounds=rounds)[0].median
         for function, arguments in (
             (step, [(state, patches, key, rows) for key in keys]),
-            (crop, [(jax.random.split(key, recipe.batch),) for key in keys]),
+            (crop, [(jax.random.split(key, stage.batch),) for key in keys]),
         )
     )
-    return recipe.batch / stepped, recipe.batch / cropped
+    return stage.batch / stepped, stage.batch / cropped
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import numpy as np
 
 import restorax
 from restorax import zoo
-from restorax.models import MODELS, BurstRNN
+from restorax.models import MODELS, RestorationNetwork
 
 ARCHITECTURES = ("dncnn", "nafnet", "unet")
 """Measured beside the entries by default: those that everybody knows."""
@@ -51,12 +51,12 @@ def _network(name: str) -> tuple[str, dict[str, Any]]:
     return name, {"channels": MODELS[name]().channels}
 
 
-def observed(model: Any, batch: int, height: int, width: int, seed: int = 0) -> tuple[jax.Array, ...]:
+def observed(model: RestorationNetwork, batch: int, height: int, width: int, seed: int = 0) -> tuple[jax.Array, ...]:
     """A random image, or a burst of five frames, and a condition if the network takes one, in device memory."""
     random = np.random.default_rng(seed)
-    frames = (5,) if isinstance(model, BurstRNN) else ()
+    frames = (5,) if model.takes_frames else ()
     image = jnp.asarray(random.random((batch, *frames, height, width, model.channels), np.float32))
-    if not model.condition_channels:
+    if not model.condition.channels:
         return (image,)
-    known = random.random((batch, height, width, model.condition_channels)) < 0.5
+    known = random.random((batch, height, width, model.condition.channels)) < 0.5
     return image, jnp.asarray(known, jnp.float32)

@@ -1,11 +1,13 @@
 """What papers report, as far as their protocol is that of the cards, beside what the entries reach."""
 
 import csv
+import functools
 from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 
 from restorax import zoo
+from restorax.degrade import parse
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 
@@ -41,6 +43,9 @@ def tables(cards: Mapping[str, zoo.Card]) -> str:
     return "\n\n".join(parts)
 
 
+@functools.cache
 def undone(degradation: str) -> str:
-    """A degradation without what a restorer is told of it: what is undone is the same."""
-    return degradation.replace(", with_level=True", "")
+    """A degradation without the noise level as a condition: what is undone is the same."""
+    parsed = parse(degradation)
+    told = any("with_level" in op.strengths for op in parsed.operators)
+    return str(parsed.replace(with_level=None)) if told else degradation

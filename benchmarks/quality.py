@@ -18,7 +18,8 @@ from rich.table import Table
 
 import restorax
 from restorax import data, zoo
-from restorax.evaluate import evaluate
+from restorax.evaluation import evaluate
+from restorax.models.blind_deconvolution import BlindDeconvolution
 
 from .classical import methods, observe, true_kernel
 from .record import record
@@ -32,7 +33,11 @@ def compare(
         name: [observe(one) for one in settings] for name, settings in methods(degradation).items()
     }
     if (kernel := true_kernel(degradation)) is not None:
-        told = [restorer for restorer in restorers if getattr(restorer.model, "filters", 0)]
+        told = [
+            restorer
+            for restorer in restorers
+            if isinstance(restorer.model, BlindDeconvolution) and restorer.model.filters
+        ]
         forms |= {f"{restorer.card.name}, true kernel": [partial(_deconvolve, restorer, kernel)] for restorer in told}
     rows = []
     for name, settings in forms.items():

@@ -5,7 +5,6 @@ Entries are told no more than their card asks for: a mask of known pixels where 
 all are known; or a noise level, which is estimated from the picture.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,11 @@ import numpy as np
 
 import restorax
 from restorax import data, zoo
-from restorax.evaluate import evaluate
+from restorax.degrade import parse
+from restorax.evaluation import evaluate
 from restorax.files import written_beside
 from restorax.models import BurstRNN
+from restorax.types import Condition
 
 from .record import newest, read, record, table
 
@@ -58,23 +59,23 @@ def gains(
 
 
 def _restore(restorer: zoo.Restorer, image: Any, condition: Any = None) -> Any:
-    wanted = restorer.model.condition_channels
-    if not wanted:
+    required = restorer.model.required_condition
+    if required is Condition.NONE:
         condition = None
-    elif not getattr(restorer.model, "masked", False):
+    elif required is Condition.NOISE_LEVEL:
         from skimage.restoration import estimate_sigma
 
         level = estimate_sigma(np.asarray(image), average_sigmas=True, channel_axis=-1)
-        condition = jnp.full((*image.shape[:-1], wanted), level)
+        condition = jnp.full((*image.shape[:-1], 1), level)
     elif condition is None:
-        condition = jnp.ones((*image.shape[:-1], wanted))
+        condition = jnp.ones((*image.shape[:-1], 1))
     return restorax.restore(restorer, image, condition)
 
 
 def trained(learnt: str, text: str) -> bool:
     """Whether an entry has seen all operators of a degradation; their strengths may have been others."""
-    names = lambda chain: set(re.findall(r"([a-z]\w+)\(", chain)) - {"uniform", "log_uniform", "one_of", "maybe"}  # noqa: E731
-    return names(text) <= names(learnt)
+    seen, asked = ({op.operator for op in parse(one).operators} for one in (learnt, text))
+    return asked <= seen
 
 
 def heat_map(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

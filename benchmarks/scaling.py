@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -110,17 +109,18 @@ def peak_memory(run: Callable[[], Any]) -> float:
     return max(peak - before, 0) / 2**20
 
 
-def devices(name: str, counts: Sequence[int], seconds: float, **changes: Any) -> list[dict[str, Any]]:
+def devices(name: str, counts: Sequence[int], seconds: float, dtype: str, **sizes: int) -> list[dict[str, Any]]:
     """The same batch on more and more devices of this process."""
-    recipe = replace(RECIPES[name], **changes)
-    shape = (recipe.batch, recipe.patch, recipe.patch, recipe.config["channels"])
+    recipe = RECIPES[name].adjusted(dtype=dtype).with_stages(**sizes)
+    stage = recipe.stages[0]
+    shape = (stage.batch, stage.patch, stage.patch, recipe.config["channels"])
     patches = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     runs = []
     for count in counts:
         mesh = parallel.make_mesh(devices=jax.devices()[:count])
         state = parallel.make_state(partial(init_state, recipe, jax.random.key(0)), mesh)
-        step = jax.jit(parallel.jit_step(recipe, mesh))  # no donation: the same state is timed again and again
-        ours = [parallel.assemble(x, recipe.batch, mesh) for x in (patches, np.arange(recipe.batch))]
+        step = jax.jit(parallel.jit_step(recipe, stage, mesh))  # no donation: the same state is timed again and again
+        ours = [parallel.assemble(x, stage.batch, mesh) for x in (patches, np.arange(stage.batch))]
         runs.append((step, (state, ours[0], jax.random.key(1), ours[1])))
     timings = interleaved([partial(step, *arguments) for step, arguments in runs], [()], rounds=20, seconds=seconds)
     rows = [
@@ -176,13 +176,13 @@ def main(
     sides = [32, 64] if quick else [s for s in (64, 128, 256, 512, 1024) if s <= largest]
     tiled = [160, 224] if quick else [s for s in (1024, 2048, 4096) if s <= largest]
     powers = [2**i for i in range(int(math.log2(jax.device_count())) + 1)]
-    small = {"dtype": dtype} | ({"batch": 2, "patch": 16} if quick else {"batch": 8})
+    small = {"batch": 2, "patch": 16} if quick else {"batch": 8}
     measures = {
         "pixels": lambda: pixels(name, sides, dtype, seconds),
         "tiles": lambda: tiles(name, tiled, 144 if quick else TILE, dtype),
         "batch": lambda: batch(name, (1, 2) if quick else (1, 2, 4, 8, 16), 32 if quick else 128, dtype, seconds),
         "depth": lambda: depth((3, 5) if quick else (5, 9, 17, 33), 32 if quick else 256, dtype, seconds),
-        "devices": lambda: devices(name, powers, seconds, **small),
+        "devices": lambda: devices(name, powers, seconds, dtype, **small),
     }
     for one in part or PARTS:
         if one == "devices" and len(part or PARTS) > 1:  # in a process of its own, whose devices are pretended

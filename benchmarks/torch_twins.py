@@ -484,7 +484,7 @@ def matched(model: Any, params: dict[str, Any]) -> tuple[dict[str, Any], nn.Modu
     Raises:
         ValueError: if the network has no twin.
     """
-    for field in ("residual", "condition_channels"):
+    for field in ("residual", "condition"):
         if getattr(model, field) != getattr(type(model), field):
             raise ValueError(f"{type(model).__name__} with another {field} than published has no twin in PyTorch")
     twin = build(model)

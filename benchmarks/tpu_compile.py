@@ -49,15 +49,15 @@ def pod(topology: str, shards: int = 1) -> Mesh:
 
 def compile_training(recipe: Recipe, mesh: Mesh, per_chip: int) -> dict[str, Any]:
     """Compile the training step with ``per_chip`` patches on every chip; returns the columns of a row."""
-    recipe = dataclasses.replace(recipe, batch=per_chip * mesh.size)
+    stage = dataclasses.replace(recipe.stages[0], batch=per_chip * mesh.size)
     state = parallel.abstract_state(partial(init_state, recipe, jax.random.key(0)), mesh)
-    shape = (recipe.batch, recipe.patch, recipe.patch, recipe.config["channels"])
+    shape = (stage.batch, stage.patch, stage.patch, recipe.config["channels"])
     patches = jax.ShapeDtypeStruct(shape, jnp.uint8)
     rows, key = jax.ShapeDtypeStruct(shape[:1], jnp.int32), jax.eval_shape(lambda: jax.random.key(0))
-    columns = _compile(parallel.jit_step(recipe, mesh), state, patches, key, rows)
-    alone, share = make_step(dataclasses.replace(recipe, batch=per_chip)), (per_chip, *shape[1:])
+    columns = _compile(parallel.jit_step(recipe, stage, mesh), state, patches, key, rows)
+    alone, share = make_step(recipe, dataclasses.replace(stage, batch=per_chip)), (per_chip, *shape[1:])
     work = flops(alone, state, jax.ShapeDtypeStruct(share, jnp.uint8), key)
-    size = f"{per_chip} x {recipe.patch} x {recipe.patch}"
+    size = f"{per_chip} x {stage.patch} x {stage.patch}"
     return {"program": "training step", "per chip": size} | columns | {"GFLOP": round(work / 1e9, 2)}
 
 
@@ -68,8 +68,8 @@ def compile_inference(recipe: Recipe, mesh: Mesh, side: int) -> dict[str, Any]:
     place = NamedSharding(mesh, _IMAGES)
     image = jax.ShapeDtypeStruct((mesh.size, side, side, model.channels), jnp.float32, sharding=place)
     condition = None
-    if model.condition_channels:
-        condition = jax.ShapeDtypeStruct((*image.shape[:3], model.condition_channels), jnp.float32, sharding=place)
+    if model.condition.channels:
+        condition = jax.ShapeDtypeStruct((*image.shape[:3], model.condition.channels), jnp.float32, sharding=place)
     restore = make_restore(recipe)
     # Each chip by itself: a batch that plain jit spreads is gathered for every Fourier transform (openxla/xla#24).
     mapped = jax.shard_map(restore, mesh=mesh, in_specs=(P(), _IMAGES, _IMAGES), out_specs=_IMAGES, check_vma=False)

@@ -6,7 +6,6 @@ beyond degradation and gradient. DnCNN, U-Net and NAFNet take one step with Adam
 L1, backward, update.
 """
 
-import dataclasses
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +19,7 @@ import optax
 from restorax import data
 from restorax.memory import keep_freed_memory
 from restorax.models.count import flops
-from restorax.recipe import Recipe
+from restorax.recipe import Recipe, Stage
 from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.losses import parse_loss
@@ -36,15 +35,16 @@ SHOWN = ("what", "dtype", "devices", "batch", "median_ms", "p10_ms", "p90_ms", "
 
 def measure_steps(recipe: Recipe, top: ceiling.Ceiling, seconds: float) -> list[dict[str, Any]]:
     """The whole step: jit on one device and, where there are several, on all; pmap on all."""
+    stage = recipe.stages[0]
     devices, init = jax.devices(), partial(init_state, recipe, jax.random.key(0))
     forms = {}
     for some in (devices[:1], devices) if len(devices) > 1 else (devices,):
         mesh = parallel.make_mesh(devices=some)
-        forms["jit", len(some)] = _going_on(parallel.jit_step(recipe, mesh), parallel.make_state(init, mesh))
-    forms["pmap", len(devices)] = _going_on(parallel.pmap_step(recipe), jax.jit(init)())
-    arguments = [(_patches(recipe, seed), jax.random.key(1), np.arange(recipe.batch)) for seed in range(3)]
+        forms["jit", len(some)] = _going_on(parallel.jit_step(recipe, stage, mesh), parallel.make_state(init, mesh))
+    forms["pmap", len(devices)] = _going_on(parallel.pmap_step(recipe, stage), jax.jit(init)())
+    arguments = [(_patches(recipe, seed), jax.random.key(1), np.arange(stage.batch)) for seed in range(3)]
     timings = interleaved(list(forms.values()), arguments, rounds=20, seconds=seconds)
-    work = flops(make_step(recipe), jax.eval_shape(init), *arguments[0])
+    work = flops(make_step(recipe, stage), jax.eval_shape(init), *arguments[0])
     return [
         _row(f"step, {how}", recipe, timing, devices=count, share=top.share(work, timing.median, recipe.dtype))
         for (how, count), timing in zip(forms, timings, strict=True)
@@ -53,14 +53,15 @@ def measure_steps(recipe: Recipe, top: ceiling.Ceiling, seconds: float) -> list[
 
 def measure_parts(recipe: Recipe, seconds: float) -> list[dict[str, Any]]:
     """Where the time of a step on one device goes, and the step's temporary memory."""
-    model, distance, draw = build_model(recipe), parse_loss(recipe.loss), make_draw(recipe)
+    stage = recipe.stages[0]
+    model, distance, draw = build_model(recipe), parse_loss(stage.loss), make_draw(stage)
 
     def loss(params, observation, clean):
         return distance(model.apply({"params": params}, observation.image, observation.condition), clean)
 
     state, key = jax.jit(partial(init_state, recipe))(jax.random.key(0)), jax.random.key(1)
-    keys = jax.random.split(key, recipe.batch)
-    degrade, step = jax.jit(draw), jax.jit(make_step(recipe))
+    keys = jax.random.split(key, stage.batch)
+    degrade, step = jax.jit(draw), jax.jit(make_step(recipe, stage))
     forward, gradient = jax.jit(loss), jax.jit(jax.value_and_grad(loss))
     patches = [jnp.asarray(_patches(recipe, seed)) for seed in range(3)]
     functions = (
@@ -105,8 +106,8 @@ class Photographs(data.Patches):
 def input_seconds(recipe: Recipe, batches: int = 40) -> float | None:
     """Seconds in which one thread of the host prepares a batch, beside the step; nothing where packages lack."""
     try:
-        source = Photographs(size=recipe.patch, channels=recipe.config["channels"], seed=0)
-        feed = data.batches(source, batch=recipe.batch, start=0)
+        (stage, *_), channels = recipe.stages, recipe.config["channels"]
+        feed = data.batches(Photographs(size=stage.patch, channels=channels, seed=0), batch=stage.batch, start=0)
         next(feed)
     except (ImportError, ValueError):
         return None
@@ -139,7 +140,8 @@ def measure_peers(
     step, work = _adam_step(model, params, clean[0])
     functions = [lambda ours, _: step(ours), *(lambda _, theirs, f=f: f(theirs) for f in peers.values())]
     timings = interleaved(functions, list(zip(clean, tensors, strict=True)), rounds=20, seconds=seconds)
-    recipe = Recipe(name, "", (), batch=batch, patch=patch, dtype=dtype)
+    stage = Stage(steps=1, degradation="", batch=batch, patch=patch)
+    recipe = Recipe(architecture=name, stages=(stage,), evaluation=(), dtype=dtype)
     return [
         _row(f"Adam, {form}", recipe, timing, share=top.share(work, timing.median, dtype), difference=difference)
         for form, timing in zip(["JAX", *peers], timings, strict=True)
@@ -177,7 +179,8 @@ def _going_on(step: Callable, state: Any) -> Callable:
 
 
 def _patches(recipe: Recipe, seed: int) -> np.ndarray:
-    shape = (recipe.batch, recipe.patch, recipe.patch, recipe.config["channels"])
+    stage = recipe.stages[0]
+    shape = (stage.batch, stage.patch, stage.patch, recipe.config["channels"])
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
@@ -185,8 +188,9 @@ def _row(what: str, recipe: Recipe, took: Timing | float, *, devices=1, share=""
     """A difference of medians is a number of seconds, without a spread."""
     median = took if isinstance(took, float) else took.median
     times = took.columns() if isinstance(took, Timing) else {"median_ms": 1e3 * took, "p10_ms": "", "p90_ms": ""}
-    about = {"what": what, "dtype": recipe.dtype, "devices": devices, "batch": recipe.batch, "patch": recipe.patch}
-    speed = {"steps_per_s": 1 / median, "images_per_s": recipe.batch / median}
+    batch, patch = recipe.stages[0].batch, recipe.stages[0].patch
+    about = {"what": what, "dtype": recipe.dtype, "devices": devices, "batch": batch, "patch": patch}
+    speed = {"steps_per_s": 1 / median, "images_per_s": batch / median}
     rest = {"share": share, "memory_MiB": memory_MiB, "difference": difference}
     return about | times | {"compile_s": times.get("compile_s", "")} | speed | rest
 
@@ -209,8 +213,8 @@ def main(
     for one in name or (networks.QUICK if quick else (*RECIPES, *networks.ARCHITECTURES)):
         rows = []
         if one in RECIPES:
-            changes = {"batch": batch, "patch": patch, "dtype": dtype and dtype[0]}
-            recipe = dataclasses.replace(RECIPES[one], **{key: value for key, value in changes.items() if value})
+            sizes = {key: value for key, value in {"batch": batch, "patch": patch}.items() if value}
+            recipe = RECIPES[one].adjusted(dtype=dtype[0] if dtype else None).with_stages(**sizes)
             rows += measure_steps(recipe, top, seconds)
             rows += measure_parts(recipe, seconds) if parts else []
         else:

@@ -36,8 +36,8 @@ def entries() -> str:
             field += f" (tiles lose less than 0.05 dB with {card.halo} px around them)"
         cost = f"{_size(card)} parameters, {card.flops_per_megapixel / 1e9:.0f} GFLOP/Mpx, {field}"
         trained = f"{card.steps} steps, {card.seconds / 60:.0f} minutes on {card.hardware}"
-        if card.start:
-            trained = f"from the parameters of `{card.start}`, {trained}"
+        if card.training.start:
+            trained = f"from the parameters of `{card.training.start}`, {trained}"
         blocks = any(r.psnr_b is not None for r in card.results)
         rows = [["set", "degradation", "degraded", "PSNR", "SSIM", *["PSNR-B"] * blocks]]
         rows.append(["---"] * len(rows[0]))
@@ -56,9 +56,9 @@ def entries() -> str:
 
 def _elsewhere(card: zoo.Card) -> str:
     """Markdown: PSNR by degradation, a column for every set or kind of picture."""
-    sets = list(dict.fromkeys(r.dataset for r in card.elsewhere))
+    sets = list(dict.fromkeys(r.dataset for r in card.ood_results))
     cells: dict[str, dict[str, str]] = {}
-    for r in card.elsewhere:
+    for r in card.ood_results:
         cells.setdefault(r.degradation, {})[r.dataset] = f"{r.psnr:.2f} ({r.input_psnr:.2f})"
     lines = [[f"`{degradation}`", *(row.get(one, "") for one in sets)] for degradation, row in cells.items()]
     return "\n".join(f"| {' | '.join(line)} |" for line in [["degradation", *sets], ["---"] * (len(sets) + 1), *lines])

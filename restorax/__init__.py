@@ -4,12 +4,12 @@ restorer = restorax.load("resunet_s-gray-noise")
 clean = restorax.restore(restorer, noisy)  # [height, width, channel] in [0, 1]
 """
 
-from . import degrade, explain, metrics, models
-from .evaluate import evaluate
-from .export import export
+from . import degrade, explanation, metrics, models
+from .evaluation import evaluate
+from .exporting import export
+from .inference import restore
 from .models.count import summary
 from .models.create import create
-from .restore import restore
 from .types import Degradation, Observation
 from .zoo import Card, Restorer, list_models, load, save, verify
 
@@ -26,7 +26,7 @@ __all__ = [
     "export",
     # restoring and measuring
     "evaluate",
-    "explain",
+    "explanation",
     "metrics",
     "restore",
     # networks

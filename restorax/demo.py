@@ -9,10 +9,11 @@ import jax.numpy as jnp
 
 from . import image, zoo
 from .data import sample_images
-from .evaluate import evaluate
+from .evaluation import evaluate
 from .files import written_beside
+from .inference import restore
 from .metrics import psnr
-from .restore import restore
+from .recipe import middle
 from .zoo import Result
 
 PAGE = "index.html"
@@ -51,8 +52,7 @@ class Shown:
 
 def degradation_of(name: str) -> str:
     """The degradation that an entry is shown on: the middle one of those that it is evaluated on."""
-    evaluation = zoo.Card.read(zoo.find(name)).evaluation
-    return evaluation[len(evaluation) // 2]
+    return middle(zoo.Card.read(zoo.find(name)).evaluation)
 
 
 def show(name: str, out: Path) -> Shown:

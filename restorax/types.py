@@ -14,6 +14,7 @@ field's "sigma 25" is written 25 / 255.
 
 import math
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +26,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Real
 __all__ = [
     "Array",
     "Condition",
+    "ConditionMap",
     "DTypeLike",
     "Degradation",
     "Float",
@@ -36,9 +38,46 @@ __all__ = [
 ]
 
 Image = Float[Array | np.ndarray, "*batch height width channel"]
-Condition = Float[Array | np.ndarray, "*batch height width k"]
+ConditionMap = Float[Array | np.ndarray, "*batch height width k"]
 Strength = float | int | Real[Array | np.ndarray, "..."]
 Params = Mapping[str, Any]
+
+
+class Condition(StrEnum):
+    """What a non-blind network is told besides the image, as a map of one channel in [0, 1].
+
+    Example:
+        >>> Condition("noise_level").channels, Condition.NONE.channels
+        (1, 0)
+    """
+
+    NONE = "none"
+    MASK = "mask"
+    NOISE_LEVEL = "noise_level"
+    JPEG_QUALITY = "jpeg_quality"
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise ValueError(f"condition is {value!r}; accepted are {', '.join(cls)}")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the condition map, 0 or 1."""
+        return int(self is not Condition.NONE)
+
+    @property
+    def description(self) -> str | None:
+        """What the condition map holds, as model cards say it; ``None`` without a condition."""
+        return _DESCRIPTIONS.get(self)
+
+
+_DESCRIPTIONS = {
+    Condition.MASK: "mask of known pixels, 1 known and 0 missing",
+    Condition.NOISE_LEVEL: (
+        "standard deviation of the noise at every pixel, in the unit of the image (25 / 255 for sigma 25)"
+    ),
+    Condition.JPEG_QUALITY: "JPEG quality / 100",
+}
 
 
 class Observation(NamedTuple):
@@ -118,67 +157,60 @@ def per_image(strength: Strength, image: jax.Array) -> jax.Array:
     return strength.reshape((1,) * (len(batch) - strength.ndim) + strength.shape + (1, 1, 1))
 
 
-def within(
-    value: Strength,
+def check_range(
+    value: Any,
     name: str,
-    image: jax.Array,
-    low: float | int = 0,
+    low: float | int = -math.inf,
     high: float | int = math.inf,
     *,
     above: bool = False,
-) -> jax.Array:
-    """A strength with a range, shaped as :func:`per_image` does.
+    hint: str = "",
+) -> None:
+    """Refuse numbers outside a range; what is traced cannot be checked.
 
     Args:
-        value: in [``low``, ``high``], a scalar or one per leading batch index of ``image``.
+        value: a number or an array of numbers.
         name: how the message calls it.
-        image: ``[*batch, height, width, channel]``.
-        low: smallest value that makes sense.
-        high: largest value that makes sense.
-        above: ``low`` itself makes none.
-
-    Returns:
-        ``value`` in the type of ``image``, ``[*ones or batch, 1, 1, 1]``.
-
-    Raises:
-        ValueError: if a value lies outside, or ``value`` does not broadcast against the batch axes.
-
-    Example:
-        >>> within(24, "side", jnp.zeros((8, 8, 1)), 0, 1)
-        Traceback (most recent call last):
-        ValueError: side is 24; values from 0 to 1 are accepted
-    """
-    check_range(value, name, low, high, above=above)
-    return per_image(value, image)
-
-
-def check_range(
-    value: Strength, name: str, low: float | int = 0, high: float | int = math.inf, *, above: bool = False
-) -> None:
-    """Refuse a strength outside its range; what is traced cannot be checked. Arguments are those of :func:`within`.
+        low: smallest value that is accepted.
+        high: largest value that is accepted.
+        above: ``low`` itself is not accepted.
+        hint: advice for a value above ``high``, appended to the message.
 
     Raises:
         ValueError: if a value lies outside, or is not a number.
 
     Example:
-        >>> check_range(0, "peak", above=True)
+        >>> check_range(25, "sigma", 0, 1, hint="divide by 255 for 8-bit units")
         Traceback (most recent call last):
-        ValueError: peak is 0; values above 0 are accepted
+        ValueError: `sigma` must be in [0, 1], got 25; divide by 255 for 8-bit units.
     """
     if isinstance(value, jax.core.Tracer):
         return
     values = np.ravel(value)
     if not jnp.issubdtype(values.dtype, jnp.number):
-        raise ValueError(f"{name} is {value!r}; a number is needed")
+        raise ValueError(f"`{name}` must be a number, got {value!r}.")
     outside = values[~((values > low if above else values >= low) & (values <= high))]
     if outside.size:
-        to_high = "" if high == math.inf else f" to {high:.6g}"
-        accepted = f"above {low:g}{' and up' * bool(to_high)}{to_high}" if above else f"from {low:g}{to_high or ' on'}"
-        raise ValueError(f"{name} is {outside[0]:g}; values {accepted} are accepted")
+        advice = f"; {hint}" if hint and outside[0] > high else ""
+        raise ValueError(f"`{name}` must be {range_text(low, high, above=above)}, got {outside[0]:g}{advice}.")
+
+
+def range_text(low: float | int, high: float | int, *, above: bool = False) -> str:
+    """Describe a range of numbers; arguments are those of :func:`check_range`.
+
+    Example:
+        >>> range_text(0, 1, above=True), range_text(2, math.inf)
+        ('in (0, 1]', 'at least 2')
+    """
+    if high < math.inf:
+        return f"in {'(' if above else '['}{low:.6g}, {high:.6g}]"
+    if low > -math.inf:
+        return f"{'above' if above else 'at least'} {low:.6g}"
+    return "a number"
 
 
 def check_count(value: Any, name: str, low: int = 1) -> None:
-    """Refuse what is not a whole number from ``low`` on: a number that fixes the size of the program.
+    """Refuse what is not an integer of at least ``low``: a number that fixes the size of the program.
 
     Raises:
         ValueError: if it is something else, also if it is traced.
@@ -186,8 +218,8 @@ def check_count(value: Any, name: str, low: int = 1) -> None:
     Example:
         >>> check_count(2.5, "radius")
         Traceback (most recent call last):
-        ValueError: radius is 2.5; a whole number from 1 on is needed
+        ValueError: `radius` must be an integer >= 1, got 2.5.
     """
     if not isinstance(value, int | np.integer) or value < low:
-        said = "drawn or traced" if isinstance(value, jax.core.Tracer) else value
-        raise ValueError(f"{name} is {said}; a whole number from {low} on is needed")
+        got = "a traced value" if isinstance(value, jax.core.Tracer) else repr(value)
+        raise ValueError(f"`{name}` must be an integer >= {low}, got {got}.")

@@ -20,11 +20,6 @@ from .zoo import Restorer
 SUFFIXES = (".gif", ".png", ".webp")
 
 
-def takes_frames(restorer: Restorer) -> bool:
-    """Whether a restorer looks at several frames of a scene."""
-    return hasattr(restorer.model, "step")
-
-
 def restore_stream(
     restorer: Restorer, frames: Iterable[np.ndarray], mask: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
@@ -50,7 +45,7 @@ def restore_stream(
         >>> restorer = zoo.load("runs/burst_rnn-gray-noise")  # doctest: +SKIP
         >>> restored = restore_stream(restorer, (camera.read() for _ in range(100)))  # doctest: +SKIP
     """
-    if not takes_frames(restorer):
+    if not restorer.model.takes_frames:
         raise ValueError(f"{restorer.card.name} restores single images; a network of frames, like burst_rnn, is needed")
     return _stream(restorer, iter(frames), mask)
 
@@ -64,7 +59,7 @@ def _stream(restorer: Restorer, frames: Iterator[np.ndarray], mask: np.ndarray |
     planes = _planes(first, restorer.card.channels)
     known = None if mask is None else jnp.broadcast_to(mask, (*planes.shape[:-1], mask.shape[-1]))
     arriving = (_alike(frame, first) for frame in chain([first], frames))
-    if restorer.model.bidirectional:
+    if not restorer.model.streams:
         burst = jnp.stack([_planes(frame, restorer.card.channels) for frame in arriving], axis=1)
         every = None if known is None else jnp.broadcast_to(known[:, None], (*burst.shape[:-1], known.shape[-1]))
         for restored in jnp.moveaxis(_all_frames(restorer, burst, every), 1, 0):
@@ -133,10 +128,10 @@ def restore_video(
         ValueError: if a file is not a picture, frames differ in size, or the mask is missing, unwanted or of another
             size.
     """
-    source, target, wanted = Path(source), Path(target), restorer.card.condition
-    if wanted and mask is None:
-        raise ValueError(f"{restorer.card.name} needs to know more: give a mask ({wanted})")
-    if mask is not None and not wanted:
+    source, target, wanted = Path(source), Path(target), restorer.model.required_condition
+    if wanted.channels and mask is None:
+        raise ValueError(f"{restorer.card.name} requires a mask ({wanted.description})")
+    if mask is not None and not wanted.channels:
         raise ValueError(f"{restorer.card.name} takes no mask")
     known = None
     if mask is not None:

@@ -1,12 +1,10 @@
-"""Published parameters: one folder an entry, with a card that says what they are and what they are worth."""
+"""Published parameters: one folder per entry, with a model card."""
 
 import dataclasses
 import difflib
 import hashlib
-import json
 import os
 from pathlib import Path, PurePath
-from typing import Any
 
 import flax.struct
 import flax.traverse_util
@@ -14,145 +12,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .files import written_beside
-from .models import MODELS
-from .types import Array, Condition, Image, Params
-
-MASK = "mask of known pixels, 1 known and 0 missing"
-NOISE_LEVEL = "standard deviation of the noise at every pixel, in the unit of the image (25 / 255 for sigma 25)"
+from .card import Card, Result
+from .files import is_remote, written_beside
+from .models import MODELS, RestorationNetwork
+from .models.create import build
+from .types import Array, ConditionMap, DTypeLike, Image, Params
 
 # An installed package carries the zoo inside; a checkout has it at the top level.
 _PACKAGED = Path(__file__).parent / "zoo_data"
 ZOO = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "zoo"
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """One measured number of a card, with the protocol that makes it comparable.
-
-    Attributes:
-        dataset: name of the test set.
-        degradation: what was done to the images, in the language of ``restorax.degrade.parse``.
-        images: how many.
-        psnr: mean of the per-image PSNR in dB.
-        ssim: mean of the per-image SSIM.
-        input_psnr: the same of the degraded images.
-        protocol: channels, border, rounding and seeds.
-        psnr_b: mean of the per-image PSNR-B in dB, after JPEG.
-    """
-
-    dataset: str
-    degradation: str
-    images: int
-    psnr: float
-    ssim: float
-    input_psnr: float
-    protocol: str
-    psnr_b: float | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Card:
-    """What an entry is, how it was made and how good it is (``card.json``).
-
-    Attributes:
-        name: ``<architecture>-<gray|color>-<degradation>[-direct]``.
-        architecture: a key of ``restorax.models.MODELS``.
-        config: fields of the module.
-        channels: image channels, 1 or 3.
-        condition: what the condition map must hold, or ``None`` for a blind restorer.
-        degradation: what it was trained to undo, with ranges, in the language of ``restorax.degrade.parse``.
-        evaluation: degradations under which its results are given.
-        beyond: degradations that it was not trained on and is measured under all the same.
-        data: what it was trained on.
-        data_licence: licence of that data.
-        weights_licence: licence of the parameters.
-        steps: optimiser steps up to the published parameters, those that validated best.
-        seconds: wall-clock time of the training.
-        start: entry whose parameters the training began with; empty for fresh ones.
-        hardware: on what it was trained.
-        versions: versions of the libraries that matter.
-        commit: of the code that trained it.
-        parameters: number of parameters.
-        parameter_dtype: how they are stored, ``"float32"`` or ``"float16"``.
-        flops_per_megapixel: floating-point operations (two per multiply-add) for 2**20 pixels.
-        receptive_field: side in pixels of what an output pixel sees; ``None`` means the whole image.
-        limits: what it should not be expected to do.
-        paper: what to cite.
-        results: measured quality.
-        elsewhere: the same for what it was not trained on: other degradations, and other kinds of picture.
-        throughput: megapixels per second in images of 512 x 512, by device and type of the activations.
-        halo: pixels of context that keep tiles within 0.05 dB of the whole image, where that has been measured.
-        sha256: of ``params.safetensors``.
-    """
-
-    name: str
-    architecture: str
-    config: dict[str, Any]
-    channels: int
-    condition: str | None
-    degradation: str
-    evaluation: list[str]
-    data: str
-    data_licence: str
-    weights_licence: str
-    steps: int
-    seconds: int
-    hardware: str
-    versions: dict[str, str]
-    commit: str
-    parameters: int
-    parameter_dtype: str
-    flops_per_megapixel: float
-    receptive_field: int | None
-    limits: str
-    paper: str
-    start: str = ""
-    beyond: list[str] = dataclasses.field(default_factory=list)
-    results: list[Result] = dataclasses.field(default_factory=list)
-    elsewhere: list[Result] = dataclasses.field(default_factory=list)
-    throughput: dict[str, float] = dataclasses.field(default_factory=dict)
-    halo: int | None = None
-    sha256: str = ""
-
-    def __hash__(self) -> int:
-        """Cards are static under ``jit``: equal ones share a compiled function."""
-        return hash((self.name, self.sha256))
-
-    @classmethod
-    def read(cls, folder: PurePath) -> "Card":
-        """Read ``folder/card.json``.
-
-        Raises:
-            FileNotFoundError: if there is none.
-            ValueError: if it is not JSON, or a field is missing or unknown.
-        """
-        path = folder / "card.json"
-        if not path.is_file():
-            raise FileNotFoundError(f"{folder} has no card.json")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            measured = {key: [Result(**r) for r in content.get(key, [])] for key in ("results", "elsewhere")}
-        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is not a valid card: {error}") from None
-        fields = {f.name for f in dataclasses.fields(cls)}
-        if missing := fields - {"start", "beyond", "elsewhere", "throughput", "halo"} - set(content):
-            raise ValueError(f"{path} lacks {', '.join(sorted(missing))}")
-        if unknown := set(content) - fields:
-            raise ValueError(f"{path} has unknown fields: {', '.join(sorted(unknown))}")
-        return cls(**{**content, **measured})
-
-    def write(self, folder: PurePath) -> None:
-        """Write ``folder/card.json``, beside and renamed."""
-        content = dataclasses.asdict(self)
-        for results in (content["results"], content["elsewhere"]):
-            results[:] = ({key: value for key, value in r.items() if value is not None} for r in results)
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        if _in_bucket(folder):  # where objects appear whole by themselves
-            (folder / "card.json").write_text(text, encoding="utf-8")
-            return
-        with written_beside(folder / "card.json") as beside:
-            beside.write_text(text, encoding="utf-8")
+__all__ = [
+    "Card",
+    "Restorer",
+    "Result",
+    "check_params",
+    "find",
+    "list_models",
+    "load",
+    "save",
+    "unknown_name",
+    "verify",
+]
 
 
 class Restorer(flax.struct.PyTreeNode):
@@ -168,10 +48,10 @@ class Restorer(flax.struct.PyTreeNode):
     """
 
     params: Params
-    model: Any = flax.struct.field(pytree_node=False)
+    model: RestorationNetwork = flax.struct.field(pytree_node=False)
     card: Card = flax.struct.field(pytree_node=False)
 
-    def __call__(self, image: Image, condition: Condition | None = None) -> Array:
+    def __call__(self, image: Image, condition: ConditionMap | None = None) -> Array:
         """Restore ``[*batch, height, width, channels]`` in [0, 1]; the output is not clipped.
 
         A network of frames takes ``[*batch, frames, height, width, channels]`` and restores one frame.
@@ -205,7 +85,7 @@ def find(name: str | os.PathLike) -> PurePath:
         FileNotFoundError: if there is neither; similar names are suggested.
     """
     given = Path(name)
-    if _in_bucket(name):
+    if is_remote(name):
         from etils import epath
 
         given = epath.Path(name)
@@ -218,10 +98,6 @@ def find(name: str | os.PathLike) -> PurePath:
     raise FileNotFoundError(unknown_name("model", str(name), list_models()))
 
 
-def _in_bucket(name: str | os.PathLike) -> bool:
-    return "://" in str(name)
-
-
 def unknown_name(kind: str, name: str, known: list[str]) -> str:
     """A sentence that says that there is no such name, and which ones come near."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.3)
@@ -229,7 +105,7 @@ def unknown_name(kind: str, name: str, known: list[str]) -> str:
     return f"no {kind} named {name!r}; {hint}"
 
 
-def load(name: str | os.PathLike, *, dtype: Any = jnp.float32) -> Restorer:
+def load(name: str | os.PathLike, *, dtype: DTypeLike = jnp.float32) -> Restorer:
     """Load a published restorer; no internet is needed.
 
     Args:
@@ -254,7 +130,7 @@ def load(name: str | os.PathLike, *, dtype: Any = jnp.float32) -> Restorer:
     params = _read_params(folder, card)
     if card.architecture not in MODELS:
         raise ValueError(f"{folder}: unknown architecture {card.architecture!r}; there are {', '.join(MODELS)}")
-    model = MODELS[card.architecture](**_hashable(card.config), dtype=jnp.dtype(dtype))
+    model = build(card.architecture, card.config, dtype=jnp.dtype(dtype))
     check_params(model, params, folder)
     return Restorer(params, model, card)
 
@@ -319,23 +195,18 @@ def _read_params(folder: PurePath, card: Card) -> Params:
     return flax.traverse_util.unflatten_dict(flat, sep="/")
 
 
-def check_params(model: Any, params: Params, folder: str | os.PathLike) -> None:
+def check_params(model: RestorationNetwork, params: Params, folder: str | os.PathLike) -> None:
     """Check that the parameters found in a folder are those of a network.
 
     Raises:
         ValueError: if one of them has another shape, is missing or has no place.
     """
     image = jax.ShapeDtypeStruct((1, 8, 8, model.channels), jnp.float32)
-    condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition_channels), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), image, condition if model.condition_channels else None)
+    condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition.channels), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), image, condition if model.condition.channels else None)
     expected = flax.traverse_util.flatten_dict(variables["params"], sep="/")
     stored = flax.traverse_util.flatten_dict(params, sep="/")
     for name in sorted(expected.keys() | stored.keys()):
         wanted, given = (tree[name].shape if name in tree else "nothing" for tree in (expected, stored))
         if wanted != given:
             raise ValueError(f"{folder}: parameter {name} has {given}; this architecture expects {wanted}")
-
-
-def _hashable(config: dict[str, Any]) -> dict[str, Any]:
-    """JSON has lists where module fields are tuples."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}

@@ -12,7 +12,7 @@ from benchmarks.classical import anscombe, methods, observe, true_kernel
 from benchmarks.halo import Loss, halo_needed, losses, restore_with_halo
 from benchmarks.quality import compare
 from restorax import data, restore, zoo
-from restorax.evaluate import evaluate
+from restorax.evaluation import evaluate
 from restorax.models import DnCNN, ScanUNet
 from restorax.models.count import example
 from restorax.train.step import build_model
@@ -30,7 +30,7 @@ def _size(recipe):
 )
 def test_variants_have_one_size(name):
     recipe = recipe_of(matched(VARIANTS[name], PARAMETERS), "missing_pixels(missing=0.8)", 1)
-    assert recipe.config["masked"]
+    assert recipe.config["condition"] == "mask"
     assert _size(recipe) == pytest.approx(PARAMETERS, rel=0.03)
     if name == "bottleneck":
         assert recipe.config["widths"] == ScanUNet().widths

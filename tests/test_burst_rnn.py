@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from restorax.models import BurstRNN
+from restorax.types import Condition
 
 
 def _model(**config):
@@ -46,7 +47,7 @@ def test_the_reference_is_one_of_the_frames(bidirectional, reference):
 
 @pytest.mark.parametrize("conditioned", [False, True])
 def test_stream_equals_the_whole_sequence(conditioned):
-    model = _model(condition_channels=int(conditioned), masked=conditioned)
+    model = _model(condition=Condition.MASK if conditioned else Condition.NONE)
     burst = _burst(2, 4, 5, 6, 1)  # two bursts of four frames
     mask = (burst > 0.4).astype(jnp.float32) if conditioned else None
     variables = _init(model, burst, mask)
@@ -139,7 +140,7 @@ def test_quality_of_a_burst_is_that_of_its_last_frame(monkeypatch, photograph):
         noise = 0.1 * jax.random.normal(key, (3, *image.shape))
         return Observation(image[None] + noise)
 
-    module = importlib.import_module("restorax.evaluate")
+    module = importlib.import_module("restorax.evaluation")
     monkeypatch.setattr(module, "parse", lambda _: degrade)
     result = module.evaluate(lambda burst, _: burst.mean(0), {"a": clean}, "three frames", dataset="one")
     burst = degrade(jax.random.fold_in(jax.random.key(0), 0), clean).image

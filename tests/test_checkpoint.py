@@ -15,8 +15,8 @@ from restorax.train.checkpoint import Checkpoints
 from restorax.train.step import init_state
 
 TINY = dataclasses.replace(
-    RECIPES["resunet_s-gray-noise"], config={"channels": 1, "widths": (8, 8), "blocks": 1}, patch=16, dtype="float32"
-)
+    RECIPES["resunet_s-gray-noise"], config={"channels": 1, "widths": (8, 8), "blocks": 1}, dtype="float32"
+).with_stages(patch=16)
 
 
 @pytest.fixture(scope="module")

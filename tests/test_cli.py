@@ -1,5 +1,7 @@
 """The command line, run as a user runs it: in process for speed, exit codes and messages as they come."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -120,7 +122,7 @@ def test_data_prepare_and_check(run_cli, tmp_path, photograph):
     assert "1 in train, 1 skipped" in out
     code, out, _ = run_cli("data", "check", "one", "--data-dir", tmp_path)
     assert code == 0
-    assert "match their checksums" in out
+    assert "3 files match their checksums" in out
 
 
 def test_mistakes_end_in_one_line_and_exit_code_2(run_cli, picture, tmp_path):
@@ -138,10 +140,10 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run_cli, picture, tmp_path):
         (("restore", picture, tmp_path / "out.xyz", *model), "unknown suffix"),
         (("restore", picture, out, "--model", "resunet_s-gray-nois"), f"did you mean {BLIND}"),
         (("restore", picture, out, *model, "--tile", "5"), "too small"),
-        (("restore", picture, out, "--model", "scanunet_s-gray-missing"), "give a mask"),
+        (("restore", picture, out, "--model", "scanunet_s-gray-missing"), "requires a mask"),
         (("degrade", picture, out, "--with", "noise(1)"), "unknown operator 'noise'"),
         (("degrade", picture, out, "--with", "gaussian_noise(sigma=25/0)"), "division by zero"),
-        (("degrade", picture, out, "--with", "gaussian_noise(sigma=25)"), "sigma is 25; values from 0 to 1"),
+        (("degrade", picture, out, "--with", "gaussian_noise(sigma=25)"), "`sigma` must be in [0, 1], got 25"),
         (("degrade", picture, out, "--with", "shuffle()"), "at least one degradation"),
         (("degrade", picture, out, "--with", "burst(frames=2)"), "makes several images of one"),
         (("restore", tmp_path, out, "--model", "burst_rnn-gray-noise", "--strength", "0.5"), "takes no strength"),
@@ -172,20 +174,53 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run_cli, picture, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "cycles", "later"),
+    ("options", "stages"),
     [
-        ((), (20_000, 5_000, 7_500), {"patch": 192, "batch": 2, "loss": "log_mse"}),
-        (("--batch", "64"), (20_000, 5_000, 7_500), {"patch": 192, "loss": "log_mse"}),
-        (("--steps", "7"), (7,), {}),
+        ((), [(20_000, 8, 2e-3), (5_000, 2, 1e-3), (7_500, 2, 5e-4)]),
+        (("--batch", "64"), [(20_000, 64, 2e-3), (5_000, 64, 1e-3), (7_500, 64, 5e-4)]),
+        (("--learning-rate", "1e-3"), [(20_000, 8, 1e-3), (5_000, 2, 5e-4), (7_500, 2, 2.5e-4)]),
+        (("--steps", "7"), [(7, 8, 2e-3)]),
     ],
 )
-def test_options_of_train_hold_in_later_cycles_too(options, cycles, later, run_cli, monkeypatch, tmp_path):
+def test_options_of_train_hold_in_all_stages(options, stages, run_cli, monkeypatch, tmp_path):
     from restorax.train import loop
 
     seen = []
-    monkeypatch.setattr(loop, "train", lambda name, recipe, **_: seen.append(recipe))
+    monkeypatch.setattr(loop, "train", lambda name, recipe, *_: seen.append(recipe))
     assert run_cli("train", "scanunet_s-gray-missing", "--data", tmp_path, *options)[0] == 0
-    assert (seen[0].cycles, seen[0].later) == (cycles, later)
+    assert [(s.steps, s.batch, s.learning_rate) for s in seen[0].stages] == stages
+
+
+def test_train_takes_every_option_of_the_library_and_its_defaults(run_cli, monkeypatch, tmp_path):
+    from restorax.train import loop
+    from restorax.train.options import Options
+
+    seen = []
+    monkeypatch.setattr(loop, "train", lambda name, recipe, options, _: seen.append(options))
+    assert run_cli("train", "dncnn-gray-noise25", "--data", tmp_path)[0] == 0
+    assert seen == [Options(data=str(tmp_path), workdir="runs/dncnn-gray-noise25")]
+    given = {f.name: f.type for f in dataclasses.fields(Options) if f.name not in ("data", "workdir", "resume")}
+    flags = [x for name, kind in given.items() for x in (f"--{name.replace('_', '-')}", *["3"] * (kind is not bool))]
+    assert run_cli("train", "dncnn-gray-noise25", "--data", tmp_path, *flags)[0] == 0
+    assert all(getattr(seen[1], name) in (3, "3", True) for name in given)
+
+
+def test_train_reads_a_recipe_of_ones_own(run_cli, monkeypatch, tmp_path):
+    from restorax import zoo
+    from restorax.recipe import write_recipe
+    from restorax.recipes import RECIPES
+    from restorax.train import loop
+
+    seen = []
+    monkeypatch.setattr(loop, "train", lambda name, recipe, *_: seen.append((name, recipe)))
+    own, name = tmp_path / "own.json", "arcnn-gray-jpeg"
+    own.write_text(write_recipe(RECIPES[name], validation=["camera"]))  # as in a training directory
+    for path in (own, zoo.ZOO / name / "card.json"):
+        assert run_cli("train", "mine", "--data", tmp_path, "--recipe", path)[0] == 0
+    assert seen == [("mine", RECIPES[name])] * 2
+    own.write_text('{"architecture": "arcnn", "evaluation": [], "stages": [{"steps": "many", "degradation": ""}]}')
+    code, _, err = run_cli("train", "mine", "--data", tmp_path, "--recipe", own)
+    assert (code, "own.json: Expected `int`, got `str` - at `$.stages[0].steps`" in err) == (2, True)
 
 
 def test_an_empty_start_means_fresh_parameters(run_cli, monkeypatch, tmp_path):
@@ -193,7 +228,7 @@ def test_an_empty_start_means_fresh_parameters(run_cli, monkeypatch, tmp_path):
     from restorax.train import loop
 
     seen = []
-    monkeypatch.setattr(loop, "train", lambda name, recipe, **_: seen.append(recipe.start))
+    monkeypatch.setattr(loop, "train", lambda name, recipe, *_: seen.append(recipe.start))
     name = next(name for name, recipe in RECIPES.items() if recipe.start)
     for options in ((), ("--start", "")):
         assert run_cli("train", name, "--data", tmp_path, *options)[0] == 0

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from restorax import demo, image, zoo
 from restorax.cli import tables
+from restorax.typed_json import to_json
 
 SMALL = "arcnn-gray-jpeg"
 CARDS = {name: zoo.Card.read(zoo.find(name)) for name in zoo.list_models()}
@@ -50,13 +51,13 @@ def test_long_and_json_lists_are_complete(run_cli):
         assert "".join(card.degradation.split()) in joined
     code, out, err = run_cli("list", "--json", width=80)
     assert (code, err) == (0, "")
-    assert json.loads(out) == json.loads(json.dumps([dataclasses.asdict(card) for card in CARDS.values()]))
+    assert json.loads(out) == json.loads(json.dumps([to_json(card) for card in CARDS.values()]))
 
 
 @pytest.mark.parametrize("name", CARDS)
 def test_results_have_one_line_each_at_80_columns(name):
     card = CARDS[name]
-    for results in (card.results, card.elsewhere):
+    for results in (card.results, card.ood_results):
         lines = _printed(results, name)
         assert max(map(len, lines)) <= 80
         assert len(lines) == 2 + len({r.degradation for r in results}) + len(results)
@@ -93,7 +94,7 @@ def test_eval_prints_and_stores(run_cli, tmp_path, photograph, monkeypatch):
     monkeypatch.setattr("restorax.data.other_images", lambda channels: {"texture": {"crop": crop}})
     entry = shutil.copytree(zoo.ZOO / SMALL, tmp_path / "entry")
     card = dataclasses.replace(CARDS[SMALL], evaluation=["jpeg(quality=10)", "jpeg(quality=20)"])
-    dataclasses.replace(card, beyond=["gaussian_blur(sigma=1)"]).write(entry)
+    dataclasses.replace(card, ood_degradations=["gaussian_blur(sigma=1)"]).write(entry)
     folder = tmp_path / "photographs"
     folder.mkdir()
     image.write(folder / "a.png", image.Picture(crop))
@@ -104,9 +105,9 @@ def test_eval_prints_and_stores(run_cli, tmp_path, photograph, monkeypatch):
     card = zoo.Card.read(entry)
     assert [(r.dataset, r.degradation) for r in card.results] == [("photographs", one) for one in card.evaluation]
     assert all(r.psnr > r.input_psnr and r.images == 1 for r in card.results)
-    assert [r.dataset for r in card.elsewhere] == ["photographs", "texture", "texture"]
+    assert [r.dataset for r in card.ood_results] == ["photographs", "texture", "texture"]
     code, out, _ = run_cli("eval", entry, "--data", folder, "--json", width=80)
-    assert json.loads(out) == json.loads(json.dumps([dataclasses.asdict(card)]))
+    assert json.loads(out) == json.loads(json.dumps([to_json(card)]))
     dataclasses.replace(card, evaluation=[]).write(entry)
     code, _, err = run_cli("eval", entry, "--data", folder, "--write")
     assert code == 2

@@ -9,6 +9,7 @@ import pytest
 
 import restorax
 from restorax.convert import CONVERTERS, convert
+from restorax.types import Condition
 
 torch = pytest.importorskip("torch")
 twins = pytest.importorskip("benchmarks.torch_twins")
@@ -181,8 +182,8 @@ def test_card_says_where_the_weights_come_from(tmp_path):
     assert content["commit"] == f"converted from ffdnet_color.pth, SHA-256 {digest}"
     assert (card.name, card.weights_licence, card.degradation, card.evaluation) == ("mine", "MIT", noise, [noise])
     assert card.paper.startswith("Zhang et al., FFDNet")
-    assert card.config == {"channels": 3, "depth": 4, "width": 8, "condition_channels": 1}
-    assert "noise" in card.condition
+    assert card.config == {"channels": 3, "depth": 4, "width": 8, "condition": "noise_level"}
+    assert card.condition is Condition.NOISE_LEVEL
 
 
 class _Code:

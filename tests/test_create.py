@@ -7,6 +7,7 @@ import pytest
 
 import restorax
 from restorax.models import MODELS, DnCNN, DRUNet, NAFNet
+from restorax.models.create import build
 
 
 def test_create_gives_module_and_parameters():
@@ -25,9 +26,9 @@ def test_parameters_are_float32_where_64_bits_are_enabled(name, fields):
 
 
 def test_what_is_not_given_is_as_published():
-    assert restorax.create("resunet_s", widths=[4, 8])[0].widths == (4, 8)  # as JSON has them
+    assert build("resunet_s", {"widths": [4, 8]}).widths == (4, 8)  # as JSON has them
     model, params = restorax.create("ffdnet_color", width=8)
-    assert (model.channels, model.depth, model.condition_channels) == (3, 12, 1)
+    assert (model.channels, model.depth, model.condition) == (3, 12, "noise_level")
     assert params["conv0"]["kernel"].shape == (3, 3, 13, 8)
 
 
@@ -35,13 +36,25 @@ def test_what_is_not_given_is_as_published():
     ("name", "fields", "message"),
     [
         ("resnet", {}, "no architecture named 'resnet'; there are arcnn, "),
-        ("dncnn", {"widht": 8}, "dncnn has no field 'widht'; it has channels, depth"),
-        ("dncnn", {"channels": 0}, "channels is 0; a whole number from 1 on"),
-        ("dncnn", {"channels": "RGB"}, "channels is 'RGB'; a whole number from 1 on"),
-        ("dncnn", {"condition_channels": -1}, "condition_channels is -1; a whole number from 0 on"),
-        ("unet", {"kind": "gatet"}, "kind 'gatet' is unknown; accepted are plain, partial, gated"),
-        ("unet", {"kind": "partial"}, "partial convolutions need the mask"),
-        ("fbcnn", {"condition_channels": 2}, "one condition channel, the quality, or none; not 2"),
+        (
+            "dncnn",
+            {"widht": 8},
+            "dncnn has no field 'widht'; it has channels, residual, condition, sparse, dtype, depth",
+        ),
+        ("dncnn", {"channels": 0}, "`channels` must be an integer >= 1, got 0"),
+        ("dncnn", {"channels": "RGB"}, "`channels` must be an integer >= 1, got 'RGB'"),
+        ("dncnn", {"condition": "blur"}, "condition is 'blur'; accepted are none, mask, noise_level, jpeg_quality"),
+        ("dncnn", {"condition": 1}, "condition is 1; accepted are none, "),
+        ("dncnn", {"sparse": 5}, "sparse is 5; sparse filling needs the mask"),
+        ("ffdnet", {"condition": "mask"}, "condition is 'mask'; FFDNet accepts noise_level, none"),
+        (
+            "wiener_unet",
+            {"condition": "mask"},
+            "condition is 'mask'; WienerUNet accepts none, noise_level, jpeg_quality",
+        ),
+        ("unet", {"kind": "gatet"}, "kind is 'gatet'; accepted are plain, partial, gated"),
+        ("unet", {"kind": "partial"}, "partial convolutions need condition='mask'"),
+        ("fbcnn", {"condition": "noise_level"}, "condition is 'noise_level'; FBCNN accepts none, jpeg_quality"),
         ("nafnet", {"encoder": (1, 1), "decoder": (1,)}, "2 encoder and 1 decoder scales"),
         ("conv_autoencoder", {"patch": 10}, "patch is 10; a multiple of 4"),
         ("resunet_s", {"widths": ()}, "widths are empty; at least one is needed"),
@@ -80,15 +93,16 @@ def test_memory_is_what_the_compiler_needs():
     assert restorax.summary(model, 64, 64).forward_bytes == pytest.approx(needed, rel=0.2)
 
 
-@pytest.mark.parametrize("network", [DRUNet(widths=(8, 16)), NAFNet(width=8, encoder=(1,), middle=1, decoder=(1,))])
+@pytest.mark.parametrize("network", [DRUNet(widths=(8, 16)), NAFNet(width=8, encoder=(1,), middle=0, decoder=(1,))])
 def test_remat_keeps_less_and_changes_nothing(network):
     image = jax.random.uniform(jax.random.key(0), (1, 16, 16, network.channels))
-    observed = (image, 0.1 + 0 * image[..., :1]) if network.condition_channels else (image,)
+    observed = (image, 0.1 + 0 * image[..., :1]) if network.condition.channels else (image,)
     thrifty = network.clone(remat=True)
     plain, less = (restorax.summary(model, 64, 64) for model in (network, thrifty))
     assert less.training_bytes < 0.6 * plain.training_bytes
     assert (less.parameters, less.multiply_adds) == (plain.parameters, plain.multiply_adds)
-    variables = jax.jit(network.init)(jax.random.key(0), *observed)
+    shapes, draw = jax.eval_shape(network.init, jax.random.key(0), *observed), np.random.default_rng(0)
+    variables = jax.tree.map(lambda p: jnp.asarray(draw.normal(scale=0.1, size=p.shape), jnp.float32), shapes)
     first, second = (
         jax.jit(jax.grad(lambda v, model=model: (model.apply(v, *observed) ** 2).sum()))(variables)
         for model in (network, thrifty)
@@ -96,9 +110,18 @@ def test_remat_keeps_less_and_changes_nothing(network):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4, rtol=1e-4), first, second)
 
 
-@pytest.mark.parametrize("name", ["scanunet_s", "unet_partial", "fbcnn", "nafnet_s"])
-def test_arithmetic_grows_with_the_image_and_not_with_platforms(name):
-    small, large = (restorax.summary(MODELS[name](), side, side).multiply_adds for side in (64, 128))
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("scanunet_s", {"widths": (48, 96), "scan_levels": (1,), "blocks": 1}),
+        ("unet_partial", {"widths": (32, 64)}),
+        ("fbcnn", {"widths": (32, 64), "blocks": 1, "embedding": 8}),
+        ("nafnet_s", {"encoder": (1, 1), "middle": 1, "decoder": (1, 1)}),
+    ],
+)
+def test_arithmetic_grows_with_the_image_and_not_with_platforms(name, fields):
+    model = MODELS[name](**fields)
+    small, large = (restorax.summary(model, side, side).multiply_adds for side in (64, 128))
     assert large == pytest.approx(4 * small, rel=0.01)
 
 

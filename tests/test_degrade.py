@@ -1,7 +1,8 @@
 """The tests that no operator skips; each against an independent reference is in the file named after its module."""
 
+import functools
 import inspect
-from typing import NamedTuple
+import math
 
 import jax
 import jax.numpy as jnp
@@ -10,150 +11,118 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restorax.degrade import OPERATORS, parse, stage
+from restorax import degrade
+from restorax.degrade import OPERATORS, REGISTRATIONS, Count, Op, Range, parse
+from restorax.degrade.grammar import _COMBINATIONS, _SAMPLERS
+from restorax.degrade.registry import WORDS
 
-
-class Case(NamedTuple):
-    """What the common tests need to know of an operator: a new one has to be entered in CASES."""
-
-    strengths: dict  # the first is varied between images, between its value here and half of it
-    limits: tuple = ()  # its smallest and largest sensible values
-    channels: int = 1
-    differentiable: bool = True
-    frames: tuple = ()  # axes that the operator adds in front of the rows
-
-
-CASES = {
-    "gaussian_noise": Case({"sigma": 0.1}, (0.0, 10.0)),
-    "correlated_noise": Case({"sigma": 0.1}, (0.0, 10.0)),
-    "uniform_noise": Case({"amplitude": 0.1}, (0.0, 10.0)),
-    "speckle_noise": Case({"sigma": 0.2}, (0.0, 10.0)),
-    "salt_and_pepper_noise": Case({"amount": 0.3}, (0.0, 1.0)),
-    "impulse_noise": Case({"amount": 0.3}, (0.0, 1.0)),
-    "stripe_noise": Case({"sigma": 0.1}, (0.0, 10.0)),
-    "dead_pixels": Case({"amount": 0.1}, (0.0, 1.0)),
-    "shot_noise": Case({"peak": 30.0}, (1e-3, 1e6), differentiable=False),
-    "camera_noise": Case({"shot": 0.02, "read": 0.02}, (0.0, 1.0)),
-    "emccd_noise": Case({"peak": 20.0}, (1e-3, 1e5), differentiable=False),
-    "apd_noise": Case({"peak": 20.0}, (1e-3, 1e5), differentiable=False),
-    "missing_pixels": Case({"missing": 0.4}, (0.0, 1.0)),
-    "missing_blocks": Case({"side": 0.4}, (0.0, 1.0)),
-    "missing_strokes": Case({"thickness": 1.0}, (0.0, 10.0)),
-    "missing_lines": Case({"thickness": 2.0}, (0.0, 100.0)),
-    "missing_border": Case({"margin": 0.3}, (0.0, 0.5)),
-    "missing_overlay": Case({"mask": jnp.ones((1, 1, 1))}),
-    "bayer_mosaic": Case({}, channels=3),
-    "kernel_blur": Case({"kernel": jnp.arange(9.0).reshape(3, 3) / 36}),
-    "gaussian_blur": Case({"sigma": 1.2, "radius": 5}, (0.0, 100.0)),
-    "anisotropic_blur": Case({"sigma": 2.0, "ratio": 0.5, "angle": 30.0, "shape": 0.8, "radius": 5}, (1e-3, 100.0)),
-    "motion_blur": Case({"length": 6.0, "angle": 20.0, "radius": 3}, (0.0, 7.0)),
-    "defocus_blur": Case({"blur_radius": 3.0, "radius": 3}, (0.0, 3.0)),
-    "sinc_filter": Case({"cutoff": 1.5, "radius": 6}, (0.01, 3.1415926)),
-    "shake_blur": Case({"length": 9.0, "radius": 6}, (0.0, 100.0)),
-    "jpeg": Case({"quality": 40.0}, (1.0, 100.0), channels=3, differentiable=False),
-    "jpeg_straight_through": Case({"quality": 40.0}, (1.0, 100.0), channels=3),
-    "double_jpeg": Case({"first": 40.0, "second": 60.0, "down": 3}, (1.0, 100.0), channels=3, differentiable=False),
-    "chroma_subsampling": Case({}, channels=3),
-    "low_resolution": Case({"factor": 3}),
-    "rescale": Case({"factor": 0.6}, (0.01, 1.0)),
-    "low_light": Case({"exposure": 0.2, "shot": 0.01, "read": 0.01}, (1e-3, 1.0)),
-    "gamma_change": Case({"gamma": 0.7}, (0.1, 10.0)),
-    "haze": Case({"transmission": 0.6}, (0.0, 1.0)),
-    "fade": Case({"contrast": 0.5, "saturation": 0.4}, (0.0, 1.0), channels=3),
-    "palette": Case({"colours": 5}, channels=3, differentiable=False),
-    "burst": Case({"shift": 2.0, "frames": 3}, (0.0, 50.0), frames=(3,)),
-    "quantisation": Case({"levels": 6.0}, (2.0, 65536.0), differentiable=False),
+NAMES = tuple(OPERATORS)
+PUBLIC = tuple(degrade.__all__)
+# An operator is run with the strongest of its examples; these do not show enough on few pixels, or need a radius where
+# their strength is traced, or take arrays.
+STRENGTHS = {
+    "dead_pixels": {"amount": 0.1},
+    "missing_strokes": {"thickness": 1.0, "strokes": 2, "vertices": 5},
+    "missing_lines": {"thickness": 2.0, "lines": 2},
+    "missing_overlay": {"mask": jnp.ones((1, 1, 1))},
+    "kernel_blur": {"kernel": jnp.arange(9.0).reshape(3, 3) / 36},
+    "gaussian_blur": {"sigma": 1.2, "radius": 5},
+    "anisotropic_blur": {"sigma": 1.5, "ratio": 0.5, "angle": 30.0, "shape": 0.8, "radius": 3},
+    "motion_blur": {"length": 6.0, "angle": 20.0, "radius": 3},
+    "defocus_blur": {"blur_radius": 3.0, "radius": 3},
+    "sinc_filter": {"cutoff": 1.5, "radius": 6},
+    "shake_blur": {"length": 9.0, "radius": 6},
+    "double_jpeg": {"first": 40.0, "second": 60.0, "down": 3},
+    "burst": {"shift": 2.0, "frames": 3},
+    "palette": {"colours": 5},
 }
-# Strengths with a range, and values outside of it.
-OUTSIDE = {
-    "gaussian_noise": {"sigma": (25, -0.1)},
-    "correlated_noise": {"sigma": (25, -0.1)},
-    "uniform_noise": {"amplitude": (25, -0.1)},
-    "speckle_noise": {"sigma": (-0.1,)},
-    "stripe_noise": {"sigma": (25, -0.1)},
-    "salt_and_pepper_noise": {"amount": (24, -0.1)},
-    "impulse_noise": {"amount": (24, -0.1)},
-    "dead_pixels": {"amount": (24, -0.1), "hot": (2, -1)},
-    "shot_noise": {"peak": (0, -3)},
-    "camera_noise": {"shot": (-0.1,), "read": (-0.1,)},
-    "emccd_noise": {"peak": (0, -3), "gain": (0.5,), "read": (-1,)},
-    "apd_noise": {"peak": (0, -3), "gain": (0.5,), "ionisation": (-0.1, 1.1)},
-    "missing_pixels": {"missing": (24, -0.1)},
-    "missing_blocks": {"side": (24, -0.1)},
-    "missing_strokes": {"thickness": (-0.1,)},
-    "missing_lines": {"thickness": (-0.1,)},
-    "missing_border": {"margin": (0.6, -0.1)},
-    "gaussian_blur": {"sigma": (-3,)},
-    "anisotropic_blur": {"sigma": (-3,), "ratio": (0, 2), "shape": (0,)},
-    "motion_blur": {"length": (-1,)},
-    "defocus_blur": {"blur_radius": (-1,)},
-    "sinc_filter": {"cutoff": (0, 4)},
-    "shake_blur": {"length": (-1,)},
-    "jpeg": {"quality": (0.3, 101)},
-    "jpeg_straight_through": {"quality": (0, 101)},
-    "double_jpeg": {"first": (0, 101), "second": (0, 101), "down": (-1, 8), "right": (-1, 8)},
-    "rescale": {"factor": (0, 2)},
-    "low_light": {"exposure": (0, 24)},
-    "gamma_change": {"gamma": (0,)},
-    "haze": {"transmission": (24, -0.1)},
-    "fade": {"contrast": (9, -0.1), "saturation": (9, -0.1)},
-    "quantisation": {"levels": (1,)},
-    "burst": {"shift": (-1,)},
-}
-# Whole numbers that fix the size of the program, and what they cannot be.
-COUNTS = {
-    "missing_blocks": {"blocks": (-1, 1.5)},
-    "missing_strokes": {"strokes": (0, 1.5), "vertices": (3,)},
-    "missing_lines": {"lines": (-1, 2.5)},
-    "gaussian_blur": {"radius": (-1, 2.5)},
-    "anisotropic_blur": {"radius": (-1, 2.5)},
-    "motion_blur": {"radius": (-1, 2.5)},
-    "defocus_blur": {"radius": (-1, 2.5)},
-    "sinc_filter": {"radius": (-1, 2.5)},
-    "shake_blur": {"radius": (-1, 2.5)},
-    "low_resolution": {"factor": (0, 2.5)},
-    "palette": {"colours": (0, 2.5), "iterations": (-1,)},
-    "burst": {"frames": (0, 2.5)},
-}
-VARIED = [name for name, case in CASES.items() if isinstance(next(iter(case.strengths.values()), None), float)]
+# The largest strength at which the output must be finite, where the range has no end.
+LARGEST = {"peak": 1e5, "levels": 65536.0, "length": 7.0, "gamma": 10.0, "blur_radius": 3.0, "shift": 50.0}
+FRAMES = {"burst": (3,)}  # axes that an operator adds in front of the rows
+SIZE = (23, 5)
 
 
-def _image(key, name="gaussian_noise", batch=(), size=(17, 12)):
-    return jax.random.uniform(key, (*batch, *size, CASES[name].channels))
+def _strengths(name):
+    return STRENGTHS.get(name) or dict(([*REGISTRATIONS[name].examples] or [{}])[-1])
+
+
+def _varied(name):
+    """The strength that is varied between images: the first one that is a number."""
+    ranges = REGISTRATIONS[name].ranges
+    return next((s for s in _strengths(name) if isinstance(ranges.get(s), Range)), None)
+
+
+def _limits(name):
+    low, high, above, _ = REGISTRATIONS[name].ranges[_varied(name)]
+    low = low + 1e-3 * above
+    return low, LARGEST.get(_varied(name), 100.0) if high == math.inf else min(high, math.pi)
+
+
+VARIED = [name for name in NAMES if _varied(name)]
+
+
+def _channels(name):
+    return max(REGISTRATIONS[name].channels, default=3)
+
+
+def _image(key, name, batch=(), size=SIZE):
+    return jax.random.uniform(key, (*batch, *size, _channels(name)))
 
 
 def _run(name, key, image, **changed):
-    return stage(OPERATORS[name], **{**CASES[name].strengths, **changed})(key, image)
+    return Op(OPERATORS[name], **{**_strengths(name), **changed})(key, image)
+
+
+@functools.cache
+def _compiled(name):
+    """An operator as one program, with the strength that is varied as an argument."""
+    varied = _varied(name)
+    return jax.jit(lambda key, image, strength: _run(name, key, image, **({varied: strength} if varied else {})))
+
+
+def _value(name):
+    return jnp.asarray(float(_strengths(name)[_varied(name)]) if _varied(name) else 0.0)
 
 
 def _close(a, b, tolerance=1e-6):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=tolerance), a, b)
 
 
-def test_every_operator_is_entered():
-    assert set(CASES) == set(OPERATORS)
+def test_every_operator_is_public_and_has_examples():
+    assert set(NAMES) <= set(PUBLIC)
+    assert len(set(PUBLIC)) == len(PUBLIC)
+    assert set(WORDS) == set(_SAMPLERS) | set(_COMBINATIONS)
+    for name in NAMES:
+        needed = {s for s, default in REGISTRATIONS[name].defaults.items() if default is inspect.Parameter.empty}
+        assert needed <= set(_strengths(name))
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_strength_but_flags_and_arrays_has_a_range(name):
+    for strength, default in REGISTRATIONS[name].defaults.items():
+        assert (strength in REGISTRATIONS[name].ranges) != (strength in ("kernel", "mask") or isinstance(default, bool))
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_jit_equals_eager_and_same_key_same_output(name, key):
-    image = _image(key, name)
-    eager = _run(name, key, image)
-    assert eager.image.shape == (*CASES[name].frames, *image.shape)
-    assert eager.image.dtype == image.dtype
+    images = _image(key, name, (2,))
+    eager = _run(name, key, images)
+    assert eager.image.shape == (2, *FRAMES.get(name, ()), *images.shape[1:])
+    assert eager.image.dtype == images.dtype
     if eager.condition is not None:
-        assert eager.condition.shape[:-1] == image.shape[:-1]
+        assert eager.condition.shape[:-1] == images.shape[:-1]
         assert set(np.unique(eager.condition)) <= {0, 1}
-    jitted = jax.jit(lambda k, x: _run(name, k, x))
-    _close(jitted(key, image), eager)
-    _close(_run(name, key, image), eager, 0)
-    if next(iter(inspect.signature(OPERATORS[name]).parameters)) == "key":
-        assert np.abs(jitted(jax.random.key(1), image).image - eager.image).max() > 0
+    run = functools.partial(_compiled(name), image=images, strength=_value(name))
+    _close(run(key), eager)
+    _close(_run(name, key, images), eager, 0)
+    if REGISTRATIONS[name].random:
+        assert np.abs(run(jax.random.key(1)).image - eager.image).max() > 0
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("name", NAMES)
 def test_vmap_equals_loop(name, key):
-    images, keys = _image(key, name, (3,)), jax.random.split(key, 3)
-    run = jax.jit(lambda k, x: _run(name, k, x))
+    images, keys = _image(key, name, (3, 2)), jax.random.split(key, 3)
+    run = functools.partial(_compiled(name), strength=_value(name))
     mapped = jax.vmap(run)(keys, images)
     for i in range(3):
         _close(jax.tree.map(lambda x, i=i: x[i], mapped), run(keys[i], images[i]))
@@ -161,52 +130,44 @@ def test_vmap_equals_loop(name, key):
 
 @pytest.mark.parametrize("name", VARIED)
 def test_traced_strength_per_image_equals_each_alone(name, key):
-    strength, value = next(iter(CASES[name].strengths.items()))
-    images = jnp.broadcast_to(_image(key, name), (2, 17, 12, CASES[name].channels))
-    run = jax.jit(lambda s: _run(name, key, images, **{strength: s}).image)
-    both = run(jnp.array([value, value / 2]))
-    _close(both[0], run(jnp.array([value, value]))[0], 1e-5)
-    _close(both[1], run(jnp.array([value / 2, value / 2]))[1], 1e-5)
-    _close(run(jnp.array([value, value])), run(jnp.array(value)), 1e-5)
-    assert np.abs(both[1] - run(jnp.array(value))[1]).max() > 0
+    value, images = _value(name), jnp.broadcast_to(_image(key, name), (2, *SIZE, _channels(name)))
+    run = lambda *s: _compiled(name)(key, images, jnp.stack(s)).image  # noqa: E731
+    both, whole, half = run(value, value / 2), run(value, value), run(value / 2, value / 2)
+    _close(both[0], whole[0], 1e-5)
+    _close(both[1], half[1], 1e-5)
+    _close(whole, _compiled(name)(key, images, value).image, 1e-5)
+    assert np.abs(both[1] - whole[1]).max() > 0
+    # The same program at the limits of the range.
+    assert np.isfinite(run(*map(jnp.float32, _limits(name)))).all()
 
 
-@pytest.mark.parametrize("name", OPERATORS)
-@pytest.mark.parametrize("size", [(1, 1), (23, 5)])
-def test_any_size_and_empty_batch(name, size, key):
-    run = jax.jit(lambda x: _run(name, key, x).image)
-    assert np.isfinite(run(_image(key, name, (2,), size))).all()
-    empty = jax.eval_shape(run, _image(key, name, (0,), size)).shape
-    assert empty[:-1] == (0, *CASES[name].frames, *size)
+@pytest.mark.parametrize("name", NAMES)
+def test_one_pixel_and_empty_batch(name, key):
+    one = _compiled(name)(key, _image(key, name, (2,), (1, 1)), _value(name)).image
+    assert np.isfinite(one).all()
+    empty = jax.eval_shape(_compiled(name), key, _image(key, name, (0,)), _value(name)).image.shape
+    assert empty[:-1] == (0, *FRAMES.get(name, ()), *SIZE)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("name", NAMES)
 def test_any_input_within_the_limits_gives_finite_output(name):
-    case = CASES[name]
     sizes = st.integers(1, 70)
-    channels = st.just(3) if case.channels == 3 else st.sampled_from([1, 3, 4])
-    strengths = st.sampled_from(case.limits) | st.floats(*case.limits) if case.limits else st.none()
+    channels = st.sampled_from(REGISTRATIONS[name].channels or (1, 3, 4))
+    limits = _limits(name) if name in VARIED else ()
+    strengths = st.sampled_from(limits) | st.floats(*limits) if limits else st.none()
 
     @settings(max_examples=12, deadline=None, derandomize=True, database=None)
     @given(sizes, sizes, channels, st.integers(0, 3), strengths, st.integers(0, 2**31 - 1))
     def check(height, width, channels, batch, strength, seed):
         image = jax.random.uniform(jax.random.key(seed), (batch, height, width, channels))
-        changed = {} if strength is None else {next(iter(case.strengths)): strength}
+        changed = {} if strength is None else {_varied(name): strength}
         image_out, condition = jax.jit(lambda k, x: _run(name, k, x, **changed))(jax.random.key(seed), image)
-        assert image_out.shape == (batch, *case.frames, height, width, channels)
+        assert image_out.shape == (batch, *FRAMES.get(name, ()), height, width, channels)
         assert np.isfinite(image_out).all()
         assert condition is None or condition.shape[:-1] == image.shape[:-1]
 
     check()
-
-
-@pytest.mark.parametrize("name", VARIED)
-def test_strengths_at_their_limits(name, key):
-    images = _image(key, name, (2,))
-    strength = next(iter(CASES[name].strengths))
-    out = jax.jit(lambda s: _run(name, key, images, **{strength: s}).image)(jnp.array(CASES[name].limits))
-    assert np.isfinite(out).all()
 
 
 @pytest.mark.slow  # minutes to compile
@@ -220,9 +181,9 @@ def test_presets_run_for_gray_and_colour(name, key):
         assert np.abs(observed.image - image).max() > 0
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.differentiable])
+@pytest.mark.parametrize("name", [name for name in NAMES if REGISTRATIONS[name].differentiable])
 def test_gradient_is_finite(name, key):
-    strengths = {k: v for k, v in CASES[name].strengths.items() if isinstance(v, float)}
+    strengths = {k: v for k, v in _strengths(name).items() if isinstance(v, float)}
 
     def total(image, strengths):
         return _run(name, key, image, **strengths).image.sum()
@@ -238,7 +199,7 @@ ALWAYS_SPREAD = ("gaussian_noise", "emccd_noise", "motion_blur", "jpeg", "missin
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in ALWAYS_SPREAD else pytest.param(name, marks=pytest.mark.slow) for name in OPERATORS]
+    "name", [name if name in ALWAYS_SPREAD else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )
 def test_same_output_on_one_and_eight_devices(name, key):
     images = _image(key, name, (8,))
@@ -248,59 +209,106 @@ def test_same_output_on_one_and_eight_devices(name, key):
     _close(run(jax.device_put(images, sharding)), run(images))
 
 
-@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_refused_in_a_sentence(name, key):
-    channels = CASES[name].channels
+    channels = _channels(name)
     with pytest.raises(TypeError, match="floating point"):
         _run(name, key, jnp.zeros((8, 8, channels), jnp.uint8))
     with pytest.raises(ValueError, match="shape"):
         _run(name, key, jnp.zeros((8, 8)))
     with pytest.raises(ValueError, match="at least 1"):
         _run(name, key, jnp.zeros((0, 8, channels)))
+    for dtype in (jnp.float16, jnp.bfloat16):
+        with pytest.raises(TypeError, match="float32 is needed"):
+            _run(name, key, jnp.zeros((8, 8, channels), dtype))
+    if REGISTRATIONS[name].channels:
+        with pytest.raises(ValueError, match=f"^{name} takes images with .*3 channels, got 2"):
+            _run(name, key, jnp.zeros((8, 8, 2)))
     if name in VARIED:
-        strength, value = next(iter(CASES[name].strengths.items()))
         with pytest.raises(ValueError, match="does not fit the batch"):
-            _run(name, key, jnp.zeros((2, 8, 8, channels)), **{strength: jnp.full(3, value)})
+            jax.eval_shape(_compiled(name), key, jnp.zeros((2, 8, 8, channels)), jnp.full(3, _value(name)))
     with pytest.raises(TypeError, match="no strength 'wrong'"):
         _run(name, key, jnp.zeros((8, 8, channels)), wrong=1)
 
 
-@pytest.mark.parametrize("name", OUTSIDE)
+def _outside(accepted):
+    if isinstance(accepted, Count):
+        return accepted.low - 1, accepted.low + 0.5
+    if not isinstance(accepted, Range):
+        return ("wrong", 3)
+    low = () if accepted.low == -math.inf else (accepted.low if accepted.above else accepted.low - 0.1,)
+    return (*low, *((24.0 + accepted.high,) if accepted.high < math.inf else ()), math.nan, "25")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("unchecked")
 def test_strengths_outside_their_range_are_refused_in_a_sentence(name, key):
-    for strength, values in OUTSIDE[name].items():
-        for value in (*values, float("nan")):
-            with pytest.raises(ValueError, match=rf"^{strength} is {value:g}; values (from|above) .* are accepted$"):
-                _run(name, key, _image(key, name), **{strength: value})
-        with pytest.raises(ValueError, match=rf"^{strength} is {values[0]:g};"):
-            _run(name, key, _image(key, name, (1,)), **{strength: np.array([values[0]])})
+    image = _image(key, name)
+    for strength, accepted in REGISTRATIONS[name].ranges.items():
+        for value in _outside(accepted):
+            got = f"{value:g}" if isinstance(accepted, Range) and not isinstance(value, str) else repr(value)
+            with pytest.raises(ValueError, match=rf"^`{strength}` must be .*, got {got}(; divide .*)?\.$"):
+                Op(OPERATORS[name], **{**_strengths(name), strength: value})
+            arguments = (key, image) if REGISTRATIONS[name].random else (image,)
+            with pytest.raises(ValueError, match=rf"^`{strength}` must be .*, got {got}(; divide .*)?\.$"):
+                OPERATORS[name](*arguments, **{**_strengths(name), strength: value})
+        if isinstance(accepted, Range):
+            with pytest.raises(ValueError, match=rf"^`{strength}` must be .*, got nan"):
+                _run(name, key, image[None], **{strength: np.array([math.nan])})
+        if isinstance(accepted, Count):
+            with pytest.raises(ValueError, match=rf"^`{strength}` must be an integer >= \d, got a traced value"):
+                jax.jit(lambda value, s=strength: _run(name, key, image, **{s: value}))(3)
 
 
-@pytest.mark.parametrize("name", COUNTS)
-@pytest.mark.usefixtures("unchecked")
-def test_counts_that_are_not_whole_are_refused_in_a_sentence(name, key):
-    for count, values in COUNTS[name].items():
-        for value in values:
-            with pytest.raises(ValueError, match=rf"^{count} is {value}; a whole number from \d on is needed$"):
-                _run(name, key, _image(key, name), **{count: value})
-    with pytest.raises(ValueError, match=rf"^{count} is drawn or traced; a whole number"):
-        jax.jit(lambda value: _run(name, key, _image(key, name), **{count: value}))(3)
+def test_messages_say_what_is_accepted():
+    with pytest.raises(ValueError, match=r"^`sigma` must be in \[0, 1\], got 25; divide by 255 for 8-bit units\.$"):
+        parse("gaussian_noise(sigma=25)")
+    with pytest.raises(ValueError, match=r"^`peak` must be above 0, got 0\.$"):
+        parse("shot_noise(peak=0)")
+    with pytest.raises(ValueError, match=r"^`ratio` must be in \(0, 1\], got 2\.$"):
+        parse("anisotropic_blur(sigma=1, ratio=2, angle=0)")
+    with pytest.raises(ValueError, match=r"^`levels` must be at least 2, got 1\.$"):
+        parse("quantisation(levels=1)")
+    with pytest.raises(ValueError, match=r"^`border` must be one of 'reflect', 'replicate', 'circular', got 'zero'\.$"):
+        parse("gaussian_blur(sigma=1, border='zero')")
+    with pytest.raises(ValueError, match=r"^`frames` must be an integer >= 1, got uniform\(1, 4\)\.$"):
+        parse("burst(frames=uniform(1, 4))")
 
 
-@pytest.mark.usefixtures("unchecked")
-def test_strengths_that_are_no_numbers_are_refused_in_a_sentence(key):
-    for text in ("gaussian_noise(sigma='25')", "motion_blur(length='5')", "jpeg(quality='high')"):
-        with pytest.raises(ValueError, match="a number is needed"):
-            parse(text)(key, jnp.zeros((8, 8, 1)))
+def _blend(image, *, amount=0.5):
+    return image * amount
 
 
-def test_every_strength_with_limits_has_a_range():
-    assert {name for name in VARIED if CASES[name].limits} <= set(OUTSIDE)
+def test_registration_is_checked(monkeypatch):
+    for mapping in (OPERATORS, REGISTRATIONS):
+        monkeypatch.setattr(degrade.registry, "OPERATORS" if mapping is OPERATORS else "REGISTRATIONS", dict(mapping))
+    register, share = degrade.register, Range(0, 1)
+    blend = register({"amount": share}, examples={"amount": (0.1, 0.3, 0.9)})(_blend)
+    assert register({"amount": share})(_blend).__wrapped__ is blend.__wrapped__  # the same definition again
+    with pytest.raises(ValueError, match="`amount` must be in"):
+        blend(jnp.ones((4, 4, 1)), amount=2)
 
+    def renamed(function, name):
+        function.__name__ = name
+        return function
 
-@pytest.mark.parametrize("name", OPERATORS)
-@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
-@pytest.mark.usefixtures("unchecked")
-def test_half_precision_is_refused(name, dtype, key):
-    with pytest.raises(TypeError, match="float32 is needed"):
-        _run(name, key, _image(key, name).astype(dtype))
+    for wrong in (
+        lambda image, amount: image,
+        lambda picture, *, amount: picture,
+        lambda image, key, *, amount: image,
+        lambda image, *, amount, **others: image,
+    ):
+        with pytest.raises(TypeError, match=r"must take \(image, \*, ...\) or \(key, image, \*, ...\)"):
+            register()(wrong)
+    for name in ("jpeg", "one_of", "uniform"):
+        with pytest.raises(ValueError, match=f"The name '{name}' is taken"):
+            register()(renamed(lambda image: image, name))
+    with pytest.raises(ValueError, match="not an identifier"):
+        register()(lambda image: image)
+    with pytest.raises(TypeError, match="has no strength 'amuont'; it has amount"):
+        register({"amuont": share})(_blend)
+    with pytest.raises(ValueError, match="`amount` must be in"):
+        register({"amount": Range(0, 0.2)})(_blend)
+    with pytest.raises(ValueError, match="`amount` must be in"):
+        register({"amount": share}, examples={"amount": (0.1, 0.5, 1.5)})(_blend)

@@ -37,7 +37,7 @@ def test_burst_ends_with_the_image_and_noise_is_independent(key):
     noisy = degrade.parse("burst(frames=3, shift=0) + gaussian_noise(sigma=0.1)")(key, image).image
     noise = (noisy - image[:, None]).reshape(2, 3, -1)
     assert np.abs(np.corrcoef(noise[0]) - np.eye(3)).max() < 0.25
-    with pytest.raises(ValueError, match="frames is 0; a whole number from 1 on"):
+    with pytest.raises(ValueError, match="`frames` must be an integer >= 1, got 0"):
         degrade.burst(key, image, frames=0)
 
 

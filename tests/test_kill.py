@@ -20,13 +20,14 @@ from restorax.train.checkpoint import Checkpoints
 from restorax.train.step import init_state
 
 NAME, STEPS, SAVE_EVERY = "resunet_s-gray-noise", 4000, 20
-CONFIG = {"architecture": "dncnn", "config": {"channels": 1, "depth": 3, "width": 8}, "patch": 16, "batch": 4}
+CONFIG = {"architecture": "dncnn", "config": {"channels": 1, "depth": 3, "width": 8}}
+PATCHES = {"patch": 16, "batch": 4}
 # The command line, with a network that is compiled in a moment.
 PROGRAM = f"""
 import sys
 from dataclasses import replace
 from restorax import cli, recipes
-recipes.RECIPES["{NAME}"] = replace(recipes.RECIPES["{NAME}"], **{CONFIG})
+recipes.RECIPES["{NAME}"] = replace(recipes.RECIPES["{NAME}"], **{CONFIG}).with_stages(**{PATCHES})
 cli.main()
 """
 
@@ -60,7 +61,7 @@ def _newest(workdir):
 
 
 def _state(workdir):
-    recipe = dataclasses.replace(RECIPES[NAME], **CONFIG, cycles=(STEPS,))
+    recipe = dataclasses.replace(RECIPES[NAME], **CONFIG).adjusted(steps=STEPS).with_stages(**PATCHES)
     with Checkpoints(workdir) as checkpoints:
         return checkpoints.restore(init_state(recipe, jax.random.key(0)))
 

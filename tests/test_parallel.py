@@ -21,29 +21,26 @@ from restorax.train.checkpoint import Checkpoints
 from restorax.train.step import init_state, make_draw, training_keys
 
 STEPS, BATCH = 20, 8
-TINY = dataclasses.replace(
-    RECIPES["scanunet_s-gray-missing"],
-    config=RECIPES["scanunet_s-gray-missing"].config
-    | {"widths": (8, 8), "blocks": 1, "scan_levels": (1,), "sparse": 2},
-    cycles=(STEPS,),
-    later={},
-    batch=BATCH,
-    patch=16,
-    dtype="float32",
+TINY = (
+    dataclasses.replace(
+        RECIPES["scanunet_s-gray-missing"],
+        config=RECIPES["scanunet_s-gray-missing"].config
+        | {"widths": (8, 8), "blocks": 1, "scan_levels": (1,), "sparse": 2},
+        dtype="float32",
+    )
+    .adjusted(steps=STEPS)
+    .with_stages(batch=BATCH, patch=16)
 )
 SMALL = dataclasses.replace(
     TINY,
     architecture="dncnn",
     config={"channels": 1, "depth": 3, "width": 8},
-    degradation="gaussian_noise(sigma=uniform(0, 55/255))",
-)
+).with_stages(degradation="gaussian_noise(sigma=uniform(0, 55/255))")
 GUIDED = dataclasses.replace(
     TINY,
     architecture="wiener_unet",
     config={"channels": 1, "widths": (8, 8), "blocks": 1, "radius": 4, "reader": 16},
-    degradation=RECIPES["wiener_unet-gray-blur"].degradation,
-    guide=RECIPES["wiener_unet-gray-blur"].guide,
-)
+).with_stages(degradation=RECIPES["wiener_unet-gray-blur"].degradation, auxiliary_loss=0.1)
 NETWORKS = {"small": SMALL, "scanned": TINY, "guided": GUIDED}
 
 
@@ -59,8 +56,9 @@ def patches():
 def _train(recipe, mesh, patches):
     """Parameters and gradient norms of a training; on a mesh, or through pmap without one."""
     init = lambda: init_state(recipe, training_keys(recipe)[0])  # noqa: E731
-    key, rows, norms = training_keys(recipe)[1], np.arange(recipe.batch), []
-    step = parallel.pmap_step(recipe) if mesh is None else parallel.jit_step(recipe, mesh)
+    (stage,) = recipe.stages
+    key, rows, norms = training_keys(recipe)[1], np.arange(stage.batch), []
+    step = parallel.pmap_step(recipe, stage) if mesh is None else parallel.jit_step(recipe, stage, mesh)
     state = init() if mesh is None else parallel.make_state(init, mesh)
     for batch in patches:
         before = state
@@ -86,7 +84,7 @@ def alone(patches):
 )
 def test_every_form_trains_as_one_device_does(network, form, patches, alone):
     mesh = {"8 devices": 1, "4 x 2 sharded": 2, "pmap": None, "accumulated": 1}[form]
-    recipe = dataclasses.replace(NETWORKS[network], accumulate=2 if form == "accumulated" else 1)
+    recipe = NETWORKS[network].with_stages(accumulate=2 if form == "accumulated" else 1)
     devices = jax.devices()[: 2 if form == "accumulated" else 8]
     params, norms = _train(recipe, None if mesh is None else parallel.make_mesh(mesh, devices), patches)
     expected, expected_norms = alone(network)
@@ -113,7 +111,7 @@ def test_parameters_and_optimiser_are_shared_where_asked():
     ],
 )
 def test_degraded_patches_are_bit_identical_in_every_form(degradation, patches):
-    draw = make_draw(dataclasses.replace(TINY, degradation=degradation))
+    draw = make_draw(dataclasses.replace(TINY.stages[0], degradation=degradation))
     keys = jax.random.split(jax.random.key(0), BATCH)
     alone = jax.jit(draw)(keys, patches[0])[0].image
     batch = jax.sharding.NamedSharding(parallel.make_mesh(), parallel._BATCH)
@@ -127,7 +125,7 @@ def test_degraded_patches_are_bit_identical_in_every_form(degradation, patches):
 def test_crops_from_device_memory_are_bit_identical_on_every_mesh():
     pixels = np.random.default_rng(0).integers(0, 256, (3, 24, 30, 1), np.uint8)
     pictures = data.DevicePictures(pixels, np.array([[24, 30], [24, 20], [18, 30]], np.int32))
-    draw, keys, mesh = make_draw(TINY), jax.random.split(jax.random.key(0), BATCH), parallel.make_mesh()
+    draw, keys, mesh = make_draw(TINY.stages[0]), jax.random.split(jax.random.key(0), BATCH), parallel.make_mesh()
     alone = jax.jit(draw)(keys, pictures)
     batch = jax.sharding.NamedSharding(mesh, parallel._BATCH)
     eight = jax.jit(draw, in_shardings=(batch, parallel.replicated(mesh)))(keys, parallel.replicate(pictures, mesh))
@@ -144,16 +142,17 @@ def test_every_row_belongs_to_one_host_and_comes_back_in_place():
 
 
 def test_what_does_not_divide_is_said():
+    twelve, halves = TINY.with_stages(batch=12), TINY.with_stages(accumulate=2)
     with pytest.raises(ValueError, match="8 devices do not split into groups of 3"):
         parallel.make_mesh(3)
     with pytest.raises(ValueError, match="a batch of 12 does not divide among 8 devices"):
-        parallel.jit_step(dataclasses.replace(TINY, batch=12), parallel.make_mesh())
+        parallel.jit_step(twelve, twelve.stages[0], parallel.make_mesh())
     with pytest.raises(ValueError, match="among 8 devices in 2 parts"):
-        parallel.pmap_step(dataclasses.replace(TINY, batch=8, accumulate=2))
+        parallel.pmap_step(halves, halves.stages[0])
     with pytest.raises(ValueError, match="give all or none"):
         parallel.initialize("127.0.0.1:1234", 2)
-    assert len(parallel.devices_for(dataclasses.replace(TINY, batch=12))) == 6
-    assert len(parallel.devices_for(dataclasses.replace(TINY, batch=12), shards=4)) == 4
+    assert len(parallel.devices_for(twelve)) == 6
+    assert len(parallel.devices_for(twelve, shards=4)) == 4
 
 
 @pytest.mark.parametrize(
@@ -183,16 +182,16 @@ def test_a_job_is_joined_where_there_is_one(arguments, tasks, tpus, joined, monk
 PROGRAM = """
 import hashlib, sys
 from dataclasses import replace
+from functools import partial
 import jax, numpy as np
 from restorax import cli, recipes
-from restorax.train import loop, parallel, step
+from restorax.train import parallel, step
 
 name = "scanunet_s-gray-missing"
 config = {**recipes.RECIPES[name].config, "widths": (8, 8), "blocks": 1, "scan_levels": (1,)}
-recipe = replace(recipes.RECIPES[name], config=config, patch=16, batch=8, dtype="float32")
+recipe = replace(recipes.RECIPES[name], config=config, dtype="float32").with_stages(patch=16, batch=8)
 recipes.RECIPES[name] = recipe
-loop.train.__kwdefaults__["log_every"] = 1
-sys.argv = ["restorax", "train", name, *sys.argv[1:]]
+sys.argv = ["restorax", "train", name, "--log-every", "1", *sys.argv[1:]]
 try:
     cli.main()
 except SystemExit as end:
@@ -202,7 +201,8 @@ mesh = parallel.make_mesh()
 batch = jax.sharding.NamedSharding(mesh, parallel._BATCH)
 patches = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1), np.uint8)
 keys = jax.random.wrap_key_data(np.arange(16, dtype=np.uint32).reshape(8, 2))
-draw = jax.jit(lambda patches: step.make_draw(recipe)(keys, patches), in_shardings=batch, out_shardings=batch)
+draw = step.make_draw(recipe.stages[-1])
+draw = jax.jit(partial(draw, keys), in_shardings=batch, out_shardings=batch)
 for shard in draw(parallel.assemble(patches[parallel.local_rows(8, mesh)], 8, mesh))[0].image.addressable_shards:
     print("degraded", shard.index[0].start, hashlib.sha256(np.asarray(shard.data).tobytes()).hexdigest())
 """
@@ -247,7 +247,7 @@ def _log(workdir):
 
 
 def _state(workdir, steps=20):
-    recipe = dataclasses.replace(TINY, cycles=(steps,))
+    recipe = TINY.adjusted(steps=steps)
     mesh = parallel.make_mesh(1, jax.devices()[:1])
     with Checkpoints(workdir) as checkpoints:
         return checkpoints.restore(parallel.abstract_state(partial(init_state, recipe, jax.random.key(0)), mesh))

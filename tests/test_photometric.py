@@ -39,5 +39,5 @@ def test_palette_is_that_of_k_means(key):
         centres, _ = scipy.cluster.vq.kmeans2(pixels, begin, iter=8, minit="matrix")
         nearest, _ = scipy.cluster.vq.vq(pixels, centres)
         np.testing.assert_allclose(reduced[i].reshape(-1, 3), centres[nearest], atol=1e-5)
-    with pytest.raises(ValueError, match="colours is 0; a whole number from 1 on"):
+    with pytest.raises(ValueError, match="`colours` must be an integer >= 1, got 0"):
         degrade.palette(image.astype(np.float32), colours=0)

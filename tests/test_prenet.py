@@ -29,9 +29,12 @@ def test_scan_over_stages_equals_a_loop_in_values_and_gradients(residual):
         return image + carry[0] if residual else carry[0]
 
     whole = lambda params: model.apply({"params": params}, image)  # noqa: E731
-    for run in (lambda f: f, lambda f: jax.grad(lambda p: (f(p) ** 2).sum())):
-        pairs = (jax.jit(run(f))(params) for f in (whole, loop))
-        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4), *pairs)
+
+    def gradients_and_values(run):
+        return jax.jit(jax.grad(lambda p: (((out := run(p)) ** 2).sum(), out), has_aux=True))(params)
+
+    pairs = (gradients_and_values(run) for run in (whole, loop))
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-4), *pairs)
 
 
 @pytest.mark.parametrize("name", ["prenet", "stageunet"])

@@ -56,14 +56,18 @@ def _close(x, y, dtype=jnp.float32):
 def test_every_kind_equals_a_loop_in_values_and_gradients(length, reverse, rotating, dtype):
     a, b, angle = _inputs((length, 3, 2), rotating, dtype)
     wanted = (0, 1, 2) if rotating else (0, 1)
-    looped = _loop(a, b, angle, reverse)
-    gradients = jax.jit(jax.grad(lambda *x: _weighted(_loop(*x, reverse)), wanted))(a, b, angle)
+
+    def gradients_and_states(run):
+        weighted = lambda *x: (_weighted(states := run(*x)), states)  # noqa: E731
+        return jax.jit(jax.grad(weighted, wanted, has_aux=True))(a, b, angle)
+
+    gradients, looped = gradients_and_states(lambda *x: _loop(*x, reverse))
     for kind in KINDS:
         run = lambda a, b, angle, kind=kind: linear_recurrence(  # noqa: E731
             a, b, angle=angle, axis=0, reverse=reverse, kind=kind
         )
-        _close(jax.jit(run)(a, b, angle), looped)
-        mine = jax.jit(jax.grad(lambda *x, run=run: _weighted(run(*x)), wanted))(a, b, angle)
+        mine, states = gradients_and_states(run)
+        _close(states, looped)
         assert all(g.dtype == dtype for g in jax.tree.leaves(mine))
         _close(mine, gradients, dtype)
 

@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from restorax.models import MODELS
+from restorax.types import Condition
 
 SMALL = {
     "row_lstm": {"patch": 4, "width": 6},
@@ -26,21 +27,21 @@ def _shape(name, *shape):
     return (2, *shape) if name == "burst_rnn" else shape
 
 
-def _setup(name, image, condition=None, **config):
+def _setup(name, image, known=None, **config):
     """A network with parameters that nothing has to be compiled for."""
     model, draw = MODELS[name](**SMALL[name], **config), np.random.default_rng(0)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), image, condition)["params"]
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image, known)["params"]
     return model, jax.tree.map(lambda p: jnp.asarray(draw.normal(scale=0.1, size=p.shape), jnp.float32), shapes)
 
 
 def _check_empty_images(name, side):
     mask = jnp.zeros(_shape(name, *side, 1))
-    model, params = _setup(name, mask, mask, condition_channels=1, masked=True)
+    model, params = _setup(name, mask, mask, condition=Condition.MASK)
 
     @jax.jit
     def run(params, image, mask):
-        loss = lambda *a: (model.apply({"params": a[0]}, a[1], mask) ** 2).mean()  # noqa: E731
-        return model.apply({"params": params}, image, mask), jax.grad(loss, (0, 1))(params, image)
+        loss = lambda *a: (((out := model.apply({"params": a[0]}, a[1], mask)) ** 2).mean(), out)  # noqa: E731
+        return jax.grad(loss, (0, 1), has_aux=True)(params, image)
 
     for value in (0.0, 0.5, 1.0):  # constant images, nothing known or everything
         for known in (0.0, 1.0):

@@ -1,5 +1,7 @@
 """The U-Net with scans: what rotation is, what stands in for a scan, and the size of both."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,9 +80,9 @@ def test_sizes_grow():
 def test_convolutional_variant_sees_what_its_receptive_field_says(levels):
     model = ScanUNet(widths=(4, 8), blocks=1, scan_levels=levels, recurrent=False)
     image = jnp.full((16, 256, 1), 0.5)
-    params = jax.jit(model.init)(jax.random.key(0), image)
-    params = jax.tree.map(lambda p: jnp.abs(p) + 0.01 if p.ndim == 4 else p, params)
-    params = jax.tree.map(lambda p: p / p.sum((0, 1, 2), keepdims=True) if p.ndim == 4 else p, params)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), image)
+    # Positive kernels of unit sum and no biases: nothing cancels, no ReLU is shut.
+    params = jax.tree.map(lambda p: jnp.full(p.shape, 1 / math.prod(p.shape[:3]) if p.ndim == 4 else 0.0), shapes)
     gradient = jax.jit(jax.grad(lambda x, column: model.apply(params, x)[8, column, 0]))
     seen = [np.flatnonzero(np.abs(gradient(image, column)[..., 0]).sum(0)) for column in range(124, 128)]
     assert max(s.max() - s.min() + 1 for s in seen) == model.receptive_field

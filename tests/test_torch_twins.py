@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from restorax.models import ARCNN, ConvAutoencoder, ResUNet, UNet
+from restorax.types import Condition
 
 torch = pytest.importorskip("torch")
 twins = pytest.importorskip("benchmarks.torch_twins")
@@ -37,6 +38,6 @@ def test_twins_with_the_same_parameters_give_the_same_image(model):
 def test_networks_without_a_twin_say_so():
     with pytest.raises(ValueError, match="UNet gated has no twin"):
         twins.build(UNet(kind="gated"))
-    for other in ({"residual": False}, {"condition_channels": 1}):
+    for other in ({"residual": False}, {"condition": Condition.NOISE_LEVEL}):
         with pytest.raises(ValueError, match=f"another {next(iter(other))} than published has no twin"):
             twins.matched(ResUNet(**other), {})

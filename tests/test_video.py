@@ -7,19 +7,18 @@ import pytest
 from PIL import Image as PillowImage
 
 from restorax import image, video, zoo
-from restorax.models import MODELS
+from restorax.models.create import build
 
 
-def _save(folder, channels=1, condition_channels=0, **config):
+def _save(folder, channels=1, condition="none", **config):
     """An entry with parameters at random."""
-    config = {"channels": channels, "width": 4, "blocks": 1, "condition_channels": condition_channels, **config}
-    config["masked"] = bool(condition_channels)
-    model, draw = MODELS["burst_rnn"](**config), np.random.default_rng(0)
+    config = {"channels": channels, "width": 4, "blocks": 1, "condition": condition, **config}
+    model, draw = build("burst_rnn", config), np.random.default_rng(0)
     shapes = jax.eval_shape(
         model.init,
         jax.random.key(0),
         jnp.zeros((1, 4, 4, channels)),
-        jnp.zeros((1, 4, 4, condition_channels)) if condition_channels else None,
+        jnp.zeros((1, 4, 4, 1)) if model.condition.channels else None,
     )
     params = jax.tree.map(lambda p: draw.normal(scale=0.1, size=p.shape).astype(np.float32), shapes["params"])
     blank = {
@@ -36,7 +35,7 @@ def _save(folder, channels=1, condition_channels=0, **config):
         architecture="burst_rnn",
         config=config,
         channels=channels,
-        condition="mask of known pixels" if condition_channels else None,
+        condition=model.condition,
         degradation="gaussian_noise(sigma=0.1)",
         evaluation=[],
         steps=0,
@@ -60,8 +59,8 @@ def _frames(count=3, height=6, width=5, channels=1):
 def _expected(restorer, frames, mask=None):
     """All frames at once."""
     known = None if mask is None else jnp.broadcast_to(mask, (*frames.shape[:-1], 1))
-    out = restorer.model.apply({"params": restorer.params}, jnp.asarray(frames), known, method="frames")
-    return np.clip(out, 0, 1)
+    every = jax.jit(lambda params, *x: restorer.model.apply({"params": params}, *x, method="frames"))
+    return np.clip(every(restorer.params, jnp.asarray(frames), known), 0, 1)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,7 @@ def restorer(tmp_path_factory):
 
 
 def test_an_entry_of_frames_passes_the_zoo(restorer):
-    assert video.takes_frames(restorer)
+    assert restorer.model.takes_frames
     burst = jnp.asarray(_frames())
     assert restorer(burst).shape == burst.shape[1:]
 
@@ -108,7 +107,7 @@ def test_bidirectional_restorer_sees_all_frames(tmp_path):
 
 
 def test_folder_of_frames_with_a_mask(tmp_path):
-    masked = _save(tmp_path / "entry", condition_channels=1)
+    masked = _save(tmp_path / "entry", condition="mask")
     frames, mask = _frames(), (np.random.default_rng(2).random((6, 5, 1)) > 0.5).astype(np.float32)
     (tmp_path / "in").mkdir()
     for i, frame in enumerate(frames):

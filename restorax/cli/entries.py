@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..typed_json import to_json
 from ..zoo import Card
 from .common import Json, Name, console, stderr
 from .tables import condition, print_fields, print_json, print_line, print_results, print_table, psnr_gain
@@ -24,7 +25,7 @@ def list_(
 
     cards = {name: zoo.Card.read(zoo.find(name)) for name in zoo.list_models()}
     if as_json:
-        print_json([dataclasses.asdict(card) for card in cards.values()])
+        print_json([to_json(card) for card in cards.values()])
         return
     rows = [("name", "task", "image", "condition", "PSNR gain", "size")]
     for name, card in cards.items():
@@ -54,12 +55,23 @@ def info(name: Name, as_json: Json = False) -> None:
 
     card = zoo.verify(name)
     if as_json:
-        print_json(dataclasses.asdict(card))
+        print_json(to_json(card))
         return
     fields = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
-    del fields["results"], fields["elsewhere"]
+    del fields["results"], fields["ood_results"]
+    if card.training:
+        fields["training"] = {
+            name: value for name, value in to_json(card.training).items() if name != "stages" and value != ""
+        }
     print_fields(console, [(name.replace("_", " "), _value(value)) for name, value in fields.items()])
-    for results, title in ((card.results, "Results"), (card.elsewhere, "Out-of-distribution results")):
+    if card.training:
+        rows = [("Stage", "steps", "batch", "patch", "learning rate", "loss", "degradation")]
+        for number, s in enumerate(card.training.stages, 1):
+            sizes = (f"{s.steps:,}", str(s.batch), str(s.patch), f"{s.learning_rate:g}")
+            rows.append((str(number), *sizes, s.loss, s.degradation))
+        console.print()
+        print_table(console, rows, flexible=6, left=(0, 5, 6))
+    for results, title in ((card.results, "Results"), (card.ood_results, "Out-of-distribution results")):
         if results:
             console.print()
             print_results(console, results, title=title)
@@ -126,8 +138,8 @@ def export(
     import jax
 
     from .. import zoo
-    from ..export import PLATFORMS
-    from ..export import export as run
+    from ..exporting import PLATFORMS
+    from ..exporting import export as run
     from ..files import written_beside
 
     sides = (size or "").split("x")

@@ -10,6 +10,7 @@ import numpy as np
 import typer
 from rich.status import Status
 
+from ..typed_json import to_json
 from ..zoo import Restorer, Result
 from .common import Json, console, stderr
 from .tables import print_json, print_results
@@ -40,9 +41,9 @@ def evaluate(
         sets = {title: test_images(folder, channels) for title, folder in folders.items()}
         with stderr.status(card.name) as status:
             results = _measure(restorer, sets, card.evaluation, status)
-            outside = _measure(restorer, sets, card.beyond, status)
+            outside = _measure(restorer, sets, card.ood_degradations, status)
             outside += _measure(restorer, other_images(channels), card.evaluation, status)
-        cards.append(dataclasses.replace(card, results=results, elsewhere=outside))
+        cards.append(dataclasses.replace(card, results=results, ood_results=outside))
         if not as_json:
             print_results(console, results, title=card.name)
             console.print()
@@ -50,14 +51,14 @@ def evaluate(
         if write:
             cards[-1].write(zoo.find(name))
     if as_json:
-        print_json([dataclasses.asdict(card) for card in cards])
+        print_json([to_json(card) for card in cards])
 
 
 def _measure(
     restorer: Restorer, sets: Mapping[str, Mapping[str, np.ndarray]], degradations: Sequence[str], status: Status
 ) -> list[Result]:
-    from ..evaluate import evaluate
-    from ..restore import restore
+    from ..evaluation import evaluate
+    from ..inference import restore
 
     results = []
     for dataset, images in sets.items():

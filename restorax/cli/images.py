@@ -29,10 +29,10 @@ def restore(
     """Restore an image, or every image of a folder; video restorers take a folder of frames or an animation."""
     from .. import video, zoo
     from ..image import read
-    from ..restore import restore_file
+    from ..inference import restore_file
 
     restorer = zoo.load(model)
-    if video.takes_frames(restorer):
+    if restorer.model.takes_frames:
         if tile or ensemble:
             raise ValueError(f"{restorer.card.name} restores whole frames; omit --tile and --ensemble")
         if strength is not None:

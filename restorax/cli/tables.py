@@ -8,7 +8,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 
-from ..zoo import MASK, NOISE_LEVEL, Card, Result
+from ..card import Card, Result
+from ..types import Condition
 
 _GAP = "  "
 
@@ -78,7 +79,7 @@ def print_fields(console: Console, fields: Iterable[tuple[str, str]]) -> None:
 
 def condition(card: Card) -> str:
     """What a restorer needs beside the image, in a word or two."""
-    return {None: "blind", MASK: "mask", NOISE_LEVEL: "noise level"}.get(card.condition, "JPEG quality")
+    return "blind" if card.condition is Condition.NONE else card.condition.replace("_", " ")
 
 
 def psnr_gain(results: Sequence[Result]) -> str:

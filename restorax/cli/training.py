@@ -1,39 +1,46 @@
 """The command that trains."""
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..train.options import Options
 from .common import DataDir, console
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="A zoo name that has a recipe.")],
-    data: Annotated[str, typer.Option(help="Clean pictures: a folder, or tfds:NAME[@SPLIT].")],
+    name: Annotated[str, typer.Argument(help="A zoo name that has a recipe; with --recipe, the name of the result.")],
+    data: Annotated[str, typer.Option(help="Clean images: a folder, or tfds:NAME[@SPLIT].")],
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe as JSON, a model card, or recipe.json of a training directory.")
+    ] = None,
     workdir: Annotated[str | None, typer.Option(help="Training directory, also gs://... [runs/NAME].")] = None,
-    validate: Annotated[Path | None, typer.Option(help="Folder of validation pictures [scikit-image's].")] = None,
-    data_name: Annotated[str | None, typer.Option(help="What the card calls the training pictures.")] = None,
-    data_licence: Annotated[str, typer.Option(help="Their terms, for the card.")] = "not stated",
+    validate: Annotated[Path | None, typer.Option(help="Folder of validation images [scikit-image's].")] = None,
+    data_name: Annotated[str | None, typer.Option(help="Name of the training images on the card.")] = None,
+    data_licence: Annotated[str, typer.Option(help="Their terms, for the card.")] = Options.data_licence,
     data_dir: DataDir = None,
-    in_memory: Annotated[bool, typer.Option("--in-memory", help="Keep all pictures in device memory.")] = False,
-    hardware: Annotated[str, typer.Option(help="What the card adds to the hardware that was found.")] = "",
-    steps: Annotated[int | None, typer.Option(help="In one cycle, instead of the recipe's.", min=1)] = None,
+    in_memory: Annotated[bool, typer.Option("--in-memory", help="Keep all images in device memory.")] = False,
+    hardware: Annotated[str, typer.Option(help="Note that the card adds to the detected hardware.")] = "",
+    steps: Annotated[int | None, typer.Option(help="Train the first stage alone, for N steps.", min=1)] = None,
     batch: Annotated[int | None, typer.Option(help="Over all devices, instead of the recipe's.", min=1)] = None,
     accumulate: Annotated[int | None, typer.Option(help="Parts of a batch, one after the other.", min=1)] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak of the first cycle, instead of the recipe's.")
+        float | None, typer.Option(help="Peak of the first stage; the others in proportion.")
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
-    start: Annotated[
-        str | None, typer.Option(help="Entry or folder whose parameters to begin with; '' for fresh ones.")
-    ] = None,
-    shards: Annotated[int, typer.Option(help="Devices that share one copy of the parameters.", min=1)] = 1,
-    resume: Annotated[str, typer.Option(help="auto, or never: refuse a directory with checkpoints.")] = "auto",
-    validate_every: Annotated[int, typer.Option(help="Steps between validations and checkpoints.", min=1)] = 2500,
+    start: Annotated[str | None, typer.Option(help="Entry or folder to start from; '' for fresh parameters.")] = None,
+    shards: Annotated[int, typer.Option(help="Devices that share one copy of the parameters.", min=1)] = Options.shards,
+    resume: Annotated[str, typer.Option(help="auto, or never: refuse a directory with checkpoints.")] = Options.resume,
+    log_every: Annotated[int, typer.Option(help="Steps between log lines.", min=1)] = Options.log_every,
+    validate_every: Annotated[
+        int, typer.Option(help="Steps between validations and checkpoints.", min=1)
+    ] = Options.validate_every,
     save_every: Annotated[int | None, typer.Option(help="Steps between further checkpoints.", min=1)] = None,
-    keep: Annotated[int, typer.Option(help="Newest checkpoints that stay, besides the best.", min=1)] = 2,
+    keep: Annotated[int, typer.Option(help="Newest checkpoints to keep, besides the best.", min=1)] = Options.keep,
+    max_skipped: Annotated[
+        int, typer.Option(help="Consecutive non-finite updates that end the training.", min=1)
+    ] = Options.max_skipped,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard files too.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Write a profile of ten steps.")] = False,
     coordinator: Annotated[str | None, typer.Option(help="ADDRESS:PORT of process 0 of several.")] = None,
@@ -42,41 +49,26 @@ def train(
 ) -> None:
     """Train a recipe and write its zoo entry; an interrupted training resumes.
 
-    On several hosts, run the same command on each; TPU pods and SLURM jobs find each other, elsewhere give
+    On several hosts, run the same command on each; TPU pods and SLURM jobs are detected automatically, elsewhere give
     --coordinator, --num-processes and --process-id.
     """
     from .. import data as sources
     from ..memory import keep_freed_memory
+    from ..recipe import read_recipe
     from ..recipes import RECIPES
     from ..train import parallel
     from ..train.loop import train as run
     from ..train.step import build_model
     from ..zoo import unknown_name
 
-    if name not in RECIPES:
+    if recipe is None and name not in RECIPES:
         raise ValueError(unknown_name("recipe", name, list(RECIPES)))
-    for option, value, accepted in (
-        ("dtype", dtype, (None, "float32", "bfloat16")),
-        ("resume", resume, ("auto", "never")),
-    ):
-        if value not in accepted:
-            raise ValueError(f"{option} {value!r} is unknown; accepted are {' and '.join(filter(None, accepted))}")
-    keep_freed_memory()
-    parallel.initialize(coordinator, num_processes, process_id)
-    changes = {"cycles": None if steps is None else (steps,), "batch": batch, "accumulate": accumulate, "dtype": dtype}
-    changes |= {"learning_rate": learning_rate, "start": start}
-    changes = {key: value for key, value in changes.items() if value is not None}
-    later = {} if steps else {key: value for key, value in RECIPES[name].later.items() if key not in changes}
-    recipe = dataclasses.replace(RECIPES[name], later=later, **changes)
-    channels = build_model(recipe).channels
-    pictures = sources.test_images(validate, channels) if validate else sources.sample_images(channels)
-    workdir = workdir or str(Path("runs") / name)
-    entry = run(
-        name,
-        recipe,
-        folder=data,
-        workdir=workdir,
-        validation=pictures,
+    chosen = (RECIPES[name] if recipe is None else read_recipe(recipe)).adjusted(
+        steps=steps, batch=batch, accumulate=accumulate, learning_rate=learning_rate, dtype=dtype, start=start
+    )
+    options = Options(
+        data=data,
+        workdir=workdir or str(Path("runs") / name),
         data_name=data_name,
         data_licence=data_licence,
         data_dir=data_dir,
@@ -84,16 +76,23 @@ def train(
         hardware=hardware,
         shards=shards,
         resume=resume,
+        log_every=log_every,
         validate_every=validate_every,
         save_every=save_every,
         keep=keep,
+        max_skipped=max_skipped,
         tensorboard=tensorboard,
         profile=profile,
     )
+    keep_freed_memory()
+    parallel.initialize(coordinator, num_processes, process_id)
+    channels = build_model(chosen).channels
+    images = sources.test_images(validate, channels) if validate else sources.sample_images(channels)
+    entry = run(name, chosen, options, images)
     if not parallel.is_first():
         return
     if entry is None:
-        console.print(f"stopped; the same command resumes from {workdir}")
+        console.print(f"stopped; the same command resumes from {options.workdir}")
     else:
         said = f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)"
         console.print(said, soft_wrap=True, markup=False)

@@ -6,12 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from .. import zoo
-from ..models import MODELS
 from ..models.count import flops_per_megapixel
+from ..models.create import build
 from .files import read_tensors
 from .layouts import CONVERTERS, to_params
-
-_CONDITIONS = {"ffdnet": zoo.NOISE_LEVEL, "drunet": zoo.NOISE_LEVEL}
 
 
 def convert(
@@ -50,14 +48,14 @@ def convert(
         raise ValueError(zoo.unknown_name("converter", architecture, list(CONVERTERS)))
     tensors = read_tensors(source, member)
     config, params = to_params(tensors, architecture, str(source))
-    model = MODELS[architecture](**config)
+    model = build(architecture, config)
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     card = zoo.Card(
         name=folder.resolve().name,
         architecture=architecture,
         config=config,
         channels=model.channels,
-        condition=_CONDITIONS.get(architecture),
+        condition=model.required_condition,
         degradation=degradation,
         evaluation=[] if degradation == "not stated" else [degradation],
         data="not stated: weights of others",

@@ -8,8 +8,8 @@ import flax.traverse_util
 import jax
 import numpy as np
 
-from ..models import MODELS
 from ..models.count import example
+from ..models.create import build
 from ..types import Params
 
 # KAIR's batch normalisation; a state dictionary does not tell.
@@ -33,7 +33,7 @@ def to_params(tensors: dict[str, np.ndarray], architecture: str, source: str) ->
     layout = _Layout(tensors, architecture, source)
     config = CONVERTERS[architecture](layout)
     layout.check_all_taken()
-    model = MODELS[architecture](**config)
+    model = build(architecture, config)
     variables = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))
     expected = {name: p.shape for name, p in flax.traverse_util.flatten_dict(variables["params"], sep="/").items()}
     for name, shape in sorted(expected.items()):
@@ -192,7 +192,7 @@ def _ffdnet(layout: _Layout) -> dict[str, Any]:
     if layout.params[f"{last}/bias"].size == 4 * channels:
         layout.params[f"{last}/kernel"] = _unshuffled(layout.params[f"{last}/kernel"], 3, channels)
         layout.params[f"{last}/bias"] = _unshuffled(layout.params[f"{last}/bias"], 0, channels)
-    return {"channels": channels, "depth": depth, "width": width, "condition_channels": 1}
+    return {"channels": channels, "depth": depth, "width": width, "condition": "noise_level"}
 
 
 def _u_shape(layout: _Layout, *, bias: bool, bodies: tuple[tuple[str, str], ...]) -> tuple[tuple[int, ...], int]:
@@ -219,7 +219,10 @@ def _u_shape(layout: _Layout, *, bias: bool, bodies: tuple[tuple[str, str], ...]
 def _drunet(layout: _Layout) -> dict[str, Any]:
     widths, blocks = _u_shape(layout, bias=False, bodies=(("body", "m_body"),))
     entering, channels = layout.params["head/kernel"].shape[2], layout.params["tail/kernel"].shape[3]
-    return {"channels": channels, "widths": widths, "blocks": blocks, "condition_channels": entering - channels}
+    if entering - channels not in (0, 1):
+        raise ValueError(f"{layout.source}: m_head takes {entering} channels; a drunet takes {channels} or one more")
+    condition = "noise_level" if entering > channels else "none"
+    return {"channels": channels, "widths": widths, "blocks": blocks, "condition": condition}
 
 
 def _fbcnn(layout: _Layout) -> dict[str, Any]:
@@ -232,7 +235,7 @@ def _fbcnn(layout: _Layout) -> dict[str, Any]:
         layout.dense(f"beta{i}", f"to_beta_{i + 1}.0")
     channels, embedding = layout.params["tail/bias"].size, layout.params["embed0/bias"].size
     fields = {"channels": channels, "widths": widths, "blocks": blocks, "embedding": embedding}
-    return {**fields, "condition_channels": 1}
+    return {**fields, "condition": "jpeg_quality"}
 
 
 def _nafnet(layout: _Layout) -> dict[str, Any]:

@@ -6,13 +6,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_count, check_image, check_range, per_image
+from ..types import Array, Float, Image, PRNGKeyArray, Strength, per_image
 from . import kernels
-from .filtering import filtered, filtered_separably
+from .filtering import BORDERS, filtered, filtered_separably
+from .registry import NON_NEGATIVE, NUMBER, POSITIVE, Choice, Count, Range, register
 
-_LARGEST = {"ratio": 1.0, "cutoff": math.pi + 1e-6}
+__all__ = [
+    "anisotropic_blur",
+    "defocus_blur",
+    "gaussian_blur",
+    "kernel_blur",
+    "motion_blur",
+    "shake_blur",
+    "sinc_filter",
+]
+
+BORDER, RADIUS = Choice(tuple(BORDERS)), Count(0)
 
 
+@register({"border": BORDER})
 def kernel_blur(
     image: Image, *, kernel: Float[Array | np.ndarray, "*kernels rows columns"], border: str = "reflect"
 ) -> Image:
@@ -41,7 +53,7 @@ def kernel_blur(
         >>> kernel_blur(jnp.ones((8, 8, 1)), kernel=jnp.ones((3, 3)) / 9).shape
         (8, 8, 1)
     """
-    image, kernel = check_image(image, exact=True), jnp.asarray(kernel)
+    kernel = jnp.asarray(kernel)
     if kernel.ndim < 2 or kernel.shape[-2] % 2 == 0 or kernel.shape[-1] % 2 == 0:
         raise ValueError(f"the kernel has shape {kernel.shape}; [rows, columns] with odd sides is needed")
     batch = image.shape[:-3]
@@ -53,6 +65,7 @@ def kernel_blur(
     return filtered(image, kernel, border)
 
 
+@register({"sigma": NON_NEGATIVE, "radius": RADIUS, "border": BORDER}, examples={"sigma": (0.8, 1.6, 3)})
 def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, border: str = "reflect") -> Image:
     """Blur with an isotropic Gaussian, separably.
 
@@ -77,8 +90,6 @@ def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, b
         >>> gaussian_blur(jnp.ones((8, 8, 1)), sigma=1.5).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
-    check_range(sigma, "sigma")
     radius = _radius(radius, "sigma", sigma, lambda largest: 4 * largest)
     taps = jnp.arange(-radius, radius + 1, dtype=image.dtype).reshape((1,) * (image.ndim - 3) + (-1, 1))
     width = jnp.maximum(per_image(sigma, image)[..., 0], 1e-3)  # below this the kernel is a single pixel
@@ -86,6 +97,17 @@ def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, b
     return filtered_separably(image, kernel / kernel.sum(-2, keepdims=True), border)
 
 
+@register(
+    {
+        "sigma": NON_NEGATIVE,
+        "ratio": Range(0, 1, above=True),
+        "angle": NUMBER,
+        "shape": POSITIVE,
+        "radius": RADIUS,
+        "border": BORDER,
+    },
+    examples={"sigma": (1, 2, 4), "ratio": 0.3, "angle": 30},
+)
 def anisotropic_blur(
     image: Image,
     *,
@@ -121,12 +143,15 @@ def anisotropic_blur(
         >>> anisotropic_blur(jnp.ones((8, 8, 1)), sigma=2.0, ratio=0.3, angle=30.0).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     radius = _radius(radius, "sigma", sigma, lambda largest: 4 * largest)
     values = _per_kernel(image, sigma=sigma, ratio=ratio, angle=angle, shape=shape)
     return kernel_blur(image, kernel=kernels.gaussian_kernel(radius=radius, **values), border=border)
 
 
+@register(
+    {"length": NON_NEGATIVE, "angle": NUMBER, "radius": RADIUS, "border": BORDER},
+    examples={"length": (5, 10, 20), "angle": 30},
+)
 def motion_blur(
     image: Image, *, length: Strength, angle: Strength = 0.0, radius: int | None = None, border: str = "reflect"
 ) -> Image:
@@ -153,12 +178,12 @@ def motion_blur(
         >>> motion_blur(jnp.ones((8, 8, 1)), length=5.0, angle=45.0).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     radius = _radius(radius, "length", length, lambda largest: largest / 2)
     values = _per_kernel(image, length=length, angle=angle)
     return kernel_blur(image, kernel=kernels.motion_kernel(radius=radius, **values), border=border)
 
 
+@register({"blur_radius": NON_NEGATIVE, "radius": RADIUS, "border": BORDER}, examples={"blur_radius": (1.5, 3, 6)})
 def defocus_blur(image: Image, *, blur_radius: Strength, radius: int | None = None, border: str = "reflect") -> Image:
     """Blur by a lens out of focus; see :func:`kernels.defocus_kernel`.
 
@@ -182,12 +207,15 @@ def defocus_blur(image: Image, *, blur_radius: Strength, radius: int | None = No
         >>> defocus_blur(jnp.ones((8, 8, 1)), blur_radius=3.0).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     radius = _radius(radius, "blur_radius", blur_radius, lambda largest: largest)
     values = _per_kernel(image, blur_radius=blur_radius)
     return kernel_blur(image, kernel=kernels.defocus_kernel(radius=radius, **values), border=border)
 
 
+@register(
+    {"cutoff": Range(0, math.pi + 1e-6, above=True), "radius": RADIUS, "border": BORDER},
+    examples={"cutoff": (2, 1.3, 0.8)},
+)
 def sinc_filter(image: Image, *, cutoff: Strength, radius: int = 10, border: str = "reflect") -> Image:
     """Cut high frequencies off sharply, which rings; see :func:`kernels.sinc_kernel`.
 
@@ -211,11 +239,11 @@ def sinc_filter(image: Image, *, cutoff: Strength, radius: int = 10, border: str
         >>> sinc_filter(jnp.ones((8, 8, 1)), cutoff=1.0).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     values = _per_kernel(image, cutoff=cutoff)
     return kernel_blur(image, kernel=kernels.sinc_kernel(radius=radius, **values), border=border)
 
 
+@register({"length": NON_NEGATIVE, "radius": RADIUS, "border": BORDER}, examples={"length": (8, 16, 32)})
 def shake_blur(
     key: PRNGKeyArray, image: Image, *, length: Strength, radius: int = 16, border: str = "reflect"
 ) -> Image:
@@ -242,7 +270,6 @@ def shake_blur(
         >>> shake_blur(jax.random.key(0), jnp.ones((8, 8, 1)), length=9.0).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     (length,) = _per_kernel(image, length=length).values()
     length = jnp.broadcast_to(length, image.shape[:-3])
     return kernel_blur(image, kernel=kernels.shake_kernel(key, length=length, radius=radius), border=border)
@@ -250,19 +277,14 @@ def shake_blur(
 
 def _radius(radius: int | None, name: str, strength: Strength, needed) -> int:
     if radius is not None:
-        check_count(radius, "radius", 0)
         return radius
     if isinstance(strength, jax.core.Tracer):
         raise ValueError(f"{name} is traced, so the kernel size is unknown; give radius=, enough for the largest")
-    check_range(strength, name)
     return max(1, math.ceil(needed(float(np.max(np.asarray(strength), initial=0)))))
 
 
 def _per_kernel(image: jax.Array, **strengths: Strength) -> dict[str, jax.Array]:
     """Strengths with exactly the batch axes of the image, or none."""
-    for name, value in strengths.items():
-        if name != "angle":
-            check_range(value, name, 0, _LARGEST.get(name, math.inf), above=name in ("ratio", "cutoff", "shape"))
     return {
         name: jnp.asarray(value, image.dtype) if jnp.ndim(value) == 0 else per_image(value, image)[..., 0, 0, 0]
         for name, value in strengths.items()

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Image, Strength, check_image, check_range, per_image, within
+from ..types import Image, Strength, per_image
 from .codec import (
     CHROMA_TABLE,
     LUMA_TABLE,
@@ -17,8 +17,24 @@ from .codec import (
     to_ycc,
     upsample,
 )
+from .registry import Choice, Range, register
+
+__all__ = [
+    "chroma_subsampling",
+    "double_jpeg",
+    "jpeg",
+    "jpeg_straight_through",
+]
+
+QUALITY, SUBSAMPLING = Range(1, 100), Choice(("4:2:0", "4:4:4"))
 
 
+@register(
+    {"quality": QUALITY, "subsampling": SUBSAMPLING},
+    examples={"quality": (30, 10, 5)},
+    channels=(1, 3),
+    differentiable=False,
+)
 def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Image:
     """Encode an image as JPEG and decode it again, in the integer arithmetic of libjpeg.
 
@@ -46,8 +62,6 @@ def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Imag
         >>> jpeg(jnp.ones((20, 9, 3)), quality=30).shape
         (20, 9, 3)
     """
-    image = _checked(image, subsampling)
-    check_range(quality, "quality", 1, 100)
     pixels = jnp.round(jnp.clip(image, 0, 1) * 255).astype(jnp.int32)
     if image.shape[-1] == 1:
         decoded = through_codec(pixels[..., 0], table_at(LUMA_TABLE, quality, image))[..., None]
@@ -65,6 +79,7 @@ def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Imag
     return decoded.astype(image.dtype) / 255
 
 
+@register({"quality": QUALITY, "subsampling": SUBSAMPLING}, examples={"quality": (30, 10, 5)}, channels=(1, 3))
 def jpeg_straight_through(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Image:
     """JPEG with a gradient: the values of :func:`jpeg`, the slope of the codec in real numbers without rounding.
 
@@ -92,8 +107,7 @@ def jpeg_straight_through(image: Image, *, quality: Strength, subsampling: str =
         >>> jax.grad(lambda x: jpeg_straight_through(x, quality=30).sum())(jnp.ones((8, 8, 1))).shape
         (8, 8, 1)
     """
-    image = _checked(image, subsampling)
-    level = within(quality, "quality", image, 1, 100)[..., 0]
+    level = per_image(quality, image)[..., 0]
     pixels = 255 * jnp.clip(image, 0, 1)
     if image.shape[-1] == 1:
         decoded = smooth_codec(pixels[..., 0] - 128, LUMA_TABLE, level)[..., None] + 128
@@ -111,6 +125,12 @@ def jpeg_straight_through(image: Image, *, quality: Strength, subsampling: str =
     return smooth + jax.lax.stop_gradient(exact - smooth)
 
 
+@register(
+    {"first": QUALITY, "second": QUALITY, "down": Range(0, 7), "right": Range(0, 7), "subsampling": SUBSAMPLING},
+    examples={"first": (30, 10, 5), "second": 50},
+    channels=(1, 3),
+    differentiable=False,
+)
 def double_jpeg(
     image: Image,
     *,
@@ -146,11 +166,6 @@ def double_jpeg(
         >>> double_jpeg(jnp.ones((20, 9, 3)), first=30, second=60).shape
         (20, 9, 3)
     """
-    image = _checked(image, subsampling)
-    check_range(first, "first", 1, 100)
-    check_range(second, "second", 1, 100)
-    check_range(down, "down", 0, 7)
-    check_range(right, "right", 0, 7)
     down, right = (jnp.clip(jnp.round(per_image(s, image)), 0, 7).astype(jnp.int32) for s in (down, right))
     height, width = image.shape[-3:-1]
     larger = _window(image, -down, -right, height + 7, width + 7)
@@ -158,6 +173,7 @@ def double_jpeg(
     return jpeg(_window(larger, down, right, height, width), quality=second, subsampling=subsampling)
 
 
+@register(channels=(3,))
 def chroma_subsampling(image: Image) -> Image:
     """Halve the resolution of colour and enlarge it again (4:2:0), as JPEG and video do, and nothing else.
 
@@ -178,21 +194,9 @@ def chroma_subsampling(image: Image) -> Image:
         >>> chroma_subsampling(jnp.ones((5, 4, 3))).shape
         (5, 4, 3)
     """
-    image = check_image(image, exact=True)
-    if image.shape[-1] != 3:
-        raise ValueError(f"the image has {image.shape[-1]} channels; chroma_subsampling needs 3 (RGB)")
     luma, *chroma = jnp.moveaxis(jnp.matmul(image, YCC.T, precision="highest"), -1, 0)
     chroma = [upsample(_half_resolution(c), luma.shape[-2:]) for c in chroma]
     return jnp.matmul(jnp.stack([luma, *chroma], -1), RGB.T, precision="highest")
-
-
-def _checked(image: Image, subsampling: str) -> jax.Array:
-    image = check_image(image, exact=True)
-    if image.shape[-1] not in (1, 3):
-        raise ValueError(f"the image has {image.shape[-1]} channels; JPEG takes gray (1) and RGB (3) images")
-    if subsampling not in ("4:2:0", "4:4:4"):
-        raise ValueError(f"subsampling {subsampling!r} is unknown; accepted are 4:2:0 and 4:4:4")
-    return image
 
 
 def _half_resolution(plane: jax.Array) -> jax.Array:

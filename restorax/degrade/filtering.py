@@ -3,7 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-_PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+BORDERS = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+"""What stands beyond the border, with NumPy's name for it."""
+
 _DIRECT = 11 * 11  # taps up to which shifting and adding beats two Fourier transforms on CPU
 
 
@@ -17,9 +19,6 @@ def filtered(image: jax.Array, kernel: jax.Array, border: str) -> jax.Array:
 
     Returns:
         Image of the same shape.
-
-    Raises:
-        ValueError: if the border is unknown.
     """
     rows, columns = kernel.shape[-2:]
     padded = _padded(image, rows // 2, columns // 2, border)
@@ -83,7 +82,5 @@ def _fast_length(side: int) -> int:
 
 
 def _padded(image: jax.Array, rows: int, columns: int, border: str) -> jax.Array:
-    if border not in _PAD_MODES:
-        raise ValueError(f"border {border!r} is unknown; accepted are {', '.join(_PAD_MODES)}")
     pads = [(0, 0)] * (image.ndim - 3) + [(rows, rows), (columns, columns), (0, 0)]
-    return jnp.pad(image, pads, mode=_PAD_MODES[border])
+    return jnp.pad(image, pads, mode=BORDERS[border])

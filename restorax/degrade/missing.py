@@ -4,9 +4,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_count, check_image, within
+from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_image, per_image
+from .registry import NON_NEGATIVE, SHARE, Choice, Count, Range, register
+
+__all__ = [
+    "bayer_mosaic",
+    "missing_blocks",
+    "missing_border",
+    "missing_lines",
+    "missing_overlay",
+    "missing_pixels",
+    "missing_strokes",
+]
 
 
+@register({"missing": SHARE}, examples={"missing": (0.3, 0.5, 0.8)})
 def missing_pixels(key: PRNGKeyArray, image: Image, *, missing: Strength) -> Observation:
     """Set a share of the pixels to zero, the same ones in every channel.
 
@@ -32,10 +44,9 @@ def missing_pixels(key: PRNGKeyArray, image: Image, *, missing: Strength) -> Obs
         >>> int(mask.sum())
         70
     """
-    image = check_image(image, exact=True)
     *batch, height, width, _ = image.shape
     pixels = height * width
-    count = jnp.round(within(missing, "missing", image, 0, 1)[..., 0, 0] * pixels).astype(jnp.int32)
+    count = jnp.round(per_image(missing, image)[..., 0, 0] * pixels).astype(jnp.int32)
     count = jnp.clip(jnp.broadcast_to(count, (*batch, 1)), 0, pixels)
 
     # The `count` pixels with the smallest draws are missing. Draws may collide, so those equal to the threshold
@@ -49,6 +60,7 @@ def missing_pixels(key: PRNGKeyArray, image: Image, *, missing: Strength) -> Obs
     return _without(image, gone.reshape(*batch, height, width, 1))
 
 
+@register({"side": SHARE, "blocks": Count(0)}, examples={"side": (0.15, 0.3, 0.5)})
 def missing_blocks(key: PRNGKeyArray, image: Image, *, side: Strength, blocks: int = 1) -> Observation:
     """Cut square holes at random places; they may overlap.
 
@@ -73,10 +85,8 @@ def missing_blocks(key: PRNGKeyArray, image: Image, *, side: Strength, blocks: i
         >>> int((mask == 0).sum())
         16
     """
-    image = check_image(image, exact=True)
-    check_count(blocks, "blocks", 0)
     *batch, height, width, _ = image.shape
-    pixels = jnp.round(within(side, "side", image, 0, 1) * min(height, width))
+    pixels = jnp.round(per_image(side, image) * min(height, width))
     y, x = _coordinates(image)
     gone = jnp.zeros((*batch, height, width, 1), bool)
     for block_key in jax.random.split(key, blocks):
@@ -87,6 +97,7 @@ def missing_blocks(key: PRNGKeyArray, image: Image, *, side: Strength, blocks: i
     return _without(image, gone)
 
 
+@register({"strokes": Count(), "vertices": Count(4), "thickness": NON_NEGATIVE}, examples={"thickness": (0.5, 1, 1.5)})
 def missing_strokes(
     key: PRNGKeyArray, image: Image, *, strokes: int = 3, vertices: int = 12, thickness: Strength = 1.0
 ) -> Observation:
@@ -117,9 +128,6 @@ def missing_strokes(
         >>> missing_strokes(jax.random.key(0), jnp.ones((64, 64, 3))).condition.shape
         (64, 64, 1)
     """
-    image = check_image(image, exact=True)
-    check_count(strokes, "strokes")
-    check_count(vertices, "vertices", 4)
     *batch, height, width, _ = image.shape
     scale = min(height, width) / 256
     reach = (height**2 + width**2) ** 0.5 / 8
@@ -145,13 +153,14 @@ def missing_strokes(
         side = jnp.arange(vertices).reshape(-1, *(1 for _ in column))
         angles = jnp.where(side % 2 == 0, 2 * jnp.pi - angles, angles)
         lengths = jnp.clip(reach * (1 + 0.5 * jax.random.normal(stretch, angles.shape, image.dtype)), 0, 2 * reach)
-        radius = jax.random.uniform(breadth, column, image.dtype, 6, 20) * scale * within(thickness, "thickness", image)
+        radius = jax.random.uniform(breadth, column, image.dtype, 6, 20) * scale * per_image(thickness, image)
         exists = (side < jax.random.randint(number, column, 4, vertices + 1)[None]) & (index < count)[None]
         draws = (angles, lengths, jnp.broadcast_to(radius, (vertices, *column)), exists)
         gone = jax.lax.scan(piece, (start[0] * height, start[1] * width, gone), draws)[0][2]
     return _without(image, gone)
 
 
+@register({"lines": Count(0), "thickness": NON_NEGATIVE}, examples={"thickness": (1, 3, 8)})
 def missing_lines(key: PRNGKeyArray, image: Image, *, lines: int = 5, thickness: Strength = 2.0) -> Observation:
     """Scratch straight lines across the image, from one random point of its border to another.
 
@@ -175,10 +184,8 @@ def missing_lines(key: PRNGKeyArray, image: Image, *, lines: int = 5, thickness:
         >>> missing_lines(jax.random.key(0), jnp.ones((64, 64, 3))).condition.shape
         (64, 64, 1)
     """
-    image = check_image(image, exact=True)
-    check_count(lines, "lines", 0)
     *batch, height, width, _ = image.shape
-    radius = within(thickness, "thickness", image) / 2
+    radius = per_image(thickness, image) / 2
     y, x = _coordinates(image)
     gone = jnp.zeros((*batch, height, width, 1), bool)
     for line_key in jax.random.split(key, lines):
@@ -190,6 +197,7 @@ def missing_lines(key: PRNGKeyArray, image: Image, *, lines: int = 5, thickness:
     return _without(image, gone)
 
 
+@register({"margin": Range(0, 0.5)}, examples={"margin": (0.05, 0.1, 0.2)})
 def missing_border(image: Image, *, margin: Strength) -> Observation:
     """Remove a frame at the border, to be painted outwards.
 
@@ -211,14 +219,14 @@ def missing_border(image: Image, *, margin: Strength) -> Observation:
         >>> int(missing_border(jnp.ones((8, 8, 1)), margin=0.25).condition.sum())
         16
     """
-    image = check_image(image, exact=True)
     height, width = image.shape[-3:-1]
-    pixels = jnp.round(within(margin, "margin", image, 0, 0.5) * min(height, width))
+    pixels = jnp.round(per_image(margin, image) * min(height, width))
     y, x = _coordinates(image)
     inside = (y > pixels) & (y < height - pixels) & (x > pixels) & (x < width - pixels)
     return _without(image, jnp.broadcast_to(~inside, (*image.shape[:-1], 1)))
 
 
+@register()
 def missing_overlay(image: Image, *, mask: Float[Array | np.ndarray, "..."]) -> Observation:
     """Remove the pixels that a given mask marks, such as printed text.
 
@@ -240,7 +248,7 @@ def missing_overlay(image: Image, *, mask: Float[Array | np.ndarray, "..."]) -> 
         >>> missing_overlay(jnp.ones((2, 2, 3)), mask=jnp.eye(2)[..., None]).image[..., 0].tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-    image, mask = check_image(image, exact=True), check_image(mask, "mask", exact=True)
+    mask = check_image(mask, "mask", exact=True)
     wanted = (*image.shape[:-1], 1)
     if any(m not in (1, w) for m, w in zip(mask.shape[::-1], wanted[::-1], strict=False)) or mask.ndim > image.ndim:
         raise ValueError(f"a mask of shape {mask.shape} does not fit an image of shape {image.shape}")
@@ -248,6 +256,9 @@ def missing_overlay(image: Image, *, mask: Float[Array | np.ndarray, "..."]) -> 
     return _without(image, jnp.broadcast_to(mask <= 0.5, wanted))
 
 
+@register(
+    {"pattern": Choice(("RGGB", "BGGR", "GRBG", "GBRG"))}, examples={"pattern": ("RGGB", "BGGR", "GRBG")}, channels=(3,)
+)
 def bayer_mosaic(image: Image, *, pattern: str = "RGGB") -> Observation:
     """Keep one colour per pixel, as the filter array of a camera does.
 
@@ -269,11 +280,6 @@ def bayer_mosaic(image: Image, *, pattern: str = "RGGB") -> Observation:
         >>> bayer_mosaic(jnp.ones((2, 2, 3))).image.sum(-1).tolist()
         [[1.0, 1.0], [1.0, 1.0]]
     """
-    image = check_image(image, exact=True)
-    if image.shape[-1] != 3:
-        raise ValueError(f"the image has {image.shape[-1]} channels; a mosaic needs 3 (RGB)")
-    if pattern not in ("RGGB", "BGGR", "GRBG", "GBRG"):
-        raise ValueError(f"pattern {pattern!r} is unknown; accepted are RGGB, BGGR, GRBG and GBRG")
     y, x = _coordinates(image)
     wanted = jnp.array(["RGB".index(colour) for colour in pattern])[_phase(y) * 2 + _phase(x)]
     known = wanted == jnp.arange(3).reshape((1,) * (image.ndim - 1) + (3,))

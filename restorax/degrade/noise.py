@@ -3,12 +3,23 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, check_image, check_range, within
+from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, per_image
 from .filtering import shifted_sum
+from .registry import INTENSITY, NON_NEGATIVE, SHARE, register
 
-_SIGMA = (0.0, 1.0)  # where nobody works with more, 25 is meant as 25 / 255
+__all__ = [
+    "correlated_noise",
+    "dead_pixels",
+    "gaussian_noise",
+    "impulse_noise",
+    "salt_and_pepper_noise",
+    "speckle_noise",
+    "stripe_noise",
+    "uniform_noise",
+]
 
 
+@register({"sigma": INTENSITY}, examples={"sigma": (15 / 255, 25 / 255, 50 / 255)})
 def gaussian_noise(
     key: PRNGKeyArray, image: Image, *, sigma: Strength, per_pixel: bool = False, with_level: bool = False
 ) -> Image | Observation:
@@ -37,12 +48,12 @@ def gaussian_noise(
         >>> gaussian_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=25 / 255).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     level = _level(sigma, image)
     noisy = image + level * jax.random.normal(key, _draws(image, per_pixel), image.dtype)
     return Observation(noisy, jnp.broadcast_to(level, (*image.shape[:-1], level.shape[-1]))) if with_level else noisy
 
 
+@register({"sigma": INTENSITY}, examples={"sigma": (15 / 255, 25 / 255, 50 / 255)})
 def correlated_noise(
     key: PRNGKeyArray, image: Image, *, sigma: Strength, kernel: Float[Array, "rows columns"] | None = None
 ) -> Image:
@@ -69,7 +80,6 @@ def correlated_noise(
         >>> correlated_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=0.1).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     taps = jnp.outer(jnp.array([1.0, 2, 1]), jnp.array([1.0, 2, 1])) if kernel is None else jnp.asarray(kernel)
     if taps.ndim != 2 or taps.shape[0] % 2 == 0 or taps.shape[1] % 2 == 0:
         raise ValueError(f"the kernel has shape {taps.shape}; [rows, columns] with odd sides is needed")
@@ -78,9 +88,10 @@ def correlated_noise(
     rows, columns = taps.shape
     white = jax.random.normal(key, (*batch, height + rows - 1, width + columns - 1, channels), image.dtype)
     noise = shifted_sum(white, taps.reshape((1,) * len(batch) + taps.shape), (height, width))
-    return image + within(sigma, "sigma", image, *_SIGMA) * noise
+    return image + per_image(sigma, image) * noise
 
 
+@register({"amplitude": INTENSITY}, examples={"amplitude": (0.1, 0.2, 0.4)})
 def uniform_noise(key: PRNGKeyArray, image: Image, *, amplitude: Strength) -> Image:
     """Add noise spread evenly over ``-amplitude .. amplitude``; nothing is clipped.
 
@@ -103,12 +114,10 @@ def uniform_noise(key: PRNGKeyArray, image: Image, *, amplitude: Strength) -> Im
         >>> uniform_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), amplitude=0.1).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
-    return image + within(amplitude, "amplitude", image, *_SIGMA) * jax.random.uniform(
-        key, image.shape, image.dtype, -1, 1
-    )
+    return image + per_image(amplitude, image) * jax.random.uniform(key, image.shape, image.dtype, -1, 1)
 
 
+@register({"sigma": NON_NEGATIVE}, examples={"sigma": (0.15, 0.3, 0.6)})
 def speckle_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image:
     """Multiply by Gaussian noise of mean 1; nothing is clipped.
 
@@ -131,10 +140,10 @@ def speckle_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image:
         >>> speckle_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=0.2).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
-    return image * (1 + within(sigma, "sigma", image) * jax.random.normal(key, image.shape, image.dtype))
+    return image * (1 + per_image(sigma, image) * jax.random.normal(key, image.shape, image.dtype))
 
 
+@register({"amount": SHARE}, examples={"amount": (0.05, 0.2, 0.5)})
 def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixel: bool = False) -> Image:
     """Replace a share of the values by 0 or 1, half each.
 
@@ -158,13 +167,13 @@ def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, 
         >>> salt_and_pepper_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.3).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     draw = jax.random.uniform(key, _draws(image, per_pixel), image.dtype)
-    amount = within(amount, "amount", image, 0, 1)
+    amount = per_image(amount, image)
     # One draw decides both whether a value is hit and by what.
     return jnp.where(draw < amount, (draw < amount / 2).astype(image.dtype), image)
 
 
+@register({"amount": SHARE}, examples={"amount": (0.05, 0.2, 0.5)})
 def impulse_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixel: bool = False) -> Image:
     """Replace a share of the values by random ones, even over [0, 1].
 
@@ -188,12 +197,12 @@ def impulse_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixe
         >>> impulse_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.3).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     hit_key, value_key = jax.random.split(key)
-    hit = jax.random.uniform(hit_key, _draws(image, per_pixel), image.dtype) < within(amount, "amount", image, 0, 1)
+    hit = jax.random.uniform(hit_key, _draws(image, per_pixel), image.dtype) < per_image(amount, image)
     return jnp.where(hit, jax.random.uniform(value_key, image.shape, image.dtype), image)
 
 
+@register({"sigma": INTENSITY}, examples={"sigma": (0.02, 0.05, 0.1)})
 def stripe_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, columns: bool = False) -> Image:
     """Add one Gaussian offset per row (or column), the same in every channel; nothing is clipped.
 
@@ -217,12 +226,12 @@ def stripe_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, columns: b
         >>> stripe_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=0.05).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     *batch, height, width, _ = image.shape
     shape = (*batch, 1, width, 1) if columns else (*batch, height, 1, 1)
-    return image + within(sigma, "sigma", image, *_SIGMA) * jax.random.normal(key, shape, image.dtype)
+    return image + per_image(sigma, image) * jax.random.normal(key, shape, image.dtype)
 
 
+@register({"amount": SHARE, "hot": SHARE}, examples={"amount": (0.001, 0.005, 0.02)})
 def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Strength = 0.5) -> Image:
     """Set a share of the pixels to 0 (dead) or 1 (hot) in all channels; unlike missing ones, nobody knows which.
 
@@ -246,9 +255,8 @@ def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Stren
         >>> dead_pixels(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.01).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     draw = jax.random.uniform(key, _draws(image, True), image.dtype)
-    amount, hot = within(amount, "amount", image, 0, 1), within(hot, "hot", image, 0, 1)
+    amount, hot = per_image(amount, image), per_image(hot, image)
     return jnp.where(draw < amount, (draw < amount * hot).astype(image.dtype), image)
 
 
@@ -259,8 +267,7 @@ def _draws(image: jax.Array, per_pixel: bool) -> tuple[int, ...]:
 def _level(sigma: Strength, image: jax.Array) -> jax.Array:
     """A noise level as one value per image, or as a map when it has the axes of the image."""
     if jnp.ndim(sigma) != image.ndim:
-        return within(sigma, "sigma", image, *_SIGMA)
-    check_range(sigma, "sigma", *_SIGMA)
+        return per_image(sigma, image)
     sigma = jnp.asarray(sigma, image.dtype)
     if any(s not in (1, i) for s, i in zip(sigma.shape, image.shape, strict=True)):
         raise ValueError(f"a noise map of shape {sigma.shape} does not fit an image of shape {image.shape}")

@@ -3,10 +3,24 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Image, PRNGKeyArray, Strength, check_count, check_image, per_image, within
+from ..types import Image, PRNGKeyArray, Strength, per_image
+from .registry import NON_NEGATIVE, NUMBER, POSITIVE, SHARE, Count, Range, register
 from .sensor import camera_noise
 
+__all__ = [
+    "fade",
+    "gamma_change",
+    "haze",
+    "low_light",
+    "palette",
+    "quantisation",
+]
 
+
+@register(
+    {"exposure": Range(0, 1, above=True), "shot": NON_NEGATIVE, "read": NON_NEGATIVE},
+    examples={"exposure": (0.3, 0.1, 0.03), "shot": 0.01, "read": 0.01},
+)
 def low_light(key: PRNGKeyArray, image: Image, *, exposure: Strength, shot: Strength, read: Strength) -> Image:
     """Take the picture with too little light and brighten it again: sensor noise, amplified.
 
@@ -32,11 +46,11 @@ def low_light(key: PRNGKeyArray, image: Image, *, exposure: Strength, shot: Stre
         >>> low_light(jax.random.key(0), jnp.full((8, 8, 1), 0.5), exposure=0.1, shot=0.01, read=0.01).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
-    light = within(exposure, "exposure", image, 0, 1, above=True)
+    light = per_image(exposure, image)
     return camera_noise(key, light * image, shot=shot, read=read) / light
 
 
+@register({"gamma": POSITIVE}, examples={"gamma": (0.5, 1.5, 3)})
 def gamma_change(image: Image, *, gamma: Strength) -> Image:
     """Raise to a power: below 1 brighter, above 1 darker.
 
@@ -58,11 +72,11 @@ def gamma_change(image: Image, *, gamma: Strength) -> Image:
         >>> float(gamma_change(jnp.full((1, 1, 1), 0.5), gamma=2.0)[0, 0, 0])
         0.25
     """
-    image = check_image(image, exact=True)
     # The slope of the power at 0 is infinite for exponents below 1.
-    return jnp.where(image > 0, jnp.where(image > 0, image, 1) ** within(gamma, "gamma", image, above=True), 0)
+    return jnp.where(image > 0, jnp.where(image > 0, image, 1) ** per_image(gamma, image), 0)
 
 
+@register({"transmission": SHARE, "airlight": NUMBER}, examples={"transmission": (0.8, 0.5, 0.25)})
 def haze(image: Image, *, transmission: Strength, airlight: Strength = 1.0) -> Image:
     """Mix with a veil of even light: ``t * image + (1 - t) * airlight``, one transmission for the whole image.
 
@@ -86,11 +100,14 @@ def haze(image: Image, *, transmission: Strength, airlight: Strength = 1.0) -> I
         >>> float(haze(jnp.zeros((1, 1, 1)), transmission=0.75)[0, 0, 0])
         0.25
     """
-    image = check_image(image, exact=True)
-    transmission = within(transmission, "transmission", image, 0, 1)
+    transmission = per_image(transmission, image)
     return transmission * image + (1 - transmission) * per_image(airlight, image)
 
 
+@register(
+    {"contrast": SHARE, "saturation": SHARE, "level": NUMBER},
+    examples={"contrast": (0.8, 0.5, 0.25), "saturation": (0.8, 0.5, 0.25)},
+)
 def fade(image: Image, *, contrast: Strength, saturation: Strength = 1.0, level: Strength = 0.5) -> Image:
     """Bleach as old prints do: contrast shrinks around a level, colours towards gray.
 
@@ -114,13 +131,13 @@ def fade(image: Image, *, contrast: Strength, saturation: Strength = 1.0, level:
         >>> float(fade(jnp.ones((1, 1, 1)), contrast=0.5)[0, 0, 0])
         0.75
     """
-    image = check_image(image, exact=True)
     level = per_image(level, image)
     gray = image.mean(-1, keepdims=True)
-    image = gray + within(saturation, "saturation", image, 0, 1) * (image - gray)
-    return level + within(contrast, "contrast", image, 0, 1) * (image - level)
+    image = gray + per_image(saturation, image) * (image - gray)
+    return level + per_image(contrast, image) * (image - level)
 
 
+@register({"levels": Range(2)}, examples={"levels": (16, 8, 4)}, differentiable=False)
 def quantisation(image: Image, *, levels: Strength) -> Image:
     """Round to evenly spaced levels: bit-depth reduction (``2**bits``) and posterising; clips to [0, 1].
 
@@ -142,11 +159,11 @@ def quantisation(image: Image, *, levels: Strength) -> Image:
         >>> float(quantisation(jnp.full((1, 1, 1), 0.4), levels=3)[0, 0, 0])
         0.5
     """
-    image = check_image(image, exact=True)
-    steps = jnp.maximum(jnp.round(within(levels, "levels", image, 2)), 2) - 1
+    steps = jnp.maximum(jnp.round(per_image(levels, image)), 2) - 1
     return jnp.round(jnp.clip(image, 0, 1) * steps) / steps
 
 
+@register({"colours": Count(), "iterations": Count(0)}, examples={"colours": (64, 16, 6)}, differentiable=False)
 def palette(image: Image, *, colours: int = 16, iterations: int = 10) -> Image:
     """Reduce to few colours, chosen for each image, as GIF and indexed PNG files do; without dithering.
 
@@ -172,9 +189,6 @@ def palette(image: Image, *, colours: int = 16, iterations: int = 10) -> Image:
         >>> len(jnp.unique(palette(jnp.linspace(0, 1, 64).reshape(8, 8, 1), colours=4)))
         4
     """
-    image = check_image(image, exact=True)
-    check_count(colours, "colours")
-    check_count(iterations, "iterations", 0)
     *batch, height, width, channels = image.shape
     pixels = image.reshape(*batch, height * width, channels)
     order = jnp.argsort(pixels.sum(-1), axis=-1)

@@ -6,7 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array, Float, Image, Strength, check_count, check_image, within
+from ..types import Array, Float, Image, Strength, check_count, check_image, per_image
+from .registry import Choice, Count, Range, register
+
+__all__ = [
+    "low_resolution",
+    "rescale",
+    "resize",
+]
 
 _KERNELS = {
     "area": (0.5, lambda x, xp: xp.where((x >= -0.5) & (x < 0.5), 1.0, 0.0)),
@@ -14,6 +21,8 @@ _KERNELS = {
     "bicubic": (2.0, lambda x, xp: _cubic(abs(x), xp)),
     "lanczos": (3.0, lambda x, xp: xp.where(abs(x) < 3, xp.sinc(x) * xp.sinc(x / 3), 0)),
 }
+
+METHOD = Choice(tuple(_KERNELS))
 
 
 def resize(
@@ -44,13 +53,14 @@ def resize(
     image = check_image(image, exact=True)
     check_count(height, "height")
     check_count(width, "width")
-    _check_methods(method)
+    METHOD.check(method, "method")
     rows = jnp.asarray(_weights(image.shape[-3], height, method), image.dtype)
     columns = jnp.asarray(_weights(image.shape[-2], width, method), image.dtype)
     exact = jax.lax.Precision.HIGHEST
     return jnp.einsum("yi,...ijc,xj->...yxc", rows, image, columns, precision=exact)
 
 
+@register({"factor": Count(), "method": METHOD, "back": METHOD}, examples={"factor": (2, 3, 4)})
 def low_resolution(image: Image, *, factor: int, method: str = "bicubic", back: str = "bicubic") -> Image:
     """Shrink by a whole factor and enlarge to the old size: the input of super-resolution at one size.
 
@@ -74,13 +84,12 @@ def low_resolution(image: Image, *, factor: int, method: str = "bicubic", back: 
         >>> low_resolution(jnp.ones((9, 12, 3)), factor=3).shape
         (9, 12, 3)
     """
-    image = check_image(image, exact=True)
-    check_count(factor, "factor")
     height, width = image.shape[-3:-1]
     small = resize(image, height=-(-height // factor), width=-(-width // factor), method=method)
     return resize(small, height=height, width=width, method=back)
 
 
+@register({"factor": Range(0, 1, above=True), "method": METHOD, "back": METHOD}, examples={"factor": (0.7, 0.4, 0.2)})
 def rescale(image: Image, *, factor: Strength, method: str = "bicubic", back: str = "bicubic") -> Image:
     """Shrink by any factor, traced and one per image, and enlarge to the old size.
 
@@ -108,9 +117,7 @@ def rescale(image: Image, *, factor: Strength, method: str = "bicubic", back: st
         >>> rescale(jnp.ones((9, 12, 3)), factor=0.4).shape
         (9, 12, 3)
     """
-    image = check_image(image, exact=True)
-    _check_methods(method, back)
-    factor = within(factor, "factor", image, 0, 1, above=True)[..., 0, 0, 0]
+    factor = per_image(factor, image)[..., 0, 0, 0]
     exact = jax.lax.Precision.HIGHEST
     for axis, product in ((-3, "...yi,...ijc->...yjc"), (-2, "...xj,...ijc->...ixc")):
         side = image.shape[axis]
@@ -137,12 +144,6 @@ def _traced_weights(capacity: int, old: Strength, new: Strength, method: str) ->
     values = jnp.where((column < old) & (row < new), values, 0)
     total = values.sum(-1, keepdims=True)
     return (values / jnp.where(total > 0, total, 1)).astype(jnp.float32)
-
-
-def _check_methods(*methods: str) -> None:
-    for method in methods:
-        if method not in _KERNELS:
-            raise ValueError(f"method {method!r} is unknown; accepted are {', '.join(_KERNELS)}")
 
 
 def _weights(old: int, new: int, method: str) -> np.ndarray:

@@ -3,10 +3,19 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Image, PRNGKeyArray, Strength, check_image, within
+from ..types import Image, PRNGKeyArray, Strength, per_image
+from .registry import NON_NEGATIVE, POSITIVE, Range, register
 from .samplers import gamma, poisson
 
+__all__ = [
+    "apd_noise",
+    "camera_noise",
+    "emccd_noise",
+    "shot_noise",
+]
 
+
+@register({"peak": POSITIVE}, examples={"peak": (100, 20, 4)}, differentiable=False)
 def shot_noise(key: PRNGKeyArray, image: Image, *, peak: Strength) -> Image:
     """Count photons: ``Poisson(peak * image) / peak``.
 
@@ -29,11 +38,11 @@ def shot_noise(key: PRNGKeyArray, image: Image, *, peak: Strength) -> Image:
         >>> shot_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), peak=30).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
-    peak = within(peak, "peak", image, above=True)
+    peak = per_image(peak, image)
     return _electrons(key, image, peak) / peak
 
 
+@register({"shot": NON_NEGATIVE, "read": NON_NEGATIVE}, examples={"shot": (0.005, 0.02, 0.08), "read": 0.02})
 def camera_noise(key: PRNGKeyArray, image: Image, *, shot: Strength, read: Strength) -> Image:
     """Add Gaussian noise of variance ``shot * image + read**2``, the usual model of raw camera files.
 
@@ -58,13 +67,15 @@ def camera_noise(key: PRNGKeyArray, image: Image, *, shot: Strength, read: Stren
         >>> camera_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), shot=0.01, read=0.02).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
-    variance = within(shot, "shot", image) * jnp.maximum(image, 0) + within(read, "read", image) ** 2
+    variance = per_image(shot, image) * jnp.maximum(image, 0) + per_image(read, image) ** 2
     # The root has no finite slope at 0, where there is no noise either.
     deviation = jnp.where(variance > 0, jnp.sqrt(jnp.where(variance > 0, variance, 1)), 0)
     return image + deviation * jax.random.normal(key, image.shape, image.dtype)
 
 
+@register(
+    {"peak": POSITIVE, "gain": Range(1), "read": NON_NEGATIVE}, examples={"peak": (100, 20, 4)}, differentiable=False
+)
 def emccd_noise(
     key: PRNGKeyArray, image: Image, *, peak: Strength, gain: Strength = 300.0, read: Strength = 40.0
 ) -> Image:
@@ -96,16 +107,20 @@ def emccd_noise(
         >>> emccd_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), peak=10).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     count_key, register_key, read_key = jax.random.split(key, 3)
-    peak, gain = within(peak, "peak", image, above=True), within(gain, "gain", image, 1)
+    peak, gain = per_image(peak, image), per_image(gain, image)
     electrons = _electrons(count_key, image, peak)
     drawn = gamma(register_key, jnp.maximum(electrons, 1))
     multiplied = jnp.where(electrons > 0, drawn, 0)
-    noise = within(read, "read", image) / gain * jax.random.normal(read_key, image.shape, image.dtype)
+    noise = per_image(read, image) / gain * jax.random.normal(read_key, image.shape, image.dtype)
     return (multiplied + noise) / peak
 
 
+@register(
+    {"peak": POSITIVE, "gain": Range(1), "ionisation": Range(0, 1), "read": NON_NEGATIVE},
+    examples={"peak": (100, 20, 4)},
+    differentiable=False,
+)
 def apd_noise(
     key: PRNGKeyArray,
     image: Image,
@@ -145,12 +160,11 @@ def apd_noise(
         >>> apd_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), peak=50).shape
         (8, 8, 1)
     """
-    image = check_image(image, exact=True)
     count_key, register_key, read_key = jax.random.split(key, 3)
     peak, gain, k = (
-        within(peak, "peak", image, above=True),
-        within(gain, "gain", image, 1),
-        within(ionisation, "ionisation", image, 0, 1),
+        per_image(peak, image),
+        per_image(gain, image),
+        per_image(ionisation, image),
     )
     excess = k * gain + (1 - k) * (2 - 1 / gain)
     electrons = _electrons(count_key, image, peak)
@@ -158,7 +172,7 @@ def apd_noise(
     spread = jnp.maximum(excess - 1, 1e-3)
     drawn = spread * gamma(register_key, jnp.maximum(electrons, 1) / spread)
     multiplied = jnp.where(electrons > 0, drawn, 0)
-    noise = within(read, "read", image) / gain * jax.random.normal(read_key, image.shape, image.dtype)
+    noise = per_image(read, image) / gain * jax.random.normal(read_key, image.shape, image.dtype)
     return (multiplied + noise) / peak
 
 

@@ -3,9 +3,16 @@
 import jax
 import jax.numpy as jnp
 
-from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_count, check_image, within
+from ..types import Array, Float, Image, PRNGKeyArray, Strength, check_count, check_image, per_image
+from .registry import NON_NEGATIVE, Count, register
+
+__all__ = [
+    "burst",
+    "moving_window",
+]
 
 
+@register({"frames": Count(), "shift": NON_NEGATIVE}, examples={"frames": 2, "shift": (1, 4, 16)})
 def burst(
     key: PRNGKeyArray, image: Image, *, frames: int = 8, shift: Strength = 2.0
 ) -> Float[Array, "*batch frames height width channel"]:
@@ -37,10 +44,8 @@ def burst(
         >>> burst(jax.random.key(0), jnp.ones((8, 8, 1)), frames=5).shape
         (5, 8, 8, 1)
     """
-    image = check_image(image, exact=True)
-    check_count(frames, "frames")
     *batch, height, width, _ = image.shape
-    largest = jnp.broadcast_to(within(shift, "shift", image)[..., 0, 0, 0], batch)[..., None]
+    largest = jnp.broadcast_to(per_image(shift, image)[..., 0, 0, 0], batch)[..., None]
     moved = jax.random.uniform(key, (2, *batch, frames), image.dtype, -1, 1) * largest[None]
     moved = moved.at[..., -1].set(0)
     return _sampled(image, moved[0], moved[1], height, width)
@@ -83,7 +88,8 @@ def moving_window(
     start_key, way_key = jax.random.split(key)
     start = jax.random.uniform(start_key, (2, *batch, 1), image.dtype)
     angle = jax.random.uniform(way_key, (*batch, 1), image.dtype, maxval=2 * jnp.pi)
-    speed = jnp.broadcast_to(within(speed, "speed", image)[..., 0, 0, 0], batch)[..., None]
+    NON_NEGATIVE.check(speed, "speed")
+    speed = jnp.broadcast_to(per_image(speed, image)[..., 0, 0, 0], batch)[..., None]
     travelled = speed * jnp.arange(frames, dtype=image.dtype).reshape((1,) * len(batch) + (-1,))
     top = jnp.clip(start[0] * (rows - height) + jnp.sin(angle) * travelled, 0, rows - height)
     left = jnp.clip(start[1] * (columns - width) + jnp.cos(angle) * travelled, 0, columns - width)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..types import Array
-from .vary import vary_together
+from .varying_axes import match_varying_axes
 
 small_normal = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
 """For the last layer of a deep network: it starts near what it is added to."""
@@ -52,7 +52,7 @@ def conv_bias_act(
         >>> conv_bias_act(jnp.ones((1, 5, 5, 2)), jnp.ones((3, 3, 2, 4))).shape
         (1, 5, 5, 4)
     """
-    x, kernel = vary_together(x, kernel.astype(x.dtype))
+    x, kernel = match_varying_axes(x, kernel.astype(x.dtype))
     same_size = (
         strides == (1, 1) and dilation == 1 and padding == "SAME" and kernel.shape[0] % 2 == kernel.shape[1] % 2 == 1
     )

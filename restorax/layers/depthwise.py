@@ -6,7 +6,7 @@ from jax import lax
 
 from ..types import Array
 from . import conv
-from .vary import vary_together
+from .varying_axes import match_varying_axes
 
 
 def depthwise_conv(x: Array, kernel: Array, bias: Array) -> Array:
@@ -28,7 +28,7 @@ def depthwise_conv(x: Array, kernel: Array, bias: Array) -> Array:
         >>> depthwise_conv(jnp.ones((1, 3, 3, 2)), jnp.ones((3, 3, 1, 2)), jnp.zeros(2))[0, :, :, 0].tolist()
         [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
-    x, kernel = vary_together(x, kernel.astype(x.dtype))
+    x, kernel = match_varying_axes(x, kernel.astype(x.dtype))
     return _depthwise(x, kernel) + bias.astype(x.dtype).reshape(1, 1, 1, -1)
 
 
@@ -83,7 +83,7 @@ def _shifted_kernel_gradient(x, kernel, g):
         seen = (row[:, :, j * channels :][..., :lanes] for row in above for j in range(size))
         return tuple(total + part * incoming for total, part in zip(sums, seen, strict=True))
 
-    start, _ = vary_together(jnp.zeros((n, 1, lanes), jnp.float32), flat)
+    start, _ = match_varying_axes(jnp.zeros((n, 1, lanes), jnp.float32), flat)
     sums = lax.fori_loop(0, height, add_row, (start,) * size**2)
     taps = jnp.stack([total.reshape(n * width, channels).sum(0) for total in sums])
     return taps.reshape(kernel.shape).astype(kernel.dtype)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..types import Array
-from .vary import vary_together
+from .varying_axes import match_varying_axes
 
 _EPSILON = 1e-6
 
@@ -31,7 +31,7 @@ def layer_norm(x: Array, scale: Array, bias: Array) -> Array:
         >>> layer_norm(jnp.array([1.0, 3.0]), jnp.ones(2), jnp.zeros(2)).round(3).tolist()
         [-1.0, 1.0]
     """
-    x, scale, bias = vary_together(x, scale, bias)
+    x, scale, bias = match_varying_axes(x, scale, bias)
     flat = x.reshape(-1, x.shape[-1])
     return _normalised(flat, scale.reshape(1, -1), bias.reshape(1, -1)).reshape(x.shape)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..types import Array, DTypeLike
-from .vary import vary_together
+from .varying_axes import match_varying_axes
 
 Kind = Literal["scan", "associative", "auto"]
 Parts = tuple[Array, ...]  # a real array, or real and imaginary part
@@ -73,7 +73,7 @@ def linear_recurrence(
     else:
         angle, length = angle.astype(dtype), a.astype(dtype)
         decay = (length * jnp.cos(angle), length * jnp.sin(angle))
-    parts = vary_together(*(jnp.moveaxis(x, axis, 0) for x in (*decay, *inputs)))
+    parts = match_varying_axes(*(jnp.moveaxis(x, axis, 0) for x in (*decay, *inputs)))
     states = _recur(parts[: len(decay)], parts[len(decay) :], reverse, kind, jnp.dtype(dtype))
     states = tuple(jnp.moveaxis(h, 0, axis) for h in states)
     return states[0] if angle is None else states

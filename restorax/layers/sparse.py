@@ -1,4 +1,4 @@
-"""Fill holes by what block transforms can say in few words."""
+"""Inpainting by sparse block DCT."""
 
 import jax
 import jax.numpy as jnp
@@ -48,12 +48,14 @@ def sparse_fill(image: Array, mask: Array, *, rounds: int, side: int = 16) -> Ar
         moved = jnp.roll(x, (down, right), (1, 2))
         n, h, w, c = moved.shape
         blocks = moved.reshape(n, h // side, side, w // side, side, c)
-        words = jnp.einsum("kh,lw,nahbwc->nakblc", basis, basis, blocks, precision="highest")
+        coefficients = jnp.einsum("kh,lw,nahbwc->nakblc", basis, basis, blocks, precision="highest")
         # A hard threshold would let rounding errors decide: after 40 rounds they are as large as gray levels.
-        kept = jnp.clip(jnp.abs(words) / threshold - 0.5, 0, 1)
-        words = jnp.where(mean, words, kept * words)
-        said = jnp.einsum("kh,lw,nakblc->nahbwc", basis, basis, words, precision="highest").reshape(moved.shape)
-        return jnp.where(mask > 0, image, jnp.roll(said, (-down, -right), (1, 2))), None
+        kept = jnp.clip(jnp.abs(coefficients) / threshold - 0.5, 0, 1)
+        coefficients = jnp.where(mean, coefficients, kept * coefficients)
+        reconstruction = jnp.einsum("kh,lw,nakblc->nahbwc", basis, basis, coefficients, precision="highest").reshape(
+            moved.shape
+        )
+        return jnp.where(mask > 0, image, jnp.roll(reconstruction, (-down, -right), (1, 2))), None
 
     first = np.arange(side) == 0
     mean = jnp.asarray(np.outer(first, first).reshape(1, 1, side, 1, side, 1))

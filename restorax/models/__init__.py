@@ -1,8 +1,11 @@
 """Restorer networks: frozen Flax Linen modules whose fields are their configuration."""
 
+from collections.abc import Callable
 from functools import partial
 
+from ..types import Condition
 from .arcnn import ARCNN
+from .base import RestorationNetwork
 from .burst_rnn import BurstRNN
 from .conv_autoencoder import ConvAutoencoder
 from .dncnn import DnCNN
@@ -23,7 +26,7 @@ from .stageunet import StageUNet
 from .unet import UNet
 from .wiener_unet import WienerUNet
 
-MODELS = {
+MODELS: dict[str, Callable[..., RestorationNetwork]] = {
     "arcnn": ARCNN,
     "conv_autoencoder": ConvAutoencoder,
     "dncnn": DnCNN,
@@ -42,8 +45,8 @@ MODELS = {
     "resunet_m": partial(ResUNet, widths=(64, 128, 256)),
     "resunet_l": partial(ResUNet, widths=(96, 192, 384)),
     "unet": UNet,
-    "unet_gated": partial(UNet, kind="gated", condition_channels=1, masked=True),
-    "unet_partial": partial(UNet, kind="partial", condition_channels=1, masked=True),
+    "unet_gated": partial(UNet, kind="gated", condition=Condition.MASK),
+    "unet_partial": partial(UNet, kind="partial", condition=Condition.MASK),
     "wiener_unet": WienerUNet,
     # scanned over pixels
     "row_lstm": RowLSTM,
@@ -78,6 +81,7 @@ __all__ = [
     "PReNet",
     "ReNet",
     "ResUNet",
+    "RestorationNetwork",
     "RowLSTM",
     "ScanUNet",
     "SpatialRNN",

@@ -1,21 +1,23 @@
 """BurstRNN: a hidden state carried from frame to frame of a burst or a video."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
 from ..layers.cells import ConvGRU, State
 from ..layers.conv import Conv, small_normal
-from ..layers.frame import framed
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
 from ..layers.unet import ResidualBlock
-from ..types import Array, Condition, DTypeLike, Float, Image
+from ..types import Array, ConditionMap, Float, Image
+from .base import RestorationNetwork
 
 Burst = Float[Array | np.ndarray, "*batch frames height width channel"]
 BurstCondition = Float[Array | np.ndarray, "*batch frames height width k"]
 
 
-class BurstRNN(nn.Module):
+class BurstRNN(RestorationNetwork):
     """A convolutional GRU over frames, between a frame's encoder and decoder at half the resolution.
 
     Takes any number of frames, ``[*batch, frames, height, width, channels]``, and restores one of them, the reference:
@@ -24,16 +26,11 @@ class BurstRNN(nn.Module):
     about two pixels from one frame to the next.
 
     Attributes:
-        channels: image channels.
         width: channels of features and hidden state.
         blocks: residual blocks of the encoder, and of the decoder.
         bidirectional: whether a second state runs from the last frame to the first.
         reference: which frame is restored, counted from the end if negative; without ``bidirectional`` it hears from
             the frames before it alone.
-        residual: predict the difference to the input instead of the image.
-        condition_channels: channels of the condition map of every frame, 0 for a blind network.
-        masked: the condition is a mask of known pixels: holes are filled first, known pixels copied through.
-        dtype: type of the activations; gates and carry stay float32, parameters too.
 
     Reference:
         Ballas et al., Delving deeper into convolutional networks for learning video representations, ICLR 2016 (the
@@ -41,18 +38,25 @@ class BurstRNN(nn.Module):
         2020 (encoder, hidden state and decoder).
     """
 
-    channels: int = 1
     width: int = 64
     blocks: int = 4
     bidirectional: bool = False
     reference: int = -1
-    residual: bool = True
-    condition_channels: int = 0
-    masked: bool = False
-    dtype: DTypeLike = jnp.float32
+
+    takes_frames: ClassVar = True
 
     @property
-    def receptive_field(self) -> None:
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return 2
+
+    @property
+    def streams(self) -> bool:
+        """Whether frames can be restored as they arrive: not if a state runs back from the last one."""
+        return not self.bidirectional
+
+    @property
+    def body_receptive_field(self) -> None:
         """``None``: what an output pixel sees grows with every frame, without bound."""
         return None
 
@@ -88,13 +92,13 @@ class BurstRNN(nn.Module):
         height, width = (-(-side // 2) for side in frame.shape[-3:-1])
         return self.forward.start(jnp.zeros_like(frame, shape=(*frame.shape[:-3], height, width, 1)))
 
-    def step(self, carry: State, frame: Image, condition: Condition | None = None) -> tuple[State, Image]:
+    def step(self, carry: State, frame: Image, condition: ConditionMap | None = None) -> tuple[State, Image]:
         """Restore the next frame of a stream.
 
         Args:
             carry: from :meth:`start`, or from the frame before.
             frame: ``[*batch, height, width, channels]``.
-            condition: of this frame, ``[*batch, height, width, condition_channels]``.
+            condition: of this frame, ``[*batch, height, width, 1]``.
 
         Returns:
             The carry for the next frame, and this frame restored: equal to :meth:`frames` on all frames so far.
@@ -118,20 +122,20 @@ class BurstRNN(nn.Module):
             raise ValueError(f"the carry has shape {carry[0].shape}; this frame needs {expected}")
         after = []
 
-        def network(x):
+        def body(x):
             x = self.encoder(x)
             flat = tuple(part.reshape(x.shape) for part in carry)
             after.extend(self.forward.step(flat, x))
             return self.decoder(x, after[0].astype(x.dtype))
 
-        restored = self._framed(network, frame, condition)
+        restored = self.apply_padded(body, frame, condition)
         return tuple(part.reshape(expected) for part in after), restored
 
     def _restore(self, burst: Array, condition: Array | None, reference: int | None) -> Array:
         """All frames restored, or only the reference; the rest is then of no use."""
         count = burst.shape[-4]
 
-        def network(x):
+        def body(x):
             features = self.encoder(x)
             sequence = jnp.moveaxis(features.reshape(-1, count, *features.shape[1:]), 1, 0)
             states = [self.forward(sequence)[0]]
@@ -144,20 +148,7 @@ class BurstRNN(nn.Module):
             # Every frame gets the reference's result, so that only one has to be decoded.
             return jnp.repeat(self.decoder(sequence[reference], hidden[reference]), count, axis=0)
 
-        return self._framed(network, burst, condition)
-
-    def _framed(self, network, image, condition):
-        return framed(
-            network,
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=self.condition_channels,
-            masked=self.masked,
-            residual=self.residual,
-            multiple=2,
-            dtype=self.dtype,
-        )
+        return self.apply_padded(body, burst, condition)
 
 
 class _Encoder(nn.Module):

@@ -4,50 +4,52 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from ..layers.conv import Conv, TransposedConv, small_normal
-from ..layers.frame import framed
 from ..layers.resample import max_pool
-from ..types import Array, Condition, DTypeLike, Image
+from ..types import Array
+from .base import RestorationNetwork
 
 
-class ConvAutoencoder(nn.Module):
+class ConvAutoencoder(RestorationNetwork):
     """Convolution, pooling, fully connected bottleneck, decoder; on patches that slide over the image.
 
     Neighbouring patches overlap by half and are blended. The bottleneck, which knows the place in the patch, is what
     limits this network: it cannot keep fine texture. It is here to be compared with.
 
     Attributes:
-        channels: image channels.
         patch: side of a patch in pixels, a multiple of ``2 ** len(widths)`` and of 2.
         widths: channels of the encoder after each convolution and 2x2 pooling; the decoder mirrors them.
         code: numbers that describe a patch.
         residual: predict the difference to the input instead of the image.
-        condition_channels: channels of the condition map, 0 for a blind network.
-        dtype: type of the activations; parameters stay float32.
 
     Reference:
         Vincent et al., Extracting and composing robust features with denoising autoencoders, ICML 2008; with
         convolutions: Masci et al., Stacked convolutional auto-encoders for hierarchical feature extraction, ICANN 2011.
     """
 
-    channels: int = 1
     patch: int = 32
     widths: tuple[int, ...] = (32, 64)
     code: int = 256
     residual: bool = False
-    condition_channels: int = 0
-    dtype: DTypeLike = jnp.float32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shrink = 2 ** len(self.widths)
+        if self.patch % shrink or self.patch % 2 or self.patch < 2:
+            raise ValueError(f"patch is {self.patch}; a multiple of {max(shrink, 2)} is needed")
 
     @property
-    def receptive_field(self) -> int:
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return self.patch // 2
+
+    @property
+    def body_receptive_field(self) -> int:
         """Side of the square of input pixels that an output pixel sees: two patches that overlap by half."""
         return 3 * self.patch // 2
 
     @nn.compact
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]``, any height and width."""
-        shrink = 2 ** len(self.widths)
-        if self.patch % shrink or self.patch % 2 or self.patch < 2:
-            raise ValueError(f"patch is {self.patch}; a multiple of {max(shrink, 2)} is needed")
+    def body(self, x: Array) -> Array:
+        """Map what the network sees to what it predicts."""
 
         def dense(features, name):
             return nn.Dense(features, dtype=self.dtype, kernel_init=nn.initializers.he_normal(), name=name)
@@ -62,20 +64,8 @@ class ConvAutoencoder(nn.Module):
                 x = TransposedConv(self.widths[max(i - 1, 0)], relu=True, name=f"decoder{i}")(x)
             return Conv(self.channels, init=small_normal, name="tail")(x)
 
-        def network(x):
-            patches, batch = _cut(x, self.patch // 2)
-            return _blend(autoencode(patches), batch)
-
-        return framed(
-            network,
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=self.condition_channels,
-            residual=self.residual,
-            multiple=self.patch // 2,
-            dtype=self.dtype,
-        )
+        patches, batch = _cut(x, self.patch // 2)
+        return _blend(autoencode(patches), batch)
 
 
 def _cut(x: Array, half: int) -> tuple[Array, tuple[int, int, int]]:

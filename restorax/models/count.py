@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from ..layers import conv
+from .base import RestorationNetwork
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Summary:
         return "\n".join(f"{name:<22} {value}" for name, value in rows)
 
 
-def summary(model: nn.Module, height: int, width: int) -> Summary:
+def summary(model: RestorationNetwork, height: int, width: int) -> Summary:
     """Count parameters, arithmetic and memory of a network for one image.
 
     Args:
@@ -85,7 +85,7 @@ def summary(model: nn.Module, height: int, width: int) -> Summary:
     )
 
 
-def flops_per_megapixel(model: nn.Module) -> float:
+def flops_per_megapixel(model: RestorationNetwork) -> float:
     """Floating-point operations for an image of 2**20 pixels.
 
     Counts convolutions and matrix products, two operations per multiply-add, bodies of scans times their length;
@@ -126,7 +126,7 @@ def flops(function: Callable[..., Any], *arguments: Any) -> float:
     return 2.0 * _multiply_adds(_program(function, *arguments))
 
 
-def example(model: nn.Module, height: int, width: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+def example(model: RestorationNetwork, height: int, width: int) -> tuple[jax.ShapeDtypeStruct, ...]:
     """Shapes of an image, and of a condition if the network takes one.
 
     Example:
@@ -134,7 +134,7 @@ def example(model: nn.Module, height: int, width: int) -> tuple[jax.ShapeDtypeSt
         >>> [x.shape for x in example(FFDNet(channels=3), 8, 9)]
         [(1, 8, 9, 3), (1, 8, 9, 1)]
     """
-    widths = (model.channels, model.condition_channels)
+    widths = (model.channels, model.condition.channels)
     return tuple(jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32) for channels in widths if channels)
 
 

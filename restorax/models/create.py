@@ -1,17 +1,18 @@
-"""One call from a name to a network with parameters."""
+"""From a name to a network, and to one with parameters."""
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ..types import Params
-from . import MODELS
+from ..types import Condition, DTypeLike, Params, check_count
+from . import MODELS, RestorationNetwork
 from .count import example
 
 
-def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[nn.Module, Params]:
+def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[RestorationNetwork, Params]:
     """Build an architecture with fresh parameters.
 
     Args:
@@ -30,20 +31,41 @@ def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[nn.Module, Param
         >>> model.apply({"params": params}, jnp.zeros((10, 15, 3))).shape
         (10, 15, 3)
     """
-    if name not in MODELS:
-        raise ValueError(f"no architecture named {name!r}; there are {', '.join(MODELS)}")
-    known = [f for f in MODELS[name]().__dataclass_fields__ if f not in ("parent", "name")]
-    if unknown := [f for f in fields if f not in known]:
-        raise ValueError(f"{name} has no field {unknown[0]!r}; it has {', '.join(known)}")
-    for field, least in (("channels", 1), ("condition_channels", 0)):
-        value = fields.get(field, least)
-        if not isinstance(value, int) or value < least:
-            raise ValueError(f"{field} is {value!r}; a whole number from {least} on is needed")
-    fields = {field: tuple(value) if isinstance(value, list) else value for field, value in fields.items()}
-    if fields.get("widths") == ():
-        raise ValueError("widths are empty; at least one is needed")
-    model = MODELS[name](**fields)
+    model = build(name, fields)
     observed = [jnp.zeros(x.shape, x.dtype) for x in example(model, 16, 16)]
     params = jax.jit(model.init)(jax.random.key(seed), *observed)["params"]
     # Where 64 bits are enabled, they are drawn with as many.
     return model, jax.tree.map(lambda p: p.astype(jnp.float32), params)
+
+
+def build(name: str, config: Mapping[str, Any], *, dtype: DTypeLike = jnp.float32) -> RestorationNetwork:
+    """Build an architecture from fields as JSON has them: lists for tuples, text for a condition.
+
+    Args:
+        name: a key of ``restorax.models.MODELS``.
+        config: fields of the module, such as ``{"channels": 3, "condition": "mask"}``.
+        dtype: type of the activations, unless ``config`` gives it.
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: if there is no such architecture, or it has no such field or takes no such value.
+
+    Example:
+        >>> build("resunet_s", {"widths": [8, 16], "condition": "noise_level"}).condition.channels
+        1
+    """
+    if name not in MODELS:
+        raise ValueError(f"no architecture named {name!r}; there are {', '.join(MODELS)}")
+    known = [f.name for f in dataclasses.fields(MODELS[name]()) if f.name not in ("parent", "name")]
+    if unknown := [field for field in config if field not in known]:
+        raise ValueError(f"{name} has no field {unknown[0]!r}; it has {', '.join(known)}")
+    if "channels" in config:
+        check_count(config["channels"], "channels")
+    fields = {field: tuple(value) if isinstance(value, list) else value for field, value in config.items()}
+    if fields.get("widths") == ():
+        raise ValueError("widths are empty; at least one is needed")
+    if "condition" in fields:
+        fields["condition"] = Condition(fields["condition"])
+    return MODELS[name](**{"dtype": dtype} | fields)

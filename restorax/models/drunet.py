@@ -1,54 +1,57 @@
 """DRUNet: a residual U-Net without biases that is told how strong the noise is."""
 
+from typing import ClassVar
+
 import flax.linen as nn
-import jax.numpy as jnp
 
 from ..layers.conv import Conv, TransposedConv, small_normal
-from ..layers.field import receptive_field
-from ..layers.frame import framed
+from ..layers.receptive_field import receptive_field
 from ..layers.resample import pixel_unshuffle
 from ..layers.unet import ResidualBlock
-from ..types import Condition, DTypeLike, Image
+from ..types import Array, Condition
+from .base import RestorationNetwork
 
 
-class DRUNet(nn.Module):
+class DRUNet(RestorationNetwork):
     """DRUNet: four scales, residual blocks, strided and transposed convolutions, sums as skip connections.
 
     Without biases the network scales: for image and noise level times a, the output is times a. 32,638,656 parameters
     for gray images.
 
     Attributes:
-        channels: image channels.
         widths: channels of the scales, finest first.
         blocks: residual blocks per scale and way.
         residual: predict the difference to the input instead of the image (as published).
-        condition_channels: 1, the standard deviation of the noise at every pixel in the unit of the image; 0 for a
-            blind network.
+        condition: the noise level (as published), or none for a blind network.
         remat: recompute the inside of the residual blocks in the backward pass instead of keeping it.
-        dtype: type of the activations; parameters stay float32.
 
     Reference:
         Zhang et al., Plug-and-play image restoration with deep denoiser prior, TPAMI 2022, section 3.
     """
 
-    channels: int = 1
     widths: tuple[int, ...] = (64, 128, 256, 512)
     blocks: int = 4
     residual: bool = False
-    condition_channels: int = 1
+    condition: Condition = Condition.NOISE_LEVEL
     remat: bool = False
-    dtype: DTypeLike = jnp.float32
+
+    accepts: ClassVar = (Condition.NOISE_LEVEL, Condition.NONE)
 
     @property
-    def receptive_field(self) -> int:
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return 2 ** (len(self.widths) - 1)
+
+    @property
+    def body_receptive_field(self) -> int:
         """Side of the square of input pixels that an output pixel sees."""
         chain, scales = ("conv", 2 * self.blocks), len(self.widths) - 1
         up, down = [chain, ("grow", 2)] * scales, [("blocks", 2), chain] * scales
         return receptive_field(("conv", 1), *up, chain, *down, ("conv", 1))
 
     @nn.compact
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]``, any height and width."""
+    def body(self, x: Array) -> Array:
+        """Map what the network sees to what it predicts."""
         block = nn.remat(ResidualBlock) if self.remat else ResidualBlock
         coarsest = len(self.widths) - 1
 
@@ -57,26 +60,14 @@ class DRUNet(nn.Module):
                 x = block(x.shape[-1], bias=False, name=f"{name}_block{i}")(x)
             return x
 
-        def network(x):
-            x = Conv(self.widths[0], bias=False, name="head")(x)
-            skips = [x]
-            for i in range(coarsest):
-                x = pixel_unshuffle(chain(x, f"down{i}"))
-                x = Conv(self.widths[i + 1], size=1, bias=False, name=f"shrink{i}")(x)
-                skips.append(x)
-            x = chain(x, "body")
-            for i in reversed(range(coarsest)):
-                x = TransposedConv(self.widths[i], bias=False, name=f"grow{i}")(x + skips.pop())
-                x = chain(x, f"up{i}")
-            return Conv(self.channels, bias=False, init=small_normal, name="tail")(x + skips.pop())
-
-        return framed(
-            network,
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=self.condition_channels,
-            residual=self.residual,
-            multiple=2**coarsest,
-            dtype=self.dtype,
-        )
+        x = Conv(self.widths[0], bias=False, name="head")(x)
+        skips = [x]
+        for i in range(coarsest):
+            x = pixel_unshuffle(chain(x, f"down{i}"))
+            x = Conv(self.widths[i + 1], size=1, bias=False, name=f"shrink{i}")(x)
+            skips.append(x)
+        x = chain(x, "body")
+        for i in reversed(range(coarsest)):
+            x = TransposedConv(self.widths[i], bias=False, name=f"grow{i}")(x + skips.pop())
+            x = chain(x, f"up{i}")
+        return Conv(self.channels, bias=False, init=small_normal, name="tail")(x + skips.pop())

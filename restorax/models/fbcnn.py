@@ -1,13 +1,15 @@
 """FBCNN: a JPEG restorer that estimates the quality of the file, unless it is told."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 
 from ..layers.conv import Conv, TransposedConv, small_normal
-from ..layers.frame import framed
 from ..layers.resample import pixel_unshuffle
 from ..layers.unet import ResidualBlock
-from ..types import Array, Condition, DTypeLike, Image, Params
+from ..types import Array, Condition, Image, Params
+from .base import RestorationNetwork
 
 
 class QualityBlock(nn.Module):
@@ -26,20 +28,18 @@ class QualityBlock(nn.Module):
         return x + gamma * Conv(self.features, name="conv2")(y) + beta
 
 
-class FBCNN(nn.Module):
+class FBCNN(RestorationNetwork):
     """FBCNN: a U-Net whose decoder is steered by the JPEG quality, which a branch at the bottom estimates.
 
     The network speaks of ``1 - quality / 100``, 0 for the best file. 71.9 million parameters.
 
     Attributes:
-        channels: image channels.
         widths: channels of the scales, finest first.
         blocks: residual blocks per scale and way.
         embedding: channels of the embedded quality.
         residual: predict the difference to the input instead of the image (as published).
-        condition_channels: 0, or 1 if a map of the quality divided by 100 may be given (its mean counts); without a
-            map the network uses its own estimate. The parameters are the same.
-        dtype: type of the activations; parameters stay float32.
+        condition: the JPEG quality, of which the mean counts, or none. The parameters are the same, and where no map is
+            given, the network uses its own estimate.
 
     Reference:
         Jiang, Zhang and Timofte, Towards flexible blind JPEG artifacts removal, ICCV 2021, section 3.
@@ -50,19 +50,23 @@ class FBCNN(nn.Module):
     blocks: int = 4
     embedding: int = 512
     residual: bool = False
-    condition_channels: int = 0
-    dtype: DTypeLike = jnp.float32
+
+    accepts: ClassVar = (Condition.NONE, Condition.JPEG_QUALITY)
+    condition_optional: ClassVar = True
 
     @property
-    def receptive_field(self) -> None:
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return 2 ** (len(self.widths) - 1)
+
+    @property
+    def body_receptive_field(self) -> None:
         """``None``: the estimated quality depends on the whole image."""
         return None
 
     @nn.compact
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]``, any height and width."""
-        if self.condition_channels not in (0, 1):
-            raise ValueError(f"FBCNN takes one condition channel, the quality, or none; not {self.condition_channels}")
+    def body(self, x: Array) -> Array:
+        """Map what the network sees to what it predicts."""
         coarsest = len(self.widths) - 1
 
         def chain(x, name):
@@ -79,41 +83,29 @@ class FBCNN(nn.Module):
             x = nn.relu(dense(self.embedding, "quality_dense1")(x))
             return nn.sigmoid(dense(1, "quality_dense2")(x))
 
-        def network(x):
-            given = x[..., self.channels :]
-            x = Conv(self.widths[0], name="head")(x[..., : self.channels])
-            skips = [x]
-            for i in range(coarsest):
-                x = pixel_unshuffle(chain(x, f"down{i}"))
-                x = Conv(self.widths[i + 1], size=1, name=f"shrink{i}")(x)
-                skips.append(x)
-            x = chain(x, "encoder")
-            loss = estimate(x)
-            if not self.is_initializing():
-                self.sow("intermediates", "quality", 1 - loss)
-            if given.shape[-1]:
-                loss = 1 - given.mean((1, 2))
-            for i in range(3):
-                loss = nn.relu(dense(self.embedding, f"embed{i}")(loss))
-            x = chain(x, "decoder")
-            for i in reversed(range(coarsest)):
-                x = TransposedConv(self.widths[i], name=f"grow{i}")(x + skips.pop())
-                gamma = nn.sigmoid(dense(self.widths[i], f"gamma{i}")(loss))[:, None, None]
-                beta = jnp.tanh(dense(self.widths[i], f"beta{i}")(loss))[:, None, None]
-                for j in range(self.blocks):
-                    x = QualityBlock(self.widths[i], name=f"up{i}_block{j}")(x, gamma, beta)
-            return Conv(self.channels, init=small_normal, name="tail")(x + skips.pop())
-
-        return framed(
-            network,
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=0 if condition is None else self.condition_channels,
-            residual=self.residual,
-            multiple=2**coarsest,
-            dtype=self.dtype,
-        )
+        given = x[..., self.channels :]
+        x = Conv(self.widths[0], name="head")(x[..., : self.channels])
+        skips = [x]
+        for i in range(coarsest):
+            x = pixel_unshuffle(chain(x, f"down{i}"))
+            x = Conv(self.widths[i + 1], size=1, name=f"shrink{i}")(x)
+            skips.append(x)
+        x = chain(x, "encoder")
+        loss = estimate(x)
+        if not self.is_initializing():
+            self.sow("intermediates", "quality", 1 - loss)
+        if given.shape[-1]:
+            loss = 1 - given.mean((1, 2))
+        for i in range(3):
+            loss = nn.relu(dense(self.embedding, f"embed{i}")(loss))
+        x = chain(x, "decoder")
+        for i in reversed(range(coarsest)):
+            x = TransposedConv(self.widths[i], name=f"grow{i}")(x + skips.pop())
+            gamma = nn.sigmoid(dense(self.widths[i], f"gamma{i}")(loss))[:, None, None]
+            beta = jnp.tanh(dense(self.widths[i], f"beta{i}")(loss))[:, None, None]
+            for j in range(self.blocks):
+                x = QualityBlock(self.widths[i], name=f"up{i}_block{j}")(x, gamma, beta)
+        return Conv(self.channels, init=small_normal, name="tail")(x + skips.pop())
 
 
 def estimate_quality(model: FBCNN, params: Params, image: Image) -> Array:

@@ -1,66 +1,57 @@
 """FFDNet: a denoiser that is told how strong the noise is, and works at half the resolution."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 
 from ..layers.conv import Conv
-from ..layers.field import receptive_field
-from ..layers.frame import framed
+from ..layers.receptive_field import receptive_field
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
-from ..types import Condition, DTypeLike, Image
+from ..types import Array, Condition
+from .base import RestorationNetwork
 
 
-class FFDNet(nn.Module):
+class FFDNet(RestorationNetwork):
     """FFDNet: pixel unshuffle, a chain of 3x3 convolutions over the sub-images and the noise-level map, shuffle.
 
     485,316 parameters for gray images; 852,108 for colour (depth 12, width 96). Receptive field: 4 x depth + 2.
 
     Attributes:
-        channels: image channels.
         depth: number of 3x3 convolutions, 15 for gray and 12 for colour images.
         width: channels between them, 64 for gray and 96 for colour images.
         residual: predict the difference to the input instead of the image (as published).
-        condition_channels: 1, the standard deviation of the noise at every pixel in the unit of the image; 0 for a
-            blind network.
-        dtype: type of the activations; parameters stay float32.
+        condition: the noise level (as published), or none for a blind network.
 
     Reference:
         Zhang et al., FFDNet: toward a fast and flexible solution for CNN-based image denoising, TIP 2018, section III.
     """
 
-    channels: int = 1
     depth: int = 15
     width: int = 64
     residual: bool = False
-    condition_channels: int = 1
-    dtype: DTypeLike = jnp.float32
+    condition: Condition = Condition.NOISE_LEVEL
+
+    accepts: ClassVar = (Condition.NOISE_LEVEL, Condition.NONE)
 
     @property
-    def receptive_field(self) -> int:
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return 2
+
+    @property
+    def body_receptive_field(self) -> int:
         """Side of the square of input pixels that an output pixel sees."""
         return receptive_field(("grow", 2), ("conv", self.depth), ("blocks", 2))
 
     @nn.compact
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]``, any height and width."""
-
-        def network(x):
-            pixels, levels = x[..., : self.channels], x[..., self.channels :]
-            n, height, width, k = levels.shape
-            # Four pixels share one value of the map; where they differ, their mean.
-            levels = levels.reshape(n, height // 2, 2, width // 2, 2, k).mean((2, 4))
-            x = jnp.concatenate([pixel_unshuffle(pixels), levels], -1)
-            for i in range(self.depth - 1):
-                x = Conv(self.width, relu=True, name=f"conv{i}")(x)
-            return pixel_shuffle(Conv(4 * self.channels, name=f"conv{self.depth - 1}")(x))
-
-        return framed(
-            network,
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=self.condition_channels,
-            residual=self.residual,
-            multiple=2,
-            dtype=self.dtype,
-        )
+    def body(self, x: Array) -> Array:
+        """Map what the network sees to what it predicts."""
+        pixels, levels = x[..., : self.channels], x[..., self.channels :]
+        n, height, width, k = levels.shape
+        # Four pixels share one value of the map; where they differ, their mean.
+        levels = levels.reshape(n, height // 2, 2, width // 2, 2, k).mean((2, 4))
+        x = jnp.concatenate([pixel_unshuffle(pixels), levels], -1)
+        for i in range(self.depth - 1):
+            x = Conv(self.width, relu=True, name=f"conv{i}")(x)
+        return pixel_shuffle(Conv(4 * self.channels, name=f"conv{self.depth - 1}")(x))

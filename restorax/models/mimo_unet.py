@@ -5,11 +5,11 @@ import jax.numpy as jnp
 
 from ..layers import conv
 from ..layers.conv import Conv, TransposedConv, small_normal
-from ..layers.field import receptive_field
-from ..layers.frame import framed
+from ..layers.receptive_field import receptive_field
 from ..layers.resample import repeat_pixels
 from ..layers.unet import ResidualBlock
-from ..types import Array, Condition, DTypeLike, Image
+from ..types import Array
+from .base import RestorationNetwork
 
 
 class StridedConv(nn.Module):
@@ -65,7 +65,7 @@ class Fusion(nn.Module):
         return Conv(self.features, name="conv1")(x)
 
 
-class MIMOUNet(nn.Module):
+class MIMOUNet(RestorationNetwork):
     """MIMO-UNet: reduced inputs enter at every scale, features of all scales are fused, the full-size output returned.
 
     6.8 million parameters with 8 blocks and 16.1 with 20 (MIMO-UNet+), as published. The two convolutions that show
@@ -73,12 +73,8 @@ class MIMOUNet(nn.Module):
     are left out.
 
     Attributes:
-        channels: image channels.
         width: channels of the finest scale; the coarser ones have two and four times as many.
         blocks: residual blocks per scale and way.
-        residual: predict the difference to the input (as published) instead of the image.
-        condition_channels: channels of the condition map, 0 for a blind network.
-        dtype: type of the activations; parameters stay float32.
 
     Reference:
         Cho et al., Rethinking coarse-to-fine approach in single image deblurring, ICCV 2021, section 3.
@@ -87,12 +83,14 @@ class MIMOUNet(nn.Module):
     channels: int = 3
     width: int = 32
     blocks: int = 8
-    residual: bool = True
-    condition_channels: int = 0
-    dtype: DTypeLike = jnp.float32
 
     @property
-    def receptive_field(self) -> int:
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return 4
+
+    @property
+    def body_receptive_field(self) -> int:
         """Side of the square of input pixels that an output pixel sees."""
         chain = ("conv", 2 * self.blocks)
         up = [chain, ("conv", 1), ("grow", 2)] * 2
@@ -100,8 +98,8 @@ class MIMOUNet(nn.Module):
         return receptive_field(("conv", 1), *up, chain, *down, chain, ("conv", 1))
 
     @nn.compact
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]``, any height and width."""
+    def body(self, x: Array) -> Array:
+        """Map what the network sees to what it predicts."""
         width = self.width
 
         def chain(x, name):
@@ -120,23 +118,11 @@ class MIMOUNet(nn.Module):
             x = Conv(width * 2**level, size=1, relu=True, name=f"join{level}")(jnp.concatenate([x, skip], -1))
             return chain(x, f"decoder{level}")
 
-        def network(x):
-            fine = chain(Conv(width, relu=True, name="head")(x), "encoder0")
-            middle = down(fine, 1, x[:, ::2, ::2])
-            coarse = down(middle, 2, x[:, ::4, ::4])
-            fine_skip = Fusion(width, name="fuse0")(fine, repeat_pixels(middle, 2), repeat_pixels(coarse, 4))
-            middle_skip = Fusion(2 * width, name="fuse1")(fine[:, ::2, ::2], middle, repeat_pixels(coarse, 2))
-            x = up(chain(coarse, "decoder2"), 1, middle_skip)
-            x = up(x, 0, fine_skip)
-            return Conv(self.channels, init=small_normal, name="tail")(x)
-
-        return framed(
-            network,
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=self.condition_channels,
-            residual=self.residual,
-            multiple=4,
-            dtype=self.dtype,
-        )
+        fine = chain(Conv(width, relu=True, name="head")(x), "encoder0")
+        middle = down(fine, 1, x[:, ::2, ::2])
+        coarse = down(middle, 2, x[:, ::4, ::4])
+        fine_skip = Fusion(width, name="fuse0")(fine, repeat_pixels(middle, 2), repeat_pixels(coarse, 4))
+        middle_skip = Fusion(2 * width, name="fuse1")(fine[:, ::2, ::2], middle, repeat_pixels(coarse, 2))
+        x = up(chain(coarse, "decoder2"), 1, middle_skip)
+        x = up(x, 0, fine_skip)
+        return Conv(self.channels, init=small_normal, name="tail")(x)

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 
 from ..layers.conv import Conv, small_normal
 from ..layers.depthwise import depthwise_conv
-from ..layers.frame import framed
-from ..layers.gate import simple_gate
+from ..layers.gating import simple_gate
 from ..layers.norm import layer_norm
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
-from ..types import Array, Condition, DTypeLike, Image
+from ..types import Array
+from .base import RestorationNetwork
 
 
 class NAFBlock(nn.Module):
@@ -53,7 +53,7 @@ class NAFBlock(nn.Module):
 _zeros = nn.initializers.zeros
 
 
-class NAFNet(nn.Module):
+class NAFNet(RestorationNetwork):
     """NAFNet: blocks without activation functions at every scale of a U-Net, sums as skip connections.
 
     The defaults are the published denoiser of width 32 (SIDD); ``encoder=(1, 1, 1, 28), middle=1,
@@ -62,15 +62,11 @@ class NAFNet(nn.Module):
     by revisiting global information aggregation, ECCV 2022).
 
     Attributes:
-        channels: image channels.
         width: channels of the finest scale; every scale has twice as many as the one before.
         encoder: blocks per scale on the way down, finest first.
         middle: blocks at the coarsest scale.
         decoder: blocks per scale on the way up, coarsest first.
-        residual: predict the difference to the input (as published) instead of the image.
-        condition_channels: channels of the condition map, 0 for a blind network.
         remat: recompute the inside of the blocks in the backward pass instead of keeping it.
-        dtype: type of the activations; means and variances are float32, parameters too.
 
     Reference:
         Chen et al., Simple baselines for image restoration, ECCV 2022, section 3.
@@ -81,23 +77,28 @@ class NAFNet(nn.Module):
     encoder: tuple[int, ...] = (2, 2, 4, 8)
     middle: int = 12
     decoder: tuple[int, ...] = (2, 2, 2, 2)
-    residual: bool = True
-    condition_channels: int = 0
     remat: bool = False
-    dtype: DTypeLike = jnp.float32
 
-    @property
-    def receptive_field(self) -> None:
-        """``None``: channel attention lets an output pixel see the whole image."""
-        return None
-
-    @nn.compact
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]``, any height and width."""
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.encoder) != len(self.decoder):
             raise ValueError(
                 f"NAFNet has {len(self.encoder)} encoder and {len(self.decoder)} decoder scales; give equally many"
             )
+
+    @property
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return 2 ** len(self.encoder)
+
+    @property
+    def body_receptive_field(self) -> None:
+        """``None``: channel attention lets an output pixel see the whole image."""
+        return None
+
+    @nn.compact
+    def body(self, x: Array) -> Array:
+        """Map what the network sees to what it predicts."""
         block = nn.remat(NAFBlock) if self.remat else NAFBlock
 
         def chain(x, blocks, name):
@@ -105,26 +106,14 @@ class NAFNet(nn.Module):
                 x = block(x.shape[-1], name=f"{name}_block{i}")(x)
             return x
 
-        def network(x):
-            x = Conv(self.width, name="intro")(x)
-            skips = []
-            for i, blocks in enumerate(self.encoder):
-                x = chain(x, blocks, f"encoder{i}")
-                skips.append(x)
-                x = Conv(2 * x.shape[-1], size=1, name=f"down{i}")(pixel_unshuffle(x))
-            x = chain(x, self.middle, "middle")
-            for i, blocks in enumerate(self.decoder):
-                x = pixel_shuffle(Conv(2 * x.shape[-1], size=1, bias=False, name=f"up{i}")(x)) + skips.pop()
-                x = chain(x, blocks, f"decoder{i}")
-            return Conv(self.channels, init=small_normal, name="ending")(x)
-
-        return framed(
-            network,
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=self.condition_channels,
-            residual=self.residual,
-            multiple=2 ** len(self.encoder),
-            dtype=self.dtype,
-        )
+        x = Conv(self.width, name="intro")(x)
+        skips = []
+        for i, blocks in enumerate(self.encoder):
+            x = chain(x, blocks, f"encoder{i}")
+            skips.append(x)
+            x = Conv(2 * x.shape[-1], size=1, name=f"down{i}")(pixel_unshuffle(x))
+        x = chain(x, self.middle, "middle")
+        for i, blocks in enumerate(self.decoder):
+            x = pixel_shuffle(Conv(2 * x.shape[-1], size=1, bias=False, name=f"up{i}")(x)) + skips.pop()
+            x = chain(x, blocks, f"decoder{i}")
+        return Conv(self.channels, init=small_normal, name="ending")(x)

@@ -5,11 +5,10 @@ import jax
 import jax.numpy as jnp
 
 from ..layers.conv import Conv
-from ..layers.deconvolution import BlindDeconvolution
-from ..layers.frame import framed
 from ..layers.recurrence import linear_recurrence
 from ..layers.unet import UNet, check_levels, unet_span, widest
-from ..types import Array, Condition, DTypeLike, Image
+from ..types import Array, DTypeLike
+from .blind_deconvolution import BlindDeconvolution
 
 
 class QuadrantScan(nn.Module):
@@ -116,7 +115,6 @@ class ScanUNet(BlindDeconvolution):
     Convolutions see a window; the scans let a pixel inside a large hole, or along a long blur, hear from everywhere.
 
     Attributes:
-        channels: image channels.
         widths: channels of the levels, finest (half resolution) first.
         blocks: residual blocks per level and way.
         scan_levels: levels at which each residual block is followed by a scan.
@@ -124,40 +122,34 @@ class ScanUNet(BlindDeconvolution):
         rotate: the hidden state rotates, see :class:`QuadrantScan`.
         recurrent: ``False`` puts a convolutional block of as many parameters in the place of every scan, to measure
             what the recurrence is worth.
-        residual: predict the difference to the input instead of the image.
-        condition_channels: channels of the condition map, 0 for a blind network.
-        masked: the condition is a mask of known pixels: holes are filled first, known pixels copied through.
-        sparse: rounds of sparse filling (see ``layers/sparse.py``) after the smooth one, for textures; 0 for none.
         filters: number of Wiener filters, of a blur that is read off the image, whose results the U-Net sees beside it;
             :meth:`kernel` and :meth:`deconvolve` are those of ``WienerUNet``. 0 for none.
-        radius: half width of the blur kernel in pixels.
-        reader: features of the kernel's reader.
-        dtype: type of the activations; gates, decay and carry stay float32, parameters too.
 
     Reference:
         The U-Net after DRUNet (Zhang et al., TPAMI 2022); the recurrence after De et al., Griffin, 2024.
     """
 
-    channels: int = 1
     widths: tuple[int, ...] = (48, 96, 192)
     blocks: int = 2
     scan_levels: tuple[int, ...] = (2,)
     state: float = 0.5
     rotate: bool = False
     recurrent: bool = True
-    residual: bool = True
-    condition_channels: int = 0
-    masked: bool = False
-    sparse: int = 0
     filters: int = 0
-    radius: int = 8
-    reader: int = 256
-    dtype: DTypeLike = jnp.float32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_levels(self.scan_levels, self.widths, "scan_levels")
 
     @property
-    def receptive_field(self) -> int | None:
-        """``None``: an output pixel sees the whole image; the side of what it sees if nothing recurs or is filled."""
-        if self.masked or self.filters or (self.recurrent and self.scan_levels):
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return 2 ** len(self.widths)
+
+    @property
+    def body_receptive_field(self) -> int | None:
+        """``None``: an output pixel sees the whole image; the side of what it sees if nothing recurs or is filtered."""
+        if self.filters or (self.recurrent and self.scan_levels):
             return None
         levels = range(len(self.widths))
         radii = tuple(2 * self.blocks * (2 if level in self.scan_levels else 1) for level in levels)
@@ -165,7 +157,6 @@ class ScanUNet(BlindDeconvolution):
 
     def setup(self) -> None:
         """Create reader, filters and U-Net."""
-        check_levels(self.scan_levels, self.widths, "scan_levels")
 
         def scan(level, name):
             if level not in self.scan_levels:
@@ -176,18 +167,9 @@ class ScanUNet(BlindDeconvolution):
                 return ConvolutionalStandIn(self.widths[level], state, name=name)
             return QuadrantScan(self.widths[level], state, self.rotate, name=name)
 
-        self.prepare()
+        super().setup()
         self.unet = UNet(self.channels, self.widths, self.blocks, scan)
 
-    def _restore(self, image: Image, condition: Condition | None, kernel: Array | None) -> Image:
-        return framed(
-            lambda x: self.unet(self.beside(x, image, kernel).astype(self.dtype)),
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=self.condition_channels,
-            masked=self.masked,
-            sparse=self.sparse,
-            residual=self.residual,
-            multiple=2 ** len(self.widths),
-        )
+    def body(self, x: Array) -> Array:
+        """Map what the network sees to what it predicts."""
+        return self.unet(x)

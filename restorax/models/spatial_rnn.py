@@ -4,13 +4,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from ..layers.conv import Conv, small_normal
-from ..layers.frame import framed
 from ..layers.recurrence import linear_recurrence
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
-from ..types import Array, Condition, DTypeLike, Image
+from ..types import Array
+from .base import RestorationNetwork
 
 
-class SpatialRNN(nn.Module):
+class SpatialRNN(RestorationNetwork):
     """Features are filtered along rows and columns, both ways, by ``h[t] = p h[t-1] + (1 - p) x[t]``.
 
     One small network extracts features, another the coefficients ``p`` in (-1, 1) for every pixel, direction and
@@ -19,58 +19,39 @@ class SpatialRNN(nn.Module):
     place. Smaller than the published network for deblurring, whose coefficients come from a VGG-16 encoder.
 
     Attributes:
-        channels: image channels.
         width: channels of the features.
         passes: filters in a row, each in four directions.
-        residual: predict the difference to the input instead of the image.
-        condition_channels: channels of the condition map, 0 for a blind network.
-        masked: the condition is a mask of known pixels: holes are filled first, known pixels copied through.
-        dtype: type of the activations; coefficients and carry stay float32, parameters too.
 
     Reference:
         Zhang et al., Dynamic scene deblurring using spatially variant recurrent neural networks, CVPR 2018, section 3;
         Liu et al., Learning recursive filters for low-level vision via a hybrid neural network, ECCV 2016, equation 3.
     """
 
-    channels: int = 1
     width: int = 32
     passes: int = 3
-    residual: bool = True
-    condition_channels: int = 0
-    masked: bool = False
-    dtype: DTypeLike = jnp.float32
 
     @property
-    def receptive_field(self) -> None:
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return 4
+
+    @property
+    def body_receptive_field(self) -> None:
         """``None``: an output pixel sees its whole row and column, after two passes the whole image."""
         return None
 
     @nn.compact
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]``, any height and width."""
-
-        def network(x):
-            x = pixel_unshuffle(x)
-            coefficients = _Coefficients(4 * self.passes * self.width, self.width, name="coefficients")(x)
-            x = Conv(self.width, relu=True, name="head0")(x)
-            x = Conv(self.width, relu=True, name="head1")(x)
-            skip = x
-            for i, p in enumerate(jnp.split(coefficients, self.passes, axis=-1)):
-                x = Conv(self.width, relu=True, name=f"join{i}")(_filtered(x, p))
-            x = Conv(self.width, relu=True, name="tail0")(x + skip)
-            return pixel_shuffle(Conv(4 * self.channels, init=small_normal, name="tail1")(x))
-
-        return framed(
-            network,
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=self.condition_channels,
-            masked=self.masked,
-            residual=self.residual,
-            multiple=4,
-            dtype=self.dtype,
-        )
+    def body(self, x: Array) -> Array:
+        """Map what the network sees to what it predicts."""
+        x = pixel_unshuffle(x)
+        coefficients = _Coefficients(4 * self.passes * self.width, self.width, name="coefficients")(x)
+        x = Conv(self.width, relu=True, name="head0")(x)
+        x = Conv(self.width, relu=True, name="head1")(x)
+        skip = x
+        for i, p in enumerate(jnp.split(coefficients, self.passes, axis=-1)):
+            x = Conv(self.width, relu=True, name=f"join{i}")(_filtered(x, p))
+        x = Conv(self.width, relu=True, name="tail0")(x + skip)
+        return pixel_shuffle(Conv(4 * self.channels, init=small_normal, name="tail1")(x))
 
 
 class _Coefficients(nn.Module):

@@ -6,81 +6,60 @@ import jax.numpy as jnp
 from ..layers import conv
 from ..layers.cells import ConvLSTM
 from ..layers.conv import Conv, small_normal
-from ..layers.frame import framed
 from ..layers.resample import double, halve, pixel_shuffle
 from ..layers.unet import widest
-from ..types import Array, Condition, DTypeLike, Image
+from ..types import Array
+from .base import RestorationNetwork
 
 
-class SRN(nn.Module):
+class SRN(RestorationNetwork):
     """Scales share all parameters: each sees the image at its resolution and the estimate of the coarser scale.
 
     8.06 M parameters, as published; 6.88 M for RGB without the memory, as its authors publish it too. Gradients run
     through all scales, so a loss on the finest alone trains them (the authors add one for each scale instead).
 
     Attributes:
-        channels: image channels.
         widths: channels of the levels of the encoder, finest (full resolution) first.
         blocks: residual blocks per level and way.
         scales: resolutions, each half of the next.
         recurrent: whether a convolutional LSTM carries the state from scale to scale.
-        residual: predict the difference to the input instead of the image (as published).
-        condition_channels: channels of the condition map, 0 for a blind network.
-        masked: the condition is a mask of known pixels: holes are filled first, known pixels copied through.
-        dtype: type of the activations; gates and memory stay float32, parameters too.
 
     Reference:
         Tao et al., Scale-recurrent network for deep image deblurring, CVPR 2018, section 3.
     """
 
-    channels: int = 1
     widths: tuple[int, ...] = (32, 64, 128)
     blocks: int = 3
     scales: int = 3
     recurrent: bool = True
-    residual: bool = True
-    condition_channels: int = 0
-    masked: bool = False
-    dtype: DTypeLike = jnp.float32
 
     @property
-    def receptive_field(self) -> int | None:
-        """Side of the square of input pixels that an output pixel sees; ``None``, all, if holes are filled."""
-        if self.masked:
-            return None
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return 2 ** (self.scales - 1 + len(self.widths) - 1)
+
+    @property
+    def body_receptive_field(self) -> int:
+        """Side of the square of input pixels that an output pixel sees."""
         return widest(self._span, 2 ** (self.scales - 1 + len(self.widths) - 1))
 
     @nn.compact
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]``, any height and width."""
-
-        def network(x):
-            unit = _EncoderDecoder(self.channels, self.widths, self.blocks, self.recurrent, name="unit")
-            pyramid = [x]
-            for _ in range(self.scales - 1):
-                pyramid.append(halve(pyramid[-1]))
-            coarsest = pyramid[-1][..., : self.channels]
-            out = jnp.zeros_like(coarsest) if self.residual else coarsest
-            state = None
-            for scale in reversed(range(self.scales)):
-                x = pyramid[scale]
-                estimate = x[..., : self.channels] + out if self.residual else out
-                out, state = unit(jnp.concatenate([x, estimate], axis=-1), state)
-                if scale:
-                    out, state = double(out), tuple(double(part) for part in state)
-            return out
-
-        return framed(
-            network,
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=self.condition_channels,
-            masked=self.masked,
-            residual=self.residual,
-            multiple=2 ** (self.scales - 1 + len(self.widths) - 1),
-            dtype=self.dtype,
-        )
+    def body(self, x: Array) -> Array:
+        """Map what the network sees to what it predicts."""
+        unit = _EncoderDecoder(self.channels, self.widths, self.blocks, self.recurrent, name="unit")
+        pyramid = [x]
+        for _ in range(self.scales - 1):
+            pyramid.append(halve(pyramid[-1]))
+        coarsest = pyramid[-1][..., : self.channels]
+        out = jnp.zeros_like(coarsest) if self.residual else coarsest
+        state = None
+        for scale in reversed(range(self.scales)):
+            x = pyramid[scale]
+            estimate = x[..., : self.channels] + out if self.residual else out
+            out, state = unit(jnp.concatenate([x, estimate], axis=-1), state)
+            if scale:
+                out, state = double(out), tuple(double(part) for part in state)
+        return out
 
     def _span(self, span: tuple[int, int]) -> tuple[int, int]:
         """First and last input pixel of the longest way back: through the estimates of all scales."""

@@ -5,54 +5,53 @@ import jax.numpy as jnp
 
 from ..layers.cells import ConvGRU, ConvLSTM
 from ..layers.conv import Conv
-from ..layers.frame import framed
 from ..layers.unet import UNet, check_levels, unet_span, widest
-from ..types import Array, Condition, DTypeLike, Image
+from ..types import Array
+from .base import RestorationNetwork
 
 _CELLS = {"gru": ConvGRU, "lstm": ConvLSTM}
 
 
-class StageUNet(nn.Module):
+class StageUNet(RestorationNetwork):
     """Stage recurrence at the scale of a U-Net: depth from repetition instead of from parameters.
 
     Stages share all parameters. Each sees the degraded image and the estimate of the stage before, and its memory
     carries on what the stages before had found out.
 
     Attributes:
-        channels: image channels.
         widths: channels of the levels, finest (half resolution) first.
         blocks: residual blocks per level and way.
         stages: how often the network runs.
         memory_levels: levels at which each residual block is followed by a memory.
         state: hidden channels of a memory as a share of the width of its level.
         cell: ``"gru"`` or ``"lstm"``.
-        residual: predict the difference to the input instead of the image.
-        condition_channels: channels of the condition map, 0 for a blind network.
-        masked: the condition is a mask of known pixels: holes are filled first, known pixels copied through.
-        dtype: type of the activations; gates and memory stay float32, parameters too.
 
     Reference:
         After Ren et al., Progressive image deraining networks (PReNet), CVPR 2019; the U-Net after DRUNet (Zhang et
         al., TPAMI 2022).
     """
 
-    channels: int = 1
     widths: tuple[int, ...] = (32, 64, 128)
     blocks: int = 1
     stages: int = 4
     memory_levels: tuple[int, ...] = (2,)
     state: float = 0.5
     cell: str = "gru"
-    residual: bool = True
-    condition_channels: int = 0
-    masked: bool = False
-    dtype: DTypeLike = jnp.float32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cell not in _CELLS:
+            raise ValueError(f"cell is {self.cell!r}; accepted are {' and '.join(_CELLS)}")
+        check_levels(self.memory_levels, self.widths, "memory_levels")
 
     @property
-    def receptive_field(self) -> int | None:
-        """Side of the square of input pixels that an output pixel sees; ``None``, all, if holes are filled."""
-        if self.masked:
-            return None
+    def multiple(self) -> int:
+        """Both sides are multiples of this."""
+        return 2 ** len(self.widths)
+
+    @property
+    def body_receptive_field(self) -> int:
+        """Side of the square of input pixels that an output pixel sees."""
         levels = range(len(self.widths))
         radii = tuple(self.blocks * (3 if level in self.memory_levels else 2) for level in levels)
 
@@ -64,44 +63,27 @@ class StageUNet(nn.Module):
         return widest(span_of, 2 ** len(levels))
 
     @nn.compact
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
-        """Restore ``[*batch, height, width, channels]``, any height and width."""
-        if self.cell not in _CELLS:
-            raise ValueError(f"cell {self.cell!r} is unknown; accepted are {' and '.join(_CELLS)}")
-        check_levels(self.memory_levels, self.widths, "memory_levels")
-
-        def network(x):
-            stages = nn.scan(
-                _Stage,
-                variable_broadcast="params",
-                split_rngs={"params": False},
-                in_axes=nn.broadcast,
-                length=self.stages,
-            )(
-                self.channels,
-                self.widths,
-                self.blocks,
-                self.memory_levels,
-                self.state,
-                self.cell,
-                self.residual,
-                name="stage",
-            )
-            degraded = x[..., : self.channels]
-            first = jnp.zeros_like(degraded) if self.residual else degraded
-            return stages((first, self._first_memory(x)), x)[0][0]
-
-        return framed(
-            network,
-            image,
-            condition,
-            channels=self.channels,
-            condition_channels=self.condition_channels,
-            masked=self.masked,
-            residual=self.residual,
-            multiple=2 ** len(self.widths),
-            dtype=self.dtype,
+    def body(self, x: Array) -> Array:
+        """Map what the network sees to what it predicts."""
+        stages = nn.scan(
+            _Stage,
+            variable_broadcast="params",
+            split_rngs={"params": False},
+            in_axes=nn.broadcast,
+            length=self.stages,
+        )(
+            self.channels,
+            self.widths,
+            self.blocks,
+            self.memory_levels,
+            self.state,
+            self.cell,
+            self.residual,
+            name="stage",
         )
+        degraded = x[..., : self.channels]
+        first = jnp.zeros_like(degraded) if self.residual else degraded
+        return stages((first, self._first_memory(x)), x)[0][0]
 
     def _first_memory(self, x: Array) -> dict[str, tuple[Array, ...]]:
         """Zeros for every memory, by the name of the place at which it stands."""

@@ -14,9 +14,9 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jax.experimental import multihost_utils
 
+from ..files import absolute
 from ..types import Params
 from .step import TrainState
-from .watch import absolute
 
 _MANIFEST, _QUALITY = "manifest.sha256", "quality.json"
 

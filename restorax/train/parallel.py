@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ..recipe import Recipe
+from ..recipe import Recipe, Stage
 from ..types import Array
 from .step import init_state, make_step
 
@@ -61,7 +61,7 @@ def devices_for(recipe: Recipe, shards: int = 1) -> list[Any]:
     """The most devices among which every batch divides; those of several hosts must all be used."""
     devices = jax.devices()
     counts = range(len(devices), 0, -1) if jax.process_count() == 1 else ()
-    divides = lambda n: all(stage.batch % (n * stage.accumulate) == 0 for _, stage in recipe.stages)  # noqa: E731
+    divides = lambda n: all(stage.batch % (n * stage.accumulate) == 0 for stage in recipe.stages)  # noqa: E731
     fitting = (n for n in counts if n % shards == 0 and divides(n))
     return devices[: next(fitting, len(devices))]
 
@@ -115,11 +115,14 @@ def make_state(init: Callable[[], Any], mesh: Mesh) -> Any:
     return jax.jit(init, out_shardings=state_sharding(jax.eval_shape(init), mesh))()
 
 
-def jit_step(recipe: Recipe, mesh: Mesh, *, pictures: bool = False) -> Callable[..., tuple[Any, dict[str, Array]]]:
-    """Compile the step for a mesh.
+def jit_step(
+    recipe: Recipe, stage: Stage, mesh: Mesh, *, pictures: bool = False
+) -> Callable[..., tuple[Any, dict[str, Array]]]:
+    """Compile the step of a stage for a mesh.
 
     Args:
-        recipe: what to train and how; its batch is the whole batch, whatever the number of devices.
+        recipe: gives the network and the optimiser.
+        stage: which stage; its batch is the whole batch, whatever the number of devices.
         mesh: of :func:`make_mesh`.
         pictures: whether the step gets pictures in device memory instead of patches.
 
@@ -129,23 +132,24 @@ def jit_step(recipe: Recipe, mesh: Mesh, *, pictures: bool = False) -> Callable[
     Raises:
         ValueError: if the batch does not divide among the devices.
     """
-    _share(recipe, mesh.size)
+    _share(stage, mesh.size)
     # Every device differentiates alone, on whole parameters, and sums are exchanged in float32.
     spread = partial(
         jax.shard_map, mesh=mesh, in_specs=(P(), _BATCH, P() if pictures else _BATCH), out_specs=P(), check_vma=False
     )
-    step = make_step(recipe, spread=spread, mean=partial(jax.lax.pmean, axis_name=mesh.axis_names))
+    step = make_step(recipe, stage, spread=spread, mean=partial(jax.lax.pmean, axis_name=mesh.axis_names))
     template = jax.eval_shape(partial(init_state, recipe), jax.random.key(0))
     state, batch, whole = state_sharding(template, mesh), NamedSharding(mesh, _BATCH), replicated(mesh)
     places = (state, whole if pictures else batch, whole, batch)
     return jax.jit(step, in_shardings=places, out_shardings=(state, whole), donate_argnums=0)
 
 
-def pmap_step(recipe: Recipe, *, pictures: bool = False) -> Callable[..., tuple[Any, dict[str, Array]]]:
+def pmap_step(recipe: Recipe, stage: Stage, *, pictures: bool = False) -> Callable[..., tuple[Any, dict[str, Array]]]:
     """Compile the same step through ``pmap``, for the devices of one host; parameters are whole on each of them.
 
     Args:
-        recipe: what to train and how.
+        recipe: gives the network and the optimiser.
+        stage: which stage.
         pictures: whether the step gets pictures in device memory instead of patches.
 
     Returns:
@@ -155,8 +159,8 @@ def pmap_step(recipe: Recipe, *, pictures: bool = False) -> Callable[..., tuple[
         ValueError: if the batch does not divide among the devices.
     """
     count = jax.local_device_count()
-    _share(recipe, count)
-    step = make_step(recipe, mean=partial(jax.lax.pmean, axis_name="data"))
+    _share(stage, count)
+    step = make_step(recipe, stage, mean=partial(jax.lax.pmean, axis_name="data"))
     axes = (None, None if pictures else 0, None, 0)
     mapped = jax.pmap(step, axis_name="data", in_axes=axes, out_axes=None, donate_argnums=0)
     split = lambda x: x.reshape(count, -1, *x.shape[1:])  # noqa: E731
@@ -198,7 +202,7 @@ def to_host(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(lambda x: x.addressable_data(0), whole)
 
 
-def _share(recipe: Recipe, devices: int) -> None:
-    if recipe.batch % (devices * recipe.accumulate):
-        parts = f" in {recipe.accumulate} parts" if recipe.accumulate > 1 else ""
-        raise ValueError(f"a batch of {recipe.batch} does not divide among {devices} devices{parts}")
+def _share(stage: Stage, devices: int) -> None:
+    if stage.batch % (devices * stage.accumulate):
+        parts = f" in {stage.accumulate} parts" if stage.accumulate > 1 else ""
+        raise ValueError(f"a batch of {stage.batch} does not divide among {devices} devices{parts}")

@@ -7,14 +7,13 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-import flax.linen as nn
 import jax
 
 from .. import image, zoo
 from ..data import sample_images
 from ..degrade import parse
 from ..models.count import flops_per_megapixel
-from ..recipe import Recipe
+from ..recipe import Recipe, middle
 from ..types import Params
 from .step import build_model, make_restore
 
@@ -55,17 +54,16 @@ def publish(
         architecture=recipe.architecture,
         config=recipe.config,
         channels=model.channels,
-        condition=_condition(model),
+        condition=model.required_condition,
         degradation=recipe.degradation,
         evaluation=list(recipe.evaluation),
-        beyond=list(recipe.beyond),
+        ood_degradations=list(recipe.ood_degradations),
         data=data,
         data_licence=data_licence,
         weights_licence="Apache-2.0, as far as the terms of the training data allow",
         steps=steps,
         seconds=round(seconds),
-        start=_start(recipe.start),
-        hardware=hardware_said(hardware),
+        hardware=detected_hardware(hardware),
         versions={"restorax": _own_version()} | {package: version(package) for package in ("jax", "flax", "optax")},
         commit=_commit(),
         parameters=0,
@@ -74,41 +72,35 @@ def publish(
         receptive_field=model.receptive_field,
         limits=recipe.limits,
         paper=recipe.paper,
+        training=dataclasses.replace(recipe.training, start=_start(recipe.start)),
     )
     card = zoo.save(folder, card, params)
     if before is not None and before.sha256 == card.sha256:
-        measured = {field: getattr(before, field) for field in ("results", "elsewhere", "throughput", "halo")}
+        measured = {field: getattr(before, field) for field in ("results", "ood_results", "throughput", "halo")}
         dataclasses.replace(card, **measured).write(folder)
     write_preview(folder / "preview.png", recipe, params)
     return folder
 
 
 def _start(name: str) -> str:
-    """What the entry is called from which a training started, which may have been long ago."""
+    """The name on the card of the entry that a training started from."""
     try:
         return zoo.Card.read(zoo.find(name)).name if name else ""
     except Exception:  # of many classes, for paths in buckets
         return name
 
 
-def _condition(model: nn.Module) -> str | None:
-    if not model.condition_channels:
-        return None
-    return zoo.MASK if getattr(model, "masked", False) else zoo.NOISE_LEVEL
-
-
 def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
     """Degraded, restored and clean, side by side, on a photograph that scikit-image ships."""
     channels = build_model(recipe).channels
     clean = sample_images(channels)["chelsea" if channels == 3 else "camera"][64:256, 128:320]
-    middle = recipe.evaluation[len(recipe.evaluation) // 2]
-    observed = parse(middle)(jax.random.key(0), clean)
+    observed = parse(middle(recipe.evaluation))(jax.random.key(0), clean)
     restored = make_restore(recipe)(params, *observed)
     image.write(path, image.strip(observed.image, restored, clean))
 
 
-def hardware_said(note: str = "") -> str:
-    """The devices of all hosts, or the processor, and what there is to add."""
+def detected_hardware(note: str = "") -> str:
+    """The devices of all hosts, or the processor, followed by a note."""
     device = jax.devices()[0]
     kind = _processor() if device.platform == "cpu" else device.device_kind
     found = f"{jax.device_count()} x {kind}" if device.platform != "cpu" else f"{os.cpu_count()} cores of {kind}"

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from .. import image
-from ..evaluate import compiled
-from ..recipe import Recipe
+from ..evaluation import compiled
+from ..recipe import Recipe, Stage, middle
 from ..types import Params
 
 _SHOWN = 4  # validation pictures that are restored to be looked at
@@ -29,13 +29,21 @@ def strips(
     Returns:
         ``[height, 3 * width, channels]`` in [0, 1] by name.
     """
-    degrade = compiled(recipe.evaluation[len(recipe.evaluation) // 2])
+    degrade = compiled(middle(recipe.evaluation))
     out = {}
     for number, name in enumerate(sorted(pictures)[:_SHOWN]):
         observed = degrade(jax.random.fold_in(jax.random.key(0), number), pictures[name])
         strip = image.strip(observed.image, restore(params, *observed), pictures[name])
         out[name] = np.clip(strip.pixels, 0, 1)
     return out
+
+
+def _stage(stage: Stage) -> str:
+    """A stage in one line."""
+    return (
+        f"{stage.steps} steps of {stage.batch} patches of {stage.patch} x {stage.patch}, loss `{stage.loss}`, peak "
+        f"learning rate {stage.learning_rate:g}, `{stage.degradation}`"
+    )
 
 
 def plot_losses(lines: Sequence[Mapping[str, Any]], picture: Path) -> None:
@@ -92,10 +100,8 @@ def write_report(
     skipped = max((line.get("skipped", 0) for line in lines), default=0)
     rows = {
         "network": f"`{recipe.architecture}` {recipe.config}",
-        "degradation": f"`{recipe.degradation}`",
-        "batch, patch, type": f"{recipe.batch}, {recipe.patch} x {recipe.patch}, {recipe.dtype}",
-        "loss": f"`{recipe.loss}`",
-        **({"later": f"{sum(recipe.cycles[1:])} steps with {recipe.later}"} if recipe.later else {}),
+        "type": recipe.dtype,
+        **{f"stage {number}": _stage(stage) for number, stage in enumerate(recipe.stages, 1)},
         "steps": f"{recipe.steps}, of which {skipped} skipped (not finite)",
         "images per second": f"{np.median(rates):.1f} (median)" if rates else "not logged",
         **facts,

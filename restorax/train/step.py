@@ -1,11 +1,9 @@
 """The training step: a pure function from (state, clean patches) to (state, metrics)."""
 
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -14,9 +12,10 @@ import optax.contrib
 
 from ..data import DevicePictures
 from ..degrade import parse
-from ..models import MODELS
-from ..recipe import Recipe
-from ..types import Array, Condition, Observation, Params, PRNGKeyArray
+from ..models import MODELS, RestorationNetwork
+from ..models.create import build
+from ..recipe import Recipe, Stage
+from ..types import Array, ConditionMap, Observation, Params, PRNGKeyArray
 from ..zoo import unknown_name
 from .losses import parse_loss
 
@@ -37,7 +36,7 @@ class TrainState(flax.struct.PyTreeNode):
     opt_state: Any
 
 
-def build_model(recipe: Recipe) -> nn.Module:
+def build_model(recipe: Recipe) -> RestorationNetwork:
     """The recipe's network, computing in the recipe's type.
 
     Raises:
@@ -45,11 +44,11 @@ def build_model(recipe: Recipe) -> nn.Module:
     """
     if recipe.architecture not in MODELS:
         raise ValueError(unknown_name("architecture", recipe.architecture, list(MODELS)))
-    return MODELS[recipe.architecture](**recipe.config, dtype=jnp.dtype(recipe.dtype))
+    return build(recipe.architecture, recipe.config, dtype=jnp.dtype(recipe.dtype))
 
 
 def optimizer(recipe: Recipe) -> optax.GradientTransformation:
-    """Muon on the kernels and Adam on the rest, with warm-up and cosine cycles down to zero.
+    """Muon on the kernels and Adam on the rest, each stage with warm-up and a cosine decay to zero.
 
     A kernel is orthogonalised as the matrix [rows * columns * in_channels, out_channels]. Steps are scaled to the
     size of Adam's (``consistent_rms``), so one learning rate serves both.
@@ -62,17 +61,16 @@ def optimizer(recipe: Recipe) -> optax.GradientTransformation:
         [
             {
                 "init_value": 0.0,
-                "peak_value": recipe.learning_rate / 2**i,
-                "warmup_steps": min(recipe.warmup, steps // 10),
-                "decay_steps": steps,
+                "peak_value": stage.learning_rate,
+                "warmup_steps": min(stage.warmup, stage.steps // 10),
+                "decay_steps": stage.steps,
             }
-            for i, steps in enumerate(recipe.cycles)
+            for stage in recipe.stages
         ]
     )
     muon = optax.contrib.muon(
         schedule,
         weight_decay=recipe.weight_decay,
-        weight_decay_mask=partial(_decayed, recipe.decayed) if recipe.decayed else None,
         muon_weight_dimension_numbers=_kernel_axes,
         consistent_rms=0.2,
     )
@@ -84,11 +82,6 @@ def _kernel_axes(params: Params) -> Params:
     return jax.tree.map(lambda p: axes if p.ndim == 4 else None, params)
 
 
-def _decayed(pattern: str, params: Params) -> Params:
-    name = lambda path: "/".join(entry.key for entry in path)  # noqa: E731
-    return jax.tree_util.tree_map_with_path(lambda path, _: bool(re.search(pattern, name(path))), params)
-
-
 def training_keys(recipe: Recipe) -> tuple[PRNGKeyArray, PRNGKeyArray]:
     """The keys of the initialisation and of the steps."""
     init_key, step_key = jax.random.split(jax.random.key(recipe.seed))
@@ -98,8 +91,9 @@ def training_keys(recipe: Recipe) -> tuple[PRNGKeyArray, PRNGKeyArray]:
 def init_state(recipe: Recipe, key: PRNGKeyArray) -> TrainState:
     """Fresh parameters and optimiser state."""
     model = build_model(recipe)
-    patch = jnp.zeros((1, recipe.patch, recipe.patch, model.channels))
-    condition = jnp.ones((*patch.shape[:-1], model.condition_channels)) if model.condition_channels else None
+    side = recipe.stages[0].patch
+    patch = jnp.zeros((1, side, side, model.channels))
+    condition = jnp.ones((*patch.shape[:-1], model.condition.channels)) if model.condition.channels else None
     params = jax.jit(model.init)(key, patch, condition)["params"]
     # The average starts as a copy: one buffer under two names could not be donated.
     return TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), optimizer(recipe).init(params))
@@ -107,14 +101,16 @@ def init_state(recipe: Recipe, key: PRNGKeyArray) -> TrainState:
 
 def make_step(
     recipe: Recipe,
+    stage: Stage,
     *,
     spread: Callable[[Callable], Callable] = lambda function: function,
     mean: Callable[[Any], Any] = lambda tree: tree,
 ) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
-    """Build the step of a recipe.
+    """Build the step of a stage.
 
     Args:
-        recipe: what to train and how.
+        recipe: gives the network and the optimiser.
+        stage: the stage of the recipe whose step is built.
         spread: how ``(params, keys, patches) -> (loss, gradients)`` is run on several devices.
         mean: how a device's loss and gradients become those of the whole batch.
 
@@ -126,17 +122,14 @@ def make_step(
         is not finite leaves all but ``state.step`` as it was; ``metrics["skipped"]`` is 1 then.
 
     Raises:
-        ValueError: if the batch cannot be split into equal parts, loss or degradation are not understood, or a network
-            without a method ``guide`` is to be guided.
+        ValueError: if loss or degradation are not understood, or the network has no auxiliary loss to weigh.
     """
-    if recipe.batch % recipe.accumulate:
-        raise ValueError(f"a batch of {recipe.batch} cannot be split into {recipe.accumulate} equal parts")
     optimise = optimizer(recipe)
-    draw, gradients_of = make_draw(recipe), _make_gradients(recipe)
+    draw, gradients_of = make_draw(stage), _make_gradients(recipe, stage)
     differentiate = spread(lambda params, keys, patches: mean(gradients_of(params, *draw(keys, patches))))
 
     def step(state, patches, key, rows=None):
-        rows = jnp.arange(recipe.batch) if rows is None else rows
+        rows = jnp.arange(stage.batch) if rows is None else rows
         keys = jax.vmap(partial(jax.random.fold_in, jax.random.fold_in(key, state.step)))(rows)
         loss, gradients = differentiate(state.params, keys, patches)
         norm = optax.tree.norm(gradients)
@@ -153,50 +146,51 @@ def make_step(
     return step
 
 
-def make_draw(recipe: Recipe) -> Callable[..., tuple[Observation, Array]]:
-    """``(keys, patches) -> (degraded, clean)``: what is random in a step, from one key per patch."""
-    degrade = parse(recipe.degradation)
+def make_draw(stage: Stage) -> Callable[..., tuple[Observation, Array]]:
+    """``(keys, patches) -> (degraded, clean)``: everything random in a step, from one key per patch."""
+    degrade = parse(stage.degradation)
 
     def draw(keys, patches):
         crop_keys, degrade_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         if isinstance(patches, DevicePictures):
-            patches = jax.vmap(partial(patches.crop, size=recipe.patch))(crop_keys)
+            patches = jax.vmap(partial(patches.crop, size=stage.patch))(crop_keys)
         clean = patches.astype(jnp.float32) / 255
         return jax.vmap(degrade)(degrade_keys, clean), clean
 
     return draw
 
 
-def _make_gradients(recipe: Recipe) -> Callable[..., tuple[Array, Params]]:
+def _make_gradients(recipe: Recipe, stage: Stage) -> Callable[..., tuple[Array, Params]]:
     """``(params, degraded, clean) -> (loss, gradients)``, one part of the batch after the other."""
-    model, distance = build_model(recipe), parse_loss(recipe.loss)
-    if recipe.guide and not hasattr(model, "guide"):
-        raise ValueError(f"{recipe.architecture} has nothing to guide it; guide is {recipe.guide}, it must be 0 here")
+    model, distance = build_model(recipe), parse_loss(stage.loss)
+    if stage.auxiliary_loss and not model.has_auxiliary_loss:
+        raise ValueError(f"auxiliary_loss is {stage.auxiliary_loss}; it must be 0, {recipe.architecture} has none")
 
     def loss_of(params, observation, clean):
         loss = distance(model.apply({"params": params}, observation.image, observation.condition), clean)
-        if recipe.guide:
-            loss += recipe.guide * model.apply({"params": params}, observation.image, clean, method="guide")
+        if stage.auxiliary_loss:
+            auxiliary = model.apply({"params": params}, observation.image, clean, method="auxiliary_loss")
+            loss += stage.auxiliary_loss * auxiliary
         return loss
 
     def gradients_of(params, observation, clean):
         one = partial(jax.value_and_grad(loss_of), params)
-        if recipe.accumulate == 1:
+        if stage.accumulate == 1:
             return one(observation, clean)
         # Every part takes its rows from all over the batch, hence as many from each device.
-        split = lambda x: x.reshape(-1, recipe.accumulate, *x.shape[1:]).swapaxes(0, 1)  # noqa: E731
+        split = lambda x: x.reshape(-1, stage.accumulate, *x.shape[1:]).swapaxes(0, 1)  # noqa: E731
         add = lambda sums, part: (jax.tree.map(jnp.add, sums, one(*part)), None)  # noqa: E731
         zeros = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), params))
         parts = jax.tree.map(split, (observation, clean))
         # On CPU, convolutions in the body of a loop take four times as long, and memory is plenty.
         loop = lambda unroll: lambda parts: jax.lax.scan(add, zeros, parts, unroll=unroll)[0]  # noqa: E731
         total = jax.lax.platform_dependent(parts, cpu=loop(True), default=loop(1))
-        return jax.tree.map(lambda x: x / recipe.accumulate, total)
+        return jax.tree.map(lambda x: x / stage.accumulate, total)
 
     return gradients_of
 
 
-def make_restore(recipe: Recipe) -> Callable[[Any, Array, Condition | None], Array]:
+def make_restore(recipe: Recipe) -> Callable[[Any, Array, ConditionMap | None], Array]:
     """The recipe's network as a pure function ``(params, image, condition) -> image`` in [0, 1]."""
     model = build_model(recipe)
     return lambda params, image, condition: jnp.clip(model.apply({"params": params}, image, condition), 0, 1)

@@ -37,22 +37,20 @@ def export(
         >>> exported.call(jnp.full((2, 20, 30, 1), 0.5)).shape
         (2, 20, 30, 1)
     """
-    from .video import takes_frames  # brings Pillow
-
     if size is not None and (len(size) != 2 or min(size) < 1):
         raise ValueError(f"size is {size}; a height and a width of at least 1 pixel are accepted")
     if not platforms or (unknown := set(platforms) - {*PLATFORMS, "rocm"}):
         said = ", ".join(sorted(unknown)) if platforms else "none"
         raise ValueError(f"platforms are {said}; accepted are cpu, cuda, rocm and tpu")
     refusal = f"{restorer.card.name} cannot be exported for any size; give one, such as 512 x 512"
-    if size is None and getattr(restorer.model, "masked", False):
+    if size is None and restorer.model.fills_holes:
         raise ValueError(refusal)  # holes are filled from scale to scale, down to one pixel: tracing would not end
 
-    frames = ("frames",) if takes_frames(restorer) else ()
+    frames = ("frames",) if restorer.model.takes_frames else ()
     height, width = size or ("height", "width")
     shapes = [("batch", *frames, height, width, restorer.card.channels)]
-    if restorer.card.condition:
-        shapes.append(("batch", *frames, height, width, restorer.model.condition_channels))
+    if condition_channels := restorer.model.required_condition.channels:
+        shapes.append(("batch", *frames, height, width, condition_channels))
     scope = jax_export.SymbolicScope()
     inputs = (
         jax.ShapeDtypeStruct(jax_export.symbolic_shape(", ".join(map(str, shape)), scope=scope), jnp.float32)

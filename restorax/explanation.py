@@ -1,8 +1,8 @@
-"""What a restorer looked at, and how far to trust it, without the clean picture.
+"""Which pixels influenced the output, and how far to trust it, without ground truth.
 
-Of one picture ``[height, width, channel]``, or one burst ``[frames, height, width, channel]``, :func:`influence` and
-:func:`attribution` give a map of its shape without the channels; :func:`disagreement`, which takes batches too, one of
-the shape of the restored picture. ``jax.vmap`` over pictures is allowed.
+For one image ``[height, width, channel]`` or one burst ``[frames, height, width, channel]``,
+:func:`effective_receptive_field` and :func:`attribution` return a map of its shape without the channels.
+:func:`disagreement` also takes batches and returns a map of the shape of the restored image. ``jax.vmap`` works.
 """
 
 import functools
@@ -13,13 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from .degrade import gaussian_blur
-from .restore import turned
-from .types import Array, Condition, Image, PRNGKeyArray, check_image
+from .inference import dihedral_outputs
+from .types import Array, ConditionMap, Image, PRNGKeyArray, check_image
 from .zoo import Restorer
 
 
-def influence(restorer: Restorer, image: Image, condition: Condition | None = None, *, at: tuple[int, int]) -> Array:
-    """How strongly every pixel of the input moves one pixel of the output: the effective receptive field.
+def effective_receptive_field(
+    restorer: Restorer, image: Image, condition: ConditionMap | None = None, *, at: tuple[int, int]
+) -> Array:
+    """Compute the effective receptive field: how strongly each input pixel influences one output pixel.
 
     Args:
         restorer: from :func:`restorax.load`.
@@ -39,19 +41,19 @@ def influence(restorer: Restorer, image: Image, condition: Condition | None = No
 
     Example:
         >>> import restorax
-        >>> influence(restorax.load("arcnn-gray-jpeg"), jnp.full((32, 32, 1), 0.5), at=(16, 16)).shape
+        >>> effective_receptive_field(restorax.load("arcnn-gray-jpeg"), jnp.full((32, 32, 1), 0.5), at=(16, 16)).shape
         (32, 32)
     """
     image = check_image(image)
     _check_window(image, (*at, 1, 1))
-    return _influence(restorer, image, condition, jnp.asarray(at))
+    return _effective_receptive_field(restorer, image, condition, jnp.asarray(at))
 
 
 def reach(influence: Array | np.ndarray, *, at: tuple[int, int], share: float = 0.9) -> int:
     """How far one looks from a pixel to see a share of its influence.
 
     Args:
-        influence: from :func:`influence`, ``[height, width]``.
+        influence: from :func:`effective_receptive_field`, ``[height, width]``.
         at: row and column of the pixel.
         share: of the sum of the influence, above 0 and at most 1.
 
@@ -71,7 +73,7 @@ def reach(influence: Array | np.ndarray, *, at: tuple[int, int], share: float = 
 def attribution(
     restorer: Restorer,
     image: Image,
-    condition: Condition | None = None,
+    condition: ConditionMap | None = None,
     *,
     window: tuple[int, int, int, int],
     sigma: float = 4.0,
@@ -115,7 +117,8 @@ def diffusion_index(attribution: Array | np.ndarray) -> Array:
     """How evenly the pixels of a map take part: 0 if one pixel does all, towards 100 if all do the same.
 
     Args:
-        attribution: ``[*batch, height, width]``, from :func:`attribution` or :func:`influence`; signs are ignored.
+        attribution: ``[*batch, height, width]``, from :func:`attribution` or
+            :func:`effective_receptive_field`; signs are ignored.
 
     Returns:
         ``[*batch]``: 100 times one minus the Gini coefficient; 100 where no pixel takes part.
@@ -134,7 +137,7 @@ def diffusion_index(attribution: Array | np.ndarray) -> Array:
     return 100 * (1 - (values @ ranks.astype(values.dtype)) / (n * jnp.where(total > 0, total, 1)))
 
 
-def disagreement(restorer: Restorer, image: Image, condition: Condition | None = None) -> Array:
+def disagreement(restorer: Restorer, image: Image, condition: ConditionMap | None = None) -> Array:
     """Where the restored picture is uncertain: how much it depends on which way up the input was.
 
     Eight times the time of :func:`restorax.restore`, in the same tiles.
@@ -157,14 +160,14 @@ def disagreement(restorer: Restorer, image: Image, condition: Condition | None =
         >>> disagreement(restorax.load("arcnn-gray-jpeg"), jnp.full((32, 40, 1), 0.5)).shape
         (32, 40, 1)
     """
-    return jnp.std(jnp.stack(list(turned(restorer, image, condition))), axis=0)
+    return jnp.std(jnp.stack(list(dihedral_outputs(restorer, image, condition))), axis=0)
 
 
 def sure(
     key: PRNGKeyArray,
-    restorer: Callable[[Image, Condition | None], Array],
+    restorer: Callable[[Image, ConditionMap | None], Array],
     noisy: Image,
-    condition: Condition | None = None,
+    condition: ConditionMap | None = None,
     *,
     sigma: float | Array,
 ) -> Array:
@@ -218,7 +221,7 @@ def _single(restored: Array) -> Array:
 
 
 @jax.jit
-def _influence(restorer: Restorer, image: Array, condition: Array | None, at: Array) -> Array:
+def _effective_receptive_field(restorer: Restorer, image: Array, condition: Array | None, at: Array) -> Array:
     pixel = lambda x: _single(restorer(x, condition))[at[0], at[1]].mean()  # noqa: E731
     return jnp.abs(jax.grad(pixel)(image)).sum(-1)
 

@@ -1,8 +1,7 @@
-"""What is seen of a training while it runs: a progress bar, JSON lines, TensorBoard."""
+"""Training progress: a progress bar, JSON lines, TensorBoard."""
 
 import json
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -14,12 +13,14 @@ from etils import epath
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..files import is_remote, write_atomically
 from ..recipe import Recipe
 from ..types import Array
+from .options import Options
 
 
-class Watch:
-    """Shows and writes how a training goes; on all hosts but the first it only counts.
+class TrainingLogger:
+    """Shows and writes training progress; on all hosts but the first it only counts.
 
     Attributes:
         lines: what has been logged, oldest first.
@@ -30,25 +31,22 @@ class Watch:
         self,
         name: str,
         recipe: Recipe,
+        options: Options,
         workdir: epath.Path,
         done: int,
         console: Console,
-        *,
-        max_skipped: int,
-        tensorboard: bool = False,
     ):
-        """Take up the log of a training.
+        """Continue the log of a training.
 
         Args:
             name: of the result.
             recipe: what is trained.
-            workdir: training directory.
+            options: whether to write ``workdir/tensorboard`` too, and how many skipped updates end the training.
+            workdir: absolute training directory.
             done: steps so far; lines of later ones, which will be repeated, are dropped.
             console: where to print.
-            max_skipped: updates skipped in a row that end the training.
-            tensorboard: whether to write ``workdir/tensorboard`` too.
         """
-        self._recipe, self._console, self._max_skipped = recipe, console, max_skipped
+        self._recipe, self._console, self._max_skipped = recipe, console, options.max_skipped
         self._first = jax.process_index() == 0
         self._path = workdir / "log.jsonl"
         self.lines = [line for line in read_log(self._path) if line["step"] <= done]
@@ -57,7 +55,7 @@ class Watch:
         self._in_a_row, self._pending, self._named = 0, deque(), 0
         self._start = time.monotonic()
         self._mark = (done, self._start)
-        self._board = _open_tensorboard(workdir) if tensorboard and self._first else None
+        self._board = _open_tensorboard(workdir) if options.tensorboard and self._first else None
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -70,9 +68,9 @@ class Watch:
         )
         self._task = self._bar.add_task(name, total=recipe.steps, completed=done, loss="", psnr="", rate="")
         if self._first:
-            replace(self._path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
+            write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "TrainingLogger":
         self._bar.start()
         return self
 
@@ -117,8 +115,7 @@ class Watch:
         """Write a line of metrics; waits for the step."""
         values = {key: float(value) for key, value in metrics.items() if key != "skipped"}
         now = time.monotonic()
-        batch = next(stage.batch for end, stage in self._recipe.stages if done <= end)
-        rate = batch * (done - self._mark[0]) / (now - self._mark[1])
+        rate = self._recipe.stage_of(done).batch * (done - self._mark[0]) / (now - self._mark[1])
         self._mark = (done, now)
         numbers = {key: value if math.isfinite(value) else None for key, value in values.items()}
         counts = {"skipped": self.skipped, "skipped_pictures": self._named}
@@ -145,7 +142,7 @@ class Watch:
         if not self._first:
             return
         if is_remote(self._path):  # objects in a bucket cannot grow
-            replace(self._path, "".join(json.dumps(line) + "\n" for line in self.lines).encode())
+            write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in self.lines))
         else:
             with self._path.open("a") as file:
                 file.write(json.dumps(values) + "\n")
@@ -167,27 +164,6 @@ def read_log(path: epath.Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-
-def is_remote(path: epath.Path) -> bool:
-    """Whether a path is an object in a bucket."""
-    return "://" in str(path)
-
-
-def absolute(path: str | os.PathLike) -> epath.Path:
-    """A path that does not depend on the working directory; ``resolve`` would lead from a bucket into it."""
-    path = epath.Path(path)
-    return path if path.is_absolute() else path.resolve()
-
-
-def replace(path: epath.Path, content: bytes) -> None:
-    """Write a file beside its name and rename it; a bucket does as much by itself."""
-    if is_remote(path):
-        path.write_bytes(content)
-        return
-    beside = path.with_name(f".writing-{path.name}")
-    beside.write_bytes(content)
-    beside.replace(path)
 
 
 def _open_tensorboard(workdir: epath.Path) -> Any:

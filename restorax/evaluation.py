@@ -1,25 +1,23 @@
 """Quality by protocol: the same images, seeds and rounding whoever measures."""
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import metrics
-from .degrade import DEGRADATIONS, parse
-from .types import Array, Condition, Degradation
-from .zoo import Result
+from . import degrade, metrics
+from .card import Result
+from .types import Array, ConditionMap, Degradation
 
 PROTOCOL = "one seed per image (its place by name), degraded image not clipped; output rounded to 8 bit; no border"
 
-_JPEG = re.compile(r"jpeg\w*\s*\(")
+_BLOCKS = (degrade.jpeg, degrade.jpeg_straight_through, degrade.double_jpeg)  # after these PSNR-B is measured too
 
 
 def evaluate(
-    restore: Callable[[Array, Condition | None], Array],
+    restore: Callable[[Array, ConditionMap | None], Array],
     images: Mapping[str, np.ndarray],
     degradation: str,
     *,
@@ -49,9 +47,9 @@ def evaluate(
     """
     if not images:
         raise ValueError("there are no images to measure on")
-    degrade = compiled(degradation)
-    grid = bool(_JPEG.search(DEGRADATIONS.get(degradation.strip(), degradation)))
-    rows = [_one(restore, degrade, images[n], seed, i, grid=grid) for i, n in enumerate(sorted(images))]
+    observe = compiled(degradation)
+    grid = any(op.operator in _BLOCKS for op in degrade.parse(degradation).operators)
+    rows = [_one(restore, observe, images[n], seed, i, grid=grid) for i, n in enumerate(sorted(images))]
     psnr, ssim, input_psnr, *blocks = (round(float(np.mean(column)), 4) for column in zip(*rows, strict=True))
     channels = next(iter(images.values())).shape[-1]
     protocol = f"{'gray' if channels == 1 else 'RGB'}, {PROTOCOL}, seed {seed}"
@@ -61,13 +59,13 @@ def evaluate(
 @functools.lru_cache(maxsize=64)
 def compiled(degradation: str) -> Degradation:
     """A degradation as one compiled function, the same one for the same text."""
-    return jax.jit(parse(degradation))
+    return jax.jit(degrade.parse(degradation))
 
 
 def _one(
-    restore: Callable, degrade: Degradation, clean: np.ndarray, seed: int, index: int, *, grid: bool
+    restore: Callable, observe: Degradation, clean: np.ndarray, seed: int, index: int, *, grid: bool
 ) -> tuple[float, ...]:
-    observed = degrade(jax.random.fold_in(jax.random.key(seed), index), jnp.asarray(clean))
+    observed = observe(jax.random.fold_in(jax.random.key(seed), index), jnp.asarray(clean))
     restored = jnp.round(jnp.clip(restore(*observed), 0, 1) * 255) / 255
     quality, structure, *blocks = map(float, _compare(restored, clean, grid=grid))
     # Of a burst, [frames, height, width, channel], the last frame is the one to restore.

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from ..types import Array
 
 
-def vary_together(*arrays: Array) -> tuple[Array, ...]:
+def match_varying_axes(*arrays: Array) -> tuple[Array, ...]:
     """Let arrays vary over the same mesh axes, as carries of scans and branches of conditionals must.
 
     A kernel that is the same on every device, beside an image that is not, has its gradient summed over the devices
@@ -19,7 +19,7 @@ def vary_together(*arrays: Array) -> tuple[Array, ...]:
         The same values.
 
     Example:
-        >>> [x.shape for x in vary_together(jnp.ones(3), jnp.ones((2, 2)))]
+        >>> [x.shape for x in match_varying_axes(jnp.ones(3), jnp.ones((2, 2)))]
         [(3,), (2, 2)]
     """
     # Adding zero is removed by the compiler, and works under every release of JAX.

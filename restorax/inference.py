@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .types import Array, Condition, Image, check_count, check_image, check_range
+from .types import Array, Condition, ConditionMap, Image, check_count, check_image, check_range
 from .zoo import Restorer
 
 OVERLAP = 64
@@ -22,7 +22,7 @@ _LARGEST_BUDGET = 2 * 2**30  # bytes
 def restore(
     restorer: Restorer,
     image: Image,
-    condition: Condition | None = None,
+    condition: ConditionMap | None = None,
     *,
     tile: int | None = None,
     ensemble: bool = False,
@@ -59,7 +59,7 @@ def restore(
         (20, 30, 1)
     """
     if ensemble:
-        total = sum(turned(restorer, image, condition, tile=tile, progress=progress))
+        total = sum(dihedral_outputs(restorer, image, condition, tile=tile, progress=progress))
         return (total / 8).astype(jnp.asarray(image).dtype)
     return _restore(restorer, *_checked(image, condition, tile), tile, progress)
 
@@ -89,7 +89,7 @@ def _restore(
     return jnp.asarray(_restore_tiles(restorer, *padded, side, progress)[..., :height, :width, :], image.dtype)
 
 
-def _checked(image: Image, condition: Condition | None, tile: int | None) -> tuple[Array, Array | None]:
+def _checked(image: Image, condition: ConditionMap | None, tile: int | None) -> tuple[Array, Array | None]:
     """Image and condition as arrays, or what is wrong with them; what is traced has no values to check."""
     image = check_image(image)
     finite, most_above = jnp.isfinite(image).all(), jnp.count_nonzero(image > 2) > image.size // 2
@@ -119,10 +119,10 @@ def _apply(restorer: Restorer, image: Array, condition: Array | None) -> Array:
     return jnp.clip(restorer(image, condition), 0, 1)
 
 
-def turned(
+def dihedral_outputs(
     restorer: Restorer,
     image: Image,
-    condition: Condition | None = None,
+    condition: ConditionMap | None = None,
     *,
     tile: int | None = None,
     progress: Callable[[float], None] | None = None,
@@ -164,9 +164,9 @@ def _tile_side(restorer: Restorer, image: Array) -> int | None:
     if pixels <= _WHOLE_WITHOUT_ASKING:
         return None
     probe = jax.ShapeDtypeStruct((*image.shape[:-3], 256, 256, restorer.card.channels), image.dtype)
-    conditions = restorer.model.condition_channels
-    mask = jax.ShapeDtypeStruct((*probe.shape[:-1], conditions), image.dtype) if conditions else None
-    memory = _apply.lower(restorer, probe, mask).compile().memory_analysis()
+    channels = restorer.model.condition.channels
+    known = jax.ShapeDtypeStruct((*probe.shape[:-1], channels), image.dtype) if channels else None
+    memory = _apply.lower(restorer, probe, known).compile().memory_analysis()
     per_pixel = max(memory.temp_size_in_bytes, 1) / math.prod(probe.shape[:-1])
     affordable = min(_LARGEST_BUDGET, _free_memory() / 2) / per_pixel
     if pixels <= affordable:
@@ -255,15 +255,14 @@ def restore_file(
     """
     from . import image
 
-    wanted, masked = restorer.card.condition, getattr(restorer.model, "masked", False)
-    if wanted and mask is None and strength is None:
-        raise ValueError(
-            f"{restorer.card.name} needs to know more: give a {'mask' if masked else 'strength'} ({wanted})"
-        )
-    if mask is not None and not masked:
-        raise ValueError(f"{restorer.card.name} takes no mask")
-    if strength is not None and (masked or not restorer.model.condition_channels):
-        raise ValueError(f"{restorer.card.name} takes no strength")
+    name, condition, required = restorer.card.name, restorer.model.condition, restorer.model.required_condition
+    if required.channels and mask is None and strength is None:
+        option = "mask" if required is Condition.MASK else "strength"
+        raise ValueError(f"{name} requires a {option} ({required.description})")
+    if mask is not None and condition is not Condition.MASK:
+        raise ValueError(f"{name} takes no mask")
+    if strength is not None and condition in (Condition.NONE, Condition.MASK):
+        raise ValueError(f"{name} takes no strength")
     if strength is not None and not 0 <= strength <= 1:
         raise ValueError(f"strength is {strength}; values from 0 to 1 are accepted (25 / 255 for sigma 25)")
     picture = image.read(source)
@@ -273,7 +272,7 @@ def restore_file(
         if known.shape[:2] != picture.pixels.shape[:2]:
             raise ValueError(f"{mask} is {known.shape[:2]} pixels and {source} is {picture.pixels.shape[:2]}")
     if strength is not None:
-        known = np.full((*picture.pixels.shape[:2], restorer.model.condition_channels), strength, np.float32)
+        known = np.full((*picture.pixels.shape[:2], 1), strength, np.float32)
     gray = picture.pixels.shape[2] == 1
     pixels = picture.pixels
     if gray and restorer.card.channels == 3:

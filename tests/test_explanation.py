@@ -8,7 +8,7 @@ import scipy.stats
 import skimage.data
 
 import restorax
-from restorax import degrade, explain
+from restorax import degrade, explanation
 
 SIGMA = 25 / 255
 
@@ -31,24 +31,24 @@ def denoiser():
 def test_influence_is_the_jacobian(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     image = camera[:12, :14]
-    jacobian = jax.jacobian(lambda x: restorer(x)[..., 0])(image)  # [12, 14, 12, 14, 1]
+    jacobian = jax.jit(jax.jacobian(lambda x: restorer(x)[..., 0]))(image)  # [12, 14, 12, 14, 1]
     for at in ((0, 0), (5, 9), (11, 13)):
         expected = np.abs(jacobian[at][..., 0])
-        np.testing.assert_allclose(explain.influence(restorer, image, at=at), expected, atol=1e-6)
+        np.testing.assert_allclose(explanation.effective_receptive_field(restorer, image, at=at), expected, atol=1e-6)
 
 
 def test_influence_ends_where_the_card_says(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     radius = (restorer.card.receptive_field - 1) // 2
-    found = explain.influence(restorer, camera, at=(60, 64))
-    assert explain.reach(found, at=(60, 64), share=1.0) == radius
-    assert explain.reach(found, at=(60, 64), share=0.5) < radius / 2
+    found = explanation.effective_receptive_field(restorer, camera, at=(60, 64))
+    assert explanation.reach(found, at=(60, 64), share=1.0) == radius
+    assert explanation.reach(found, at=(60, 64), share=0.5) < radius / 2
 
 
 def test_influence_of_a_burst_has_a_map_for_every_frame(camera, key):
     restorer = restorax.load("burst_rnn-gray-noise")
     frames = degrade.parse("burst(frames=3, shift=1)")(key, camera[:32, :32]).image
-    found = explain.influence(restorer, frames, at=(16, 16))
+    found = explanation.effective_receptive_field(restorer, frames, at=(16, 16))
     assert found.shape == (3, 32, 32)
     assert bool((found.sum((1, 2)) > 0).all())
 
@@ -56,16 +56,18 @@ def test_influence_of_a_burst_has_a_map_for_every_frame(camera, key):
 def test_reach_counts_squares():
     influence = np.zeros((9, 11))
     influence[4, 5], influence[4, 8], influence[0, 5] = 6, 3, 1
-    assert [explain.reach(influence, at=(4, 5), share=share) for share in (0.5, 0.6, 0.9, 1.0)] == [0, 0, 3, 4]
+    assert [explanation.reach(influence, at=(4, 5), share=share) for share in (0.5, 0.6, 0.9, 1.0)] == [0, 0, 3, 4]
 
 
 def test_attribution_adds_up_to_the_detail_gained(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     image = degrade.jpeg(camera[:64, :64], quality=20)
-    found = explain.attribution(restorer, image, window=(20, 25, 16, 20), sigma=2.0)
+    found = explanation.attribution(restorer, image, window=(20, 25, 16, 20), sigma=2.0)
+
+    jitted = jax.jit(lambda x: restorer(x))
 
     def detail(image):
-        inside = np.asarray(restorer(image))[20:36, 25:45, 0]
+        inside = np.asarray(jitted(image))[20:36, 25:45, 0]
         return np.hypot(np.diff(inside, axis=1)[:-1], np.diff(inside, axis=0)[:, :-1]).sum()
 
     gained = detail(image) - detail(degrade.gaussian_blur(image, sigma=2.0))
@@ -76,16 +78,16 @@ def test_attribution_adds_up_to_the_detail_gained(camera):
 
 
 def test_diffusion_index_is_one_minus_gini(key):
-    assert float(explain.diffusion_index(jnp.zeros((10, 10)).at[3, 4].set(-2.0))) == pytest.approx(1.0)
-    assert float(explain.diffusion_index(jnp.zeros((4, 4)))) == 100
+    assert float(explanation.diffusion_index(jnp.zeros((10, 10)).at[3, 4].set(-2.0))) == pytest.approx(1.0)
+    assert float(explanation.diffusion_index(jnp.zeros((4, 4)))) == 100
     x = np.abs(np.asarray(jax.random.normal(key, (2, 7, 5))))
-    for one, found in zip(x.reshape(2, -1), explain.diffusion_index(x), strict=True):
+    for one, found in zip(x.reshape(2, -1), explanation.diffusion_index(x), strict=True):
         gini = np.abs(one[:, None] - one).mean() / (2 * one.mean())
         assert float(found) == pytest.approx(100 * (1 - gini), rel=1e-5)
 
 
 def test_disagreement_ranks_errors(denoiser, noisy, camera):
-    found = explain.disagreement(denoiser, noisy)
+    found = explanation.disagreement(denoiser, noisy)
     assert found.shape == noisy.shape
     error = jnp.abs(restorax.restore(denoiser, noisy, ensemble=True) - camera)
     smooth = lambda x: np.asarray(degrade.gaussian_blur(x, sigma=4.0)).ravel()  # noqa: E731
@@ -100,7 +102,7 @@ def test_disagreement_is_of_the_eight_turns(camera):
         (lambda x, i=i: np.rot90(x[:, ::-1], i), lambda x, i=i: np.rot90(x, -i)[:, ::-1]) for i in range(4)
     ]
     restored = [back(np.asarray(restorax.restore(restorer, turn(padded).copy())))[:24, :33] for turn, back in turns]
-    np.testing.assert_allclose(explain.disagreement(restorer, image), np.std(restored, axis=0), atol=1e-6)
+    np.testing.assert_allclose(explanation.disagreement(restorer, image), np.std(restored, axis=0), atol=1e-6)
     mean = restorax.restore(restorer, image, ensemble=True)
     np.testing.assert_allclose(mean, np.mean(restored, axis=0), atol=1e-6)
 
@@ -109,9 +111,9 @@ def test_one_picture_or_many_by_vmap(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     images = jnp.stack([camera[:16, :16], camera[16:32, :16]])
     functions = {
-        "influence": lambda x: explain.influence(restorer, x, at=(8, 8)),
-        "attribution": lambda x: explain.attribution(restorer, x, window=(4, 4, 8, 8), steps=2),
-        "disagreement": lambda x: explain.disagreement(restorer, x),
+        "influence": lambda x: explanation.effective_receptive_field(restorer, x, at=(8, 8)),
+        "attribution": lambda x: explanation.attribution(restorer, x, window=(4, 4, 8, 8), steps=2),
+        "disagreement": lambda x: explanation.disagreement(restorer, x),
     }
     for name, function in functions.items():
         one_by_one = jnp.stack([function(x) for x in images])
@@ -131,7 +133,7 @@ def test_sure_tells_the_error_of_a_network_without_the_clean_picture(denoiser, c
     def once(key):
         keys = jax.random.split(key)
         noisy = degrade.gaussian_noise(keys[0], camera, sigma=sigma)
-        return jnp.mean((denoiser(noisy) - camera) ** 2), explain.sure(keys[1], denoiser, noisy, sigma=sigma)
+        return jnp.mean((denoiser(noisy) - camera) ** 2), explanation.sure(keys[1], denoiser, noisy, sigma=sigma)
 
     truth, found = jax.lax.map(once, jax.random.split(jax.random.key(1), 8))
     assert float(found.mean()) == pytest.approx(float(truth.mean()), rel=0.1)
@@ -143,7 +145,7 @@ def test_sure_is_unbiased_for_a_linear_filter(camera):
     keys = jax.random.split(jax.random.key(0), 2)
     noisy = camera[None] + SIGMA * jax.random.normal(keys[0], (64, *camera.shape))
     truth = jnp.mean((blur(noisy, None) - camera[None]) ** 2)
-    found = explain.sure(keys[1], blur, noisy, sigma=SIGMA)
+    found = explanation.sure(keys[1], blur, noisy, sigma=SIGMA)
     assert found.shape == (64,)
     assert abs(float(found.mean() - truth)) < 4 * float(found.std()) / 8
     assert float(found.std()) < 0.1 * float(truth)
@@ -151,7 +153,7 @@ def test_sure_is_unbiased_for_a_linear_filter(camera):
 
 def test_windows_outside_the_picture_are_refused(denoiser, camera):
     with pytest.raises(ValueError, match=r"1 x 1 pixels at \(128, 3\) are not inside a picture of 128 x 128"):
-        explain.influence(denoiser, camera, at=(128, 3))
+        explanation.effective_receptive_field(denoiser, camera, at=(128, 3))
     for window in ((-1, 0, 8, 8), (0, 121, 8, 8), (4, 4, 1, 8)):
         with pytest.raises(ValueError, match="are not inside a picture"):
-            explain.attribution(denoiser, camera, window=window)
+            explanation.attribution(denoiser, camera, window=window)

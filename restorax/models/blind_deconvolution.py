@@ -1,75 +1,39 @@
 """Blind deconvolution before a network: read the blur of an image off its cepstrum, undo it by Wiener filters."""
 
-from typing import Any
+from collections.abc import Sequence
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
-from ..types import Array, Condition, DTypeLike, Float, Image
-from . import fourier
-from .conv import Conv, small_normal
+from ..layers import fourier
+from ..layers.kernel_reader import KernelReader
+from ..types import Array, ConditionMap, DTypeLike, Float, Image
+from .base import RestorationNetwork
 
 
-class KernelReader(nn.Module):
-    """Reads one blur kernel off the cepstra of all parts of an image.
+class BlindDeconvolution(RestorationNetwork):
+    """Base class of networks that estimate the blur kernel and see Wiener-filtered images beside the image.
 
-    Echoes of edges stand in a cepstrum at the distances at which the blur repeats them, whatever the image shows.
-    Cepstra know no sign, so kernels are their own mirror images, as those of defocus and straight motion are. What is
-    turned by a right angle or mirrored is read turned or mirrored: each kernel teaches four directions.
+    :meth:`body` sees the filters' results as further channels. Without filters it is a network like any other.
 
     Attributes:
-        radius: half width of the kernel in pixels.
-        width: features of a window, and of their mean.
-
-    Reference:
-        Cannon, Blind deconvolution of spatially invariant image blurs with phase, IEEE TASSP 1976 (the cepstrum).
+        filters: number of Wiener filters, 0 for none.
+        radius: half width of the blur kernel in pixels.
+        reader: features of the kernel's reader.
     """
 
-    radius: int
-    width: int
+    filters: int = 4
+    radius: int = 8
+    reader: int = 256
 
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """Map ``[batch, height, width]`` to kernels ``[batch, side, side]`` that are not negative and sum to 1."""
-        # Echoes of edges are up to twice the radius away; windows must be larger by far.
-        side, lags, window = 2 * self.radius + 1, 5 * self.radius // 2, 8 * self.radius
-        cepstra = _turned(jnp.arcsinh(fourier.cepstrum(fourier.windows(x, window), lags)))
-        x = cepstra[..., lags:].reshape(-1, 1, cepstra.shape[2], (2 * lags + 1) * (lags + 1))
-        x = Conv(self.width, size=1, relu=True, name="window1")(x)
-        x = Conv(self.width, size=1, relu=True, name="window2")(x).mean(2, keepdims=True)
-        x = Conv(self.width, size=1, relu=True, name="image")(x)
-        logits = Conv(side * side, size=1, init=small_normal, name="taps")(x).reshape(4, -1, side, side)
-        logits = _turned_back(logits).mean(0)
-        logits = (logits + logits[:, ::-1, ::-1]) / 2
-        offsets = jnp.arange(-self.radius, self.radius + 1.0)
-        # A peak with long tails to start from. A softmax reads long motion worse: what is rarely part of a kernel it
-        # pushes to where its slope is nothing.
-        start = jnp.log(jnp.expm1(4 / (1 + offsets[:, None] ** 2 + offsets[None, :] ** 2) ** 1.5))
-        taps = nn.softplus(4 * logits + start[None])
-        return taps / taps.sum((1, 2), keepdims=True)
+    @property
+    def has_auxiliary_loss(self) -> bool:
+        """Whether there is a kernel estimate to be trained."""
+        return self.filters > 0
 
-
-def _turned(x: Array) -> Array:
-    """The four ways to turn and mirror what is its own mirror image, on a new first axis."""
-    turned = x.swapaxes(-1, -2)
-    return jnp.stack([x, x[..., ::-1, :], turned, turned[..., ::-1, :]])
-
-
-def _turned_back(x: Array) -> Array:
-    plain, mirrored, turned, both = x
-    return jnp.stack([plain, mirrored[..., ::-1, :], turned.swapaxes(-1, -2), both[..., ::-1, :].swapaxes(-1, -2)])
-
-
-class BlindDeconvolution(nn.Module):
-    """What networks share that see Wiener filters beside the image, by a blur that they read off it.
-
-    A network inherits from it, has the fields ``radius``, ``filters`` and ``reader``, calls :meth:`prepare` in its
-    ``setup``, and says in ``_restore`` what it makes of :meth:`beside`. Without filters it is a network as any other.
-    """
-
-    def prepare(self) -> None:
+    def setup(self) -> None:
         """Create reader and filters, from sharp and noisy to smooth."""
         if self.filters:
             self.read = KernelReader(self.radius, self.reader)
@@ -92,15 +56,21 @@ class BlindDeconvolution(nn.Module):
         filtered = fourier.wiener(x[..., : self.channels], kernel, jnp.exp(self.balance))
         return jnp.concatenate([x, filtered], axis=-1)
 
-    def __call__(self, image: Image, condition: Condition | None = None) -> Image:
+    def __call__(self, image: Image, condition: ConditionMap | None = None) -> Image:
         """Restore ``[*batch, height, width, channels]``, any height and width."""
         return self._restore(image, condition, None)
+
+    def _restore(self, image: Image, condition: ConditionMap | None, kernel: Array | None) -> Image:
+        def body(x):
+            return self.body(self.beside(x, image, kernel).astype(self.dtype))
+
+        return self.apply_padded(body, image, condition, dtype=jnp.float32)
 
     def deconvolve(
         self,
         image: Image,
         kernel: Float[Array | np.ndarray, "*kernels rows columns"],
-        condition: Condition | None = None,
+        condition: ConditionMap | None = None,
     ) -> Image:
         """Restore an image whose blur is known.
 
@@ -130,8 +100,8 @@ class BlindDeconvolution(nn.Module):
         kernel = self.read(_luminance(image))
         return kernel.reshape(*image.shape[:-3], *kernel.shape[1:])
 
-    def guide(self, image: Image, clean: Image) -> Array:
-        """How far the clean image, blurred with the estimated kernel, is from the degraded one: what trains the reader.
+    def auxiliary_loss(self, image: Image, clean: Image) -> Array:
+        """Error of the clean image, blurred with the estimated kernel, against the degraded one: it trains the reader.
 
         Args:
             image: degraded, ``[*batch, height, width, channels]``.
@@ -141,7 +111,7 @@ class BlindDeconvolution(nn.Module):
             Mean over the images of the power of the differences' error, as a share of that of the clean differences.
 
         Raises:
-            ValueError: if the network has no filters, hence nothing to guide.
+            ValueError: if the network has no filters, hence no kernel to train.
         """
         self._need_filters()
         image, clean = _luminance(image), _luminance(clean)
@@ -164,7 +134,7 @@ def _luminance(image: Image) -> Array:
     return image.reshape(-1, *image.shape[-3:]).astype(jnp.float32).mean(-1)
 
 
-def _checked(kernel: Any, size: tuple[int, ...]) -> Array:
+def _checked(kernel: ArrayLike | Sequence, size: tuple[int, ...]) -> Array:
     """The kernels of images of a size, ``[batch, side, side]``, or what is wrong with them."""
     if not isinstance(kernel, jax.Array):
         kernel = np.asarray(kernel)

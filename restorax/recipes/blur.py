@@ -1,0 +1,97 @@
+"""Recipes against blur."""
+
+from dataclasses import replace
+
+from ..recipe import Recipe, stages
+from .common import RESUNET, ROW_LSTM, ROW_LSTM_LIMITS, SCANUNET, direct
+
+_WIENER = (
+    "Filters before a network after Dong et al., Deep Wiener deconvolution, NeurIPS 2020; the kernel from the cepstrum "
+    "after Cannon, IEEE TASSP 1976"
+)
+_BLUR = (
+    "one_of(gaussian_blur(sigma=uniform(0.4, 2.5), radius=8), "
+    "motion_blur(length=uniform(1, 15), angle=uniform(0, 180), radius=8), "
+    "defocus_blur(blur_radius=uniform(0.5, 5), radius=5)) + gaussian_noise(sigma=uniform(0, 5/255))"
+)
+# The gradient of log_mse is far larger than that of L1, so the auxiliary loss has to weigh more.
+_LATE_SCAN = {"patch": 192, "batch": 4, "loss": "log_mse", "auxiliary_loss": 5.0}
+
+RECIPES = {
+    # 83 minutes on 2 CPU cores; Set12, Gaussian 1.6 / motion 15 / defocus 3: 28.35 / 22.45 / 27.74 dB. Step 20,000
+    # validated best.
+    "resunet_s-gray-blur": Recipe(
+        architecture="resunet_s",
+        config={"channels": 1, "residual": True},
+        evaluation=(
+            "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=2.55/255)",
+            "motion_blur(length=15) + gaussian_noise(sigma=2.55/255)",
+            "defocus_blur(blur_radius=3) + gaussian_noise(sigma=2.55/255)",
+        ),
+        ood_degradations=(
+            "gaussian_blur(sigma=3)",
+            "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=10/255)",
+            "shake_blur(length=15) + gaussian_noise(sigma=2.55/255)",
+        ),
+        stages=stages(20_000, 6_000, degradation=_BLUR, later={"patch": 192, "batch": 2}),
+        dtype="bfloat16",
+        limits=(
+            "Sees the blurred picture alone, where others see it through inverse filters too. Knows one blur over the "
+            "whole picture, Gaussian to sigma 2.5, straight motion or defocus to 5 pixels, with noise to 5/255. Motion "
+            "of 15 pixels it hardly undoes. Camera shake along a curve, blur that varies over the picture, and "
+            "moving objects are restored in part or not at all. Not for measurements or evidence."
+        ),
+        paper=RESUNET,
+    ),
+}
+# 42 minutes on 3 CPU cores; Set12, Gaussian 1.6 / motion 15 / defocus 3: 29.08 / 27.79 / 29.37 dB.
+RECIPES["wiener_unet-gray-blur"] = replace(
+    RECIPES["resunet_s-gray-blur"],
+    architecture="wiener_unet",
+    # A short stage first: the U-Net learns to trust kernels only once they are estimated well.
+    stages=stages(3_000, 10_000, degradation=_BLUR, patch=128, auxiliary_loss=0.1, later={"patch": 160, "batch": 6}),
+    limits=(
+        "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion to 15 pixels or defocus to 5 "
+        "pixels, with noise to 5/255. It reads one kernel, its own mirror image, off each picture: camera shake along "
+        "a curve comes out of it 0.4 to 0.6 dB worse, blur that varies over the picture and moving objects are "
+        "restored in part or not at all. A kernel that was read wrongly, as it is sooner off pictures of 128 than of "
+        "256 pixels, leaves ringing at edges; smooth walls of bricks are read as more blurred than they are, and come "
+        "out worse than they were. Not for measurements or evidence."
+    ),
+    paper=f"{_WIENER}; {RESUNET}",
+)
+# 108 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 29.06 / 27.34 / 29.25 dB.
+RECIPES["scanunet_s-gray-blur"] = replace(
+    RECIPES["wiener_unet-gray-blur"],
+    architecture="scanunet_s",
+    config={"channels": 1, "widths": (32, 64, 128), "residual": True, "filters": 4},
+    stages=stages(3_000, 9_500, degradation=_BLUR, patch=128, auxiliary_loss=0.1, later=_LATE_SCAN),
+    paper=f"{_WIENER}; {SCANUNET}",
+)
+# 64 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 28.95 / 27.59 / 29.06 dB.
+RECIPES["scanunet_s-gray-blur-direct"] = direct(
+    RECIPES["scanunet_s-gray-blur"],
+    stages=stages(3_000, 6_000, degradation=_BLUR, patch=128, auxiliary_loss=0.1, later=_LATE_SCAN),
+)
+# 69 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 27.83 / 22.19 / 27.11 dB.
+RECIPES["prenet-gray-blur"] = replace(
+    RECIPES["resunet_s-gray-blur"],
+    architecture="prenet",
+    stages=stages(8_000, degradation=_BLUR, batch=4, patch=64, learning_rate=1e-3),
+    limits=(
+        "Six passes of one small network, whose hidden state is carried from one to the next. Knows one blur over the "
+        "whole picture, Gaussian to sigma 2.5, straight motion or defocus to 5 pixels, with noise to 5/255. Camera "
+        "shake along a curve, blur that varies over the picture, and moving objects are restored in part or not at "
+        "all. Not for measurements or evidence."
+    ),
+    paper="Ren et al., Progressive image deraining networks: A better and simpler baseline, CVPR 2019",
+)
+# 7 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 26.36 / 22.20 / 25.67 dB.
+RECIPES["row_lstm-gray-blur"] = replace(
+    RECIPES["resunet_s-gray-blur"],
+    architecture="row_lstm",
+    stages=stages(20_000, degradation=_BLUR, batch=16, patch=64, learning_rate=5e-3),
+    dtype="float32",
+    limits=ROW_LSTM_LIMITS,
+    paper=ROW_LSTM,
+)

@@ -1,0 +1,78 @@
+"""Recipes against JPEG artifacts."""
+
+from ..recipe import Recipe, stages
+from .common import RESUNET, direct
+
+_QUALITIES = tuple(f"jpeg(quality={q})" for q in (10, 20, 30, 40))
+_OTHER = (
+    "jpeg(quality=3)",
+    "double_jpeg(first=30, second=60)",
+    "gaussian_noise(sigma=10/255) + jpeg(quality=40)",
+)
+_LOG_UNIFORM = "jpeg(quality=log_uniform(5, 95))"
+_UNIFORM = "jpeg(quality=uniform(5, 95))"
+
+RECIPES = {
+    # 92 minutes on 2 CPU cores; Classic5, quality 10 / 20 / 30 / 40: 29.54 / 31.73 / 32.98 / 33.83 dB.
+    "resunet_s-gray-jpeg": Recipe(
+        architecture="resunet_s",
+        config={"channels": 1, "residual": True},
+        evaluation=_QUALITIES,
+        ood_degradations=_OTHER,
+        stages=stages(6_200, degradation=_LOG_UNIFORM, batch=24, patch=128, learning_rate=1e-3, loss="log_mse"),
+        start="resunet_s-gray-noise",
+        dtype="bfloat16",
+        limits=(
+            "Knows one pass of baseline JPEG at quality 5 to 95 on gray pictures with the standard tables: pictures "
+            "compressed twice, shifted against the 8 x 8 grid, resized afterwards or written by a codec with "
+            "other tables are restored in part. Texture that the quantisation removed is not brought back. Not for "
+            "measurements or evidence."
+        ),
+        paper=RESUNET,
+    ),
+    # 32 minutes on 1 to 2 CPU cores; Classic5, quality 10 / 20 / 30 / 40: 28.90 / 31.19 / 32.52 / 33.41 dB.
+    "arcnn-gray-jpeg": Recipe(
+        architecture="arcnn",
+        config={"channels": 1, "residual": True},
+        evaluation=_QUALITIES,
+        ood_degradations=_OTHER,
+        stages=(
+            *stages(10_000, degradation=_UNIFORM, batch=16, patch=48, learning_rate=1e-3),
+            *stages(5_000, degradation=_LOG_UNIFORM, batch=16, patch=48, learning_rate=1e-3, loss="log_mse"),
+        ),
+        dtype="bfloat16",
+        limits=(
+            "Knows one pass of baseline JPEG at quality 5 to 95 on gray pictures with the standard tables. Sees 19 "
+            "pixels only: it smooths blocks and ringing where they are, and knows nothing of what surrounds them. Not "
+            "for measurements or evidence."
+        ),
+        paper="Dong et al., Compression artifacts reduction by a deep convolutional network, ICCV 2015",
+    ),
+    # 27 minutes on 2 CPU cores; CBSD68, quality 10 / 20 / 30 / 40: 27.18 / 29.49 / 30.81 / 31.75 dB.
+    "resunet_s-color-jpeg": Recipe(
+        architecture="resunet_s",
+        config={"channels": 3, "residual": True},
+        evaluation=_QUALITIES,
+        ood_degradations=_OTHER,
+        stages=stages(12_000, degradation=_UNIFORM, learning_rate=1e-3),
+        start="resunet_s-color-any",
+        dtype="bfloat16",
+        limits=(
+            "Knows one pass of baseline JPEG at quality 5 to 95 with the standard tables and 4:2:0 chroma: pictures "
+            "compressed twice, shifted against the grid of blocks, resized afterwards or written by a codec with "
+            "other tables are restored in part. Texture that the quantisation removed is not brought back. Not for "
+            "measurements or evidence."
+        ),
+        paper=RESUNET,
+    ),
+}
+# 54 minutes on 2 CPU cores; Classic5, quality 10 / 20 / 30 / 40: 29.24 / 31.42 / 32.68 / 33.54 dB.
+RECIPES["resunet_s-gray-jpeg-direct"] = direct(
+    RECIPES["resunet_s-gray-jpeg"],
+    stages=(
+        *stages(900, degradation=_LOG_UNIFORM, patch=128, learning_rate=1e-3, loss="log_mse"),
+        *stages(1_000, degradation=_LOG_UNIFORM, patch=128, learning_rate=1e-3, loss="log_mse"),
+    ),
+    start="resunet_s-gray-jpeg",
+    dtype="float32",
+)

@@ -1,0 +1,56 @@
+"""Options of a training run: what is not part of the recipe."""
+
+import os
+from dataclasses import dataclass
+
+RESUME = ("auto", "never")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where a training run reads and writes, and how often it reports.
+
+    Attributes:
+        data: clean training images: a folder, or ``tfds:NAME`` or ``tfds:NAME@SPLIT`` of a TFDS dataset.
+        workdir: training directory, ``gs://...`` included; all hosts must see it. ``runs/NAME`` by default.
+        data_name: name of the training images on the card; their number and location by default.
+        data_licence: their terms, for the card.
+        data_dir: where TFDS datasets are stored.
+        in_memory: keep all images in device memory and crop them inside the step: for small sets.
+        hardware: note that the card adds to the detected hardware.
+        shards: devices that share one copy of parameters and optimiser state; 1 is plain data parallelism.
+        resume: ``"auto"``, or ``"never"`` to refuse a directory that holds checkpoints.
+        log_every: steps between log lines.
+        validate_every: steps between validations; each is followed by a checkpoint.
+        save_every: steps between further checkpoints.
+        keep: newest checkpoints to keep, besides the best.
+        max_skipped: consecutive updates skipped because loss or gradient were not finite that end the training.
+        tensorboard: write ``workdir/tensorboard`` too.
+        profile: write a trace of ten steps to ``workdir/profile``.
+    """
+
+    data: str | os.PathLike
+    workdir: str | os.PathLike | None = None
+    data_name: str | None = None
+    data_licence: str = "not stated"
+    data_dir: str | os.PathLike | None = None
+    in_memory: bool = False
+    hardware: str = ""
+    shards: int = 1
+    resume: str = "auto"
+    log_every: int = 100
+    validate_every: int = 2500
+    save_every: int | None = None
+    keep: int = 2
+    max_skipped: int = 10
+    tensorboard: bool = False
+    profile: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no training accepts."""
+        if self.resume not in RESUME:
+            raise ValueError(f"`resume` must be {' or '.join(map(repr, RESUME))}, got {self.resume!r}")
+        for name in ("shards", "log_every", "validate_every", "save_every", "keep", "max_skipped"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be an integer >= 1, got {value}")

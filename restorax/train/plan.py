@@ -1,0 +1,242 @@
+"""Everything that follows from a recipe and its options, worked out and checked before the first step."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from etils import epath
+from jax.sharding import Mesh
+
+from .. import data, zoo
+from ..evaluation import compiled, evaluate
+from ..files import absolute
+from ..recipe import Recipe, Stage
+from ..types import Array, Params, PRNGKeyArray
+from . import parallel
+from .checkpoint import Checkpoints
+from .logger import TrainingLogger
+from .options import Options
+from .publish import detected_hardware, publish
+from .report import strips, write_report
+from .step import TrainState, build_model, init_state, make_draw, make_restore, training_keys
+from .workdir import check_same_training, deliver, published, remember
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A training run, ready to start.
+
+    Attributes:
+        name: zoo name of the result.
+        recipe: what to train and how.
+        options: where to read and write.
+        validation: clean images ``[height, width, channels]`` in [0, 1] by name.
+        workdir: absolute training directory.
+        mesh: the devices.
+        source: random patches of the training images.
+        steps: the compiled step of each stage.
+        layout: shapes, types and places of the state.
+        restore: compiled ``(params, image, condition) -> image``.
+        key: of the randomness of all steps.
+        first: whether this process writes logs and entries.
+        tell: is called with a sentence for the user.
+    """
+
+    name: str
+    recipe: Recipe
+    options: Options
+    validation: Mapping[str, np.ndarray]
+    workdir: epath.Path
+    mesh: Mesh
+    source: data.Patches
+    steps: tuple[Callable[..., tuple[TrainState, dict[str, Array]]], ...]
+    layout: TrainState
+    restore: Callable[..., Array]
+    key: PRNGKeyArray
+    first: bool
+    tell: Callable[[str], Any]
+
+    @property
+    def entry(self) -> epath.Path:
+        """Folder of the resulting zoo entry."""
+        return self.workdir / self.name
+
+    def start(self, checkpoints: Checkpoints) -> TrainState:
+        """The state to train from, fresh or resumed; notes in the training directory what it trains.
+
+        Raises:
+            ValueError: if the directory holds another training, or checkpoints although none may be resumed.
+        """
+        names = sorted(self.validation)
+        fresh = checkpoints.latest() is None
+        if not fresh:
+            check_same_training(self.workdir, self.recipe, names)
+            if self.options.resume != "auto":
+                raise ValueError(
+                    f"{self.workdir} holds checkpoints of a training; give another --workdir, or --resume auto"
+                )
+        state = self._initial_state() if fresh else checkpoints.restore(self.layout)
+        if self.first:
+            remember(self.workdir, self.recipe, names)
+        return state
+
+    def _initial_state(self) -> TrainState:
+        """Fresh parameters, or those of the entry that the recipe starts from, and a fresh optimiser."""
+        state = parallel.make_state(_initializer(self.recipe), self.mesh)
+        if not self.recipe.start:
+            return state
+        params = jax.tree.map(np.asarray, zoo.load(self.recipe.start).params)
+        zoo.check_params(build_model(self.recipe), params, self.recipe.start)
+        place = partial(parallel.place, params)
+        return state.replace(params=place(self.layout.params), ema=place(self.layout.ema))
+
+    def work(self, done: int) -> Iterator[tuple[Callable, Any, Array]]:
+        """Compiled step, patches and their rows of the batch, for every step after the first ``done``."""
+        in_memory = self.options.in_memory
+        images = None
+        if in_memory and done < self.recipe.steps:
+            images = parallel.replicate(data.DevicePictures.of(self.source), self.mesh)
+        for end, stage, step in zip(self.recipe.ends, self.recipe.stages, self.steps, strict=True):
+            if done < end:
+                rows = parallel.local_rows(stage.batch, self.mesh)
+                places = parallel.assemble(np.array(rows), stage.batch, self.mesh)
+                feed = itertools.repeat(images) if in_memory else self._batches(stage, rows, done)
+                yield from ((step, patches, places) for patches in itertools.islice(feed, end - done))
+                done = end
+
+    def _batches(self, stage: Stage, rows: list[int], start: int) -> Iterator[Array]:
+        """The batches from a step on; each host reads only the rows of its devices."""
+        for patches in data.batches(self.source, batch=stage.batch, start=start, rows=rows, size=stage.patch):
+            yield parallel.assemble(patches, stage.batch, self.mesh)
+
+    def average(self, state: TrainState) -> Params:
+        """The averaged parameters of a state, whole on this host; every host must ask for them."""
+        return parallel.to_host(state.ema, self.mesh)
+
+    def validate(self, params: Params) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Mean PSNR in dB under each of the recipe's evaluations, and restored images by name for TensorBoard."""
+        run = partial(self.restore, params)
+        quality = {d: evaluate(run, self.validation, d, dataset="validation").psnr for d in self.recipe.evaluation}
+        return quality, self._strips(params) if self.options.tensorboard and self.first else {}
+
+    def _strips(self, params: Params) -> dict[str, np.ndarray]:
+        return strips(self.restore, params, self.validation, self.recipe)
+
+    def write_entry(self, params: Params, steps: int, seconds: float) -> None:
+        """Write the zoo entry of averaged parameters; measured results of the same parameters stay."""
+        options = self.options
+        entry = partial(
+            publish,
+            self.name,
+            self.recipe,
+            params,
+            steps=steps,
+            seconds=seconds,
+            data=options.data_name or self.source.title,
+            data_licence=options.data_licence,
+            hardware=options.hardware,
+        )
+        if self.first:
+            before = published(self.entry)
+            deliver(self.entry, lambda folder: entry(folder=folder, before=before and before.card))
+
+    def finish(self, checkpoints: Checkpoints, logger: TrainingLogger, done: int) -> None:
+        """Publish the parameters that validated best, and write the report."""
+        best = checkpoints.best() or done
+        average = parallel.to_host(checkpoints.restore_average(self.layout.ema, best), self.mesh)
+        so_far, rated = published(self.entry), logger.qualities
+        if so_far and rated.get(so_far.card.steps, -np.inf) > rated.get(best, -np.inf):
+            best, average = so_far.card.steps, so_far.params
+            self.tell(f"{self.entry} stays: it is of step {best}, better than all checkpoints that are intact")
+        else:
+            self.write_entry(average, best, logger.seconds_at(best))
+        if self.first:
+            facts = {
+                "data": self.options.data_name or self.source.title,
+                "images skipped": len(self.source.skipped),
+                "best step": best,
+                "hardware": detected_hardware(self.options.hardware),
+                "hours": f"{logger.seconds / 3600:.2f}",
+            }
+            page = partial(write_report, name=self.name, recipe=self.recipe, lines=logger.lines, best=best, facts=facts)
+            shown = self._strips(average)
+            deliver(self.workdir, lambda folder: page(folder, pictures=shown))
+
+
+def make_plan(
+    name: str,
+    recipe: Recipe,
+    options: Options,
+    validation: Mapping[str, np.ndarray],
+    *,
+    tell: Callable[[str], Any] = print,
+) -> Plan:
+    """Work out a training run, and refuse now what would fail hours later.
+
+    Args:
+        name: zoo name of the result.
+        recipe: what to train and how.
+        options: where to read and write.
+        validation: clean images ``[height, width, channels]`` in [0, 1] by name.
+        tell: is called with a sentence for the user.
+
+    Returns:
+        The plan; nothing has been compiled or written.
+
+    Raises:
+        FileNotFoundError: if there are no training images.
+        ValueError: if the batch of a stage does not divide among the devices, the recipe has a mistake, or the
+            validation images do not fit.
+    """
+    channels = build_model(recipe).channels
+    _check(recipe, validation, channels)
+    mesh = parallel.make_mesh(options.shards, parallel.devices_for(recipe, options.shards))
+    if mesh.size < jax.device_count():
+        batches = ", ".join(sorted({str(stage.batch) for stage in recipe.stages}))
+        tell(f"{mesh.size} of {jax.device_count()} devices are used: the batch is {batches}")
+    steps = tuple(parallel.jit_step(recipe, stage, mesh, pictures=options.in_memory) for stage in recipe.stages)
+    size = max(stage.patch for stage in recipe.stages)
+    return Plan(
+        name=name,
+        recipe=recipe,
+        options=options,
+        validation=validation,
+        workdir=absolute(options.workdir or Path("runs") / name),
+        mesh=mesh,
+        source=data.open_patches(
+            options.data, size=size, channels=channels, seed=recipe.seed, data_dir=options.data_dir
+        ),
+        steps=steps,
+        layout=parallel.abstract_state(_initializer(recipe), mesh),
+        restore=jax.jit(make_restore(recipe)),
+        key=parallel.make_state(lambda: training_keys(recipe)[1], mesh),
+        first=parallel.is_first(),
+        tell=tell,
+    )
+
+
+def _initializer(recipe: Recipe) -> Callable[[], TrainState]:
+    return lambda: init_state(recipe, training_keys(recipe)[0])
+
+
+def _check(recipe: Recipe, validation: Mapping[str, np.ndarray], channels: int) -> None:
+    """Refuse what would fail when a stage or the first validation begins."""
+    if not recipe.evaluation:
+        raise ValueError("the recipe has no evaluation; at least one degradation is needed")
+    if not validation:
+        raise ValueError("there are no validation images; at least one is needed")
+    for name, image in validation.items():
+        if image.ndim != 3 or image.shape[2] != channels or min(image.shape[:2]) < 11:  # the window of SSIM
+            accepted = f"[height, width, {channels}] with sides of at least 11 pixels"
+            raise ValueError(f"validation image {name} has shape {image.shape}; {accepted} is accepted")
+    key, image = jax.random.key(0), next(iter(validation.values()))
+    for degradation in recipe.evaluation:
+        jax.eval_shape(compiled(degradation), key, image)
+    for stage in recipe.stages:
+        patches = jax.ShapeDtypeStruct((1, stage.patch, stage.patch, channels), np.uint8)
+        jax.eval_shape(make_draw(stage), key[None], patches)

@@ -1,0 +1,90 @@
+"""JSON to dataclasses and back, checked by type."""
+
+import dataclasses
+import json
+import typing
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def read_object(path: PurePath) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Args:
+        path: the file, local or of ``etils.epath``.
+
+    Returns:
+        Its content.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not JSON, or something other than an object.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a JSON object, got {type(content).__name__}")
+    return content
+
+
+def from_json(cls: type[T], content: dict[str, Any], source: str) -> T:
+    """Build a dataclass from JSON values.
+
+    Args:
+        cls: a dataclass, possibly of dataclasses.
+        content: its fields.
+        source: where they come from, for the message.
+
+    Returns:
+        The instance; lists become tuples where the fields say so.
+
+    Raises:
+        ValueError: if a field is missing, unknown, or of another type.
+
+    Example:
+        >>> from restorax.recipe import Stage
+        >>> from_json(Stage, {"steps": "many", "degradation": "jpeg(quality=10)"}, "recipe.json")
+        Traceback (most recent call last):
+        ValueError: recipe.json: Expected `int`, got `str` - at `$.steps`
+    """
+    import msgspec
+
+    if unknown := sorted(_unknown(cls, content)):
+        raise ValueError(f"{source} has unknown fields: {', '.join(unknown)}")
+    try:
+        return msgspec.convert(content, cls)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{source}: {error}") from None
+
+
+def to_json(value: Any) -> Any:
+    """A dataclass as JSON values: the inverse of :func:`from_json`."""
+    import msgspec
+
+    return msgspec.to_builtins(value)
+
+
+def _unknown(cls: Any, content: Any) -> Iterator[str]:
+    """Names in JSON values that a dataclass, or those in its fields, has no field for."""
+    if not dataclasses.is_dataclass(cls):
+        inner = typing.get_args(cls)
+        if isinstance(content, list):
+            for value in content:
+                yield from (name for one in inner for name in _unknown(one, value))
+        elif dataclasses.is_dataclass(next(iter(inner), None)):  # a dataclass or None
+            yield from _unknown(inner[0], content)
+        return
+    if isinstance(content, dict):
+        types = typing.get_type_hints(cls)
+        for name, value in content.items():
+            if name in types:
+                yield from _unknown(types[name], value)
+            else:
+                yield name

@@ -1,0 +1,226 @@
+"""The language of degradations."""
+
+import dataclasses
+import inspect
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restorax import degrade, zoo
+from restorax.degrade import (
+    REGISTRATIONS,
+    Chain,
+    Choice,
+    Count,
+    LogUniform,
+    Maybe,
+    OneOf,
+    Op,
+    Range,
+    Shuffle,
+    Uniform,
+    parse,
+)
+from restorax.recipes import RECIPES
+from restorax.types import Observation
+
+# A degradation of the recipes and cards begins with one of these, whatever its field is called.
+WORDS = tuple(f"{word}(" for word in (*degrade.OPERATORS, *degrade.registry.WORDS))
+
+
+def _degradations(value):
+    if isinstance(value, str):
+        yield from [value] if value.startswith(WORDS) else []
+    elif dataclasses.is_dataclass(value):
+        yield from _degradations(vars(value))
+    elif isinstance(value, dict):
+        yield from _degradations(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _degradations(part)
+
+
+CARDS = [zoo.Card.read(zoo.ZOO / name) for name in zoo.list_models()]
+TEXTS = sorted({*_degradations(list(RECIPES.values())), *_degradations(CARDS)})
+
+
+def _close(a, b, tolerance=1e-6):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=tolerance), a, b)
+
+
+def _image(key):
+    return jax.random.uniform(key, (17, 12, 1))
+
+
+def test_parse_understands_combinations(key):
+    kinds = "motion_blur(length=uniform(1, 7), radius=3), defocus_blur(blur_radius=2.0)"
+    blurred = f"one_of({kinds}, weights=(0.7, 0.3))"
+    with pytest.raises(ValueError, match="is not an operator"):
+        parse(f"{blurred} + maybe(jpeg(quality=30), 0.5)")
+    both = parse(f"{blurred} + maybe(jpeg(quality=30), probability=0.5)")
+    observed = jax.jit(both)(key, jnp.ones((2, 16, 16, 1)))
+    np.testing.assert_allclose(observed.image, 1, atol=0.02)
+    with pytest.raises(ValueError, match="unexpected keyword"):
+        parse("maybe(jpeg(quality=30), chance=0.5)")
+
+
+def test_parse_equals_the_functions(key):
+    text = "gaussian_noise(sigma=25/255) + missing_pixels(missing=uniform(0.2, 1 - 0.5))"
+    built = Chain(Op(degrade.gaussian_noise, sigma=25 / 255), Op(degrade.missing_pixels, missing=Uniform(0.2, 0.5)))
+    _close(parse(text)(key, _image(key)), built(key, _image(key)), 0)
+    assert isinstance(parse("gaussian_blur(sigma=1.0, border='circular')")(key, _image(key)), Observation)
+
+
+@pytest.mark.parametrize("name", degrade.DEGRADATIONS)
+def test_presets_are_understood_and_read_back(name):
+    preset = parse(name)
+    assert callable(preset)
+    assert parse(str(preset)) == preset
+    assert hash(parse(str(preset))) == hash(preset)
+    assert repr(preset) == f"parse({str(preset)!r})"
+
+
+def test_degradations_of_recipes_and_cards_are_read_back():
+    assert len(TEXTS) > 60
+    for text in TEXTS:
+        degradation = parse(text)
+        assert parse(str(degradation)) == degradation
+        assert str(degradation) == text.replace(", 0.50)", ", 0.5)")  # as they are written
+
+
+def _numbers(accepted):
+    low, high = max(accepted.low, -1e3), min(accepted.high, 1e3)
+    whole = math.floor(low) + 1 if accepted.above else math.ceil(low)
+    plain = st.floats(low, high, exclude_min=accepted.above) | st.integers(whole, min(5, math.floor(high)))
+    bounds = st.tuples(plain, plain).map(sorted)
+    drawn = bounds.map(lambda pair: (Uniform, *pair))
+    if low >= 0:
+        drawn |= bounds.filter(lambda pair: pair[0] > 0).map(lambda pair: (LogUniform, *pair))
+    return plain | drawn | st.integers(0, 255).map(lambda n: n / 255).filter(lambda x: low < x <= high)
+
+
+def _strengths(name):
+    """Strengths of an operator by name; arrays have no text."""
+    needed, optional = {}, {}
+    for strength, default in REGISTRATIONS[name].defaults.items():
+        accepted = REGISTRATIONS[name].ranges.get(strength)
+        if isinstance(accepted, Range):
+            values = _numbers(accepted)
+        elif isinstance(accepted, Count):
+            values = st.integers(accepted.low, 40)
+        elif isinstance(accepted, Choice):
+            values = st.sampled_from(accepted.options)
+        elif isinstance(default, bool):
+            values = st.booleans()
+        else:
+            continue
+        (needed if default is inspect.Parameter.empty else optional)[strength] = values
+    return st.fixed_dictionaries(needed, optional=optional)
+
+
+# What to build, as tuples: nothing of the library runs while hypothesis draws.
+_NAMES = [name for name in REGISTRATIONS if name not in ("kernel_blur", "missing_overlay")]
+_OPERATORS = st.sampled_from(_NAMES).flatmap(lambda name: st.tuples(st.just(Op), st.just(name), _strengths(name)))
+
+
+def _combinations(parts):
+    several = st.lists(parts, min_size=1, max_size=3)
+    weights = st.lists(st.floats(0.1, 9) | st.integers(1, 9), min_size=3, max_size=3)
+    return (
+        st.tuples(st.just(Chain), st.lists(parts, min_size=2, max_size=3), st.none())
+        | st.tuples(st.just(OneOf), several, st.none() | weights)
+        | st.tuples(st.just(Shuffle), several, st.none())
+        | st.tuples(st.just(Maybe), parts.map(lambda part: [part]), st.floats(0, 1))
+    )
+
+
+def _built(kind, parts, option):
+    if kind is Op:
+        drawn = {n: v[0](*v[1:]) if isinstance(v, tuple) else v for n, v in option.items()}
+        return Op(degrade.OPERATORS[parts], **drawn)
+    parts = [_built(*part) for part in parts]
+    if option is None:
+        return kind(*parts)
+    return Maybe(*parts, option) if kind is Maybe else OneOf(*parts, weights=tuple(option[: len(parts)]))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(st.recursive(_OPERATORS, _combinations, max_leaves=6))
+def test_any_degradation_is_read_back(drawn):
+    degradation = _built(*drawn)
+    back = parse(str(degradation))
+    assert back == degradation
+    assert hash(back) == hash(degradation)
+    assert str(back) == str(degradation)
+    assert back.operators == degradation.operators
+
+
+def test_fractions_of_255_stay_legible():
+    for n in (1, 2.55, 5, 10, 25, 55, 75, 100, 254):
+        text = str(Op(degrade.gaussian_noise, sigma=n / 255))
+        assert text in (f"gaussian_noise(sigma={n}/255)", f"gaussian_noise(sigma={n / 255!r})")
+        assert len(text) <= 30
+    assert str(parse("fade(contrast=1 - 0.25, level=-10/255)")) == "fade(contrast=0.75, level=-10/255)"
+    assert str(parse("missing_pixels(missing=50/100)")) == "missing_pixels(missing=0.5)"
+    assert str(Op(degrade.gaussian_noise, sigma=np.float64(25 / 255))) == "gaussian_noise(sigma=25/255)"
+
+
+def test_severities_grow(key, photograph):
+    flat = jnp.asarray(photograph[:64, :64])
+    for name in ("gaussian_noise", "shot_noise", "impulse_noise", "jpeg"):
+        errors = [
+            float(((parse(f"imagenet_c-{name}-{severity}")(key, flat).image - flat) ** 2).mean())
+            for severity in range(1, 6)
+        ]
+        assert errors == sorted(errors)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gaussian_noise(sigma=", "not understood: .*; write for example"),
+        ("", "not understood"),
+        ("blurr(sigma=1)", "unknown operator 'blurr'; accepted are .*gaussian_noise, "),
+        ("gaussian_noise(25/255)", "by name"),
+        ("gaussian_noise(sigma=0.1, sigma=0.2)", "every strength once"),
+        ("gaussian_noise(**{'sigma': 1})", "every strength once and by name"),
+        ("gaussian_noise()", "needs the strength 'sigma'"),
+        ("gaussian_noise(sgima=1)", "no strength 'sgima'"),
+        ("gaussian_noise(sigma=__import__('os').getpid())", "is not a strength"),
+        ("gaussian_noise(sigma=open)", "is not a strength"),
+        ("gaussian_noise(sigma=1e999)", "must be finite"),
+        ("gaussian_noise(sigma=1e308*10)", "must be finite"),
+        ("gaussian_noise(sigma=1/0)", "division by zero"),
+        ("gaussian_noise(sigma='a'*10000000000)", "must be a number"),
+        ("gaussian_noise(sigma=uniform(1))", r"is not a strength; accepted are .*, uniform\(low, high\)"),
+        ("gaussian_noise(sigma=uniform(0, 'b'))", "must be a number"),
+        ("gaussian_noise(sigma=uniform(1, 0))", "must be in order, got 1, 0"),
+        ("maybe(jpeg(quality=30), jpeg(quality=40))", "`probability` must be a number"),
+        ("one_of()", "at least one degradation"),
+        ("one_of(jpeg(quality=3), weights=(1, 2))", "`weights` must be one number per degradation"),
+        ("42", "is not an operator"),
+        ("jpeg(quality=30) * 2", "is not an operator"),
+        ("jpeg(quality=30)\0", "not understood"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_parse_refuses_in_a_sentence(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse(text)
+
+
+def test_what_is_too_long_or_too_deep_is_refused_in_a_sentence():
+    noise = "gaussian_noise(sigma=0.1)"
+    assert len(parse(" + ".join([noise] * 300)).operators) == 300
+    for text in (" + ".join([noise] * 3000), "one_of(" * 3000 + noise + ")" * 3000):
+        with pytest.raises(ValueError, match=r"^A degradation must have at most 10000 characters, got \d+\.$"):
+            parse(text)
+    for text in ("one_of(" * 400 + noise + ")" * 400, f"gaussian_noise(sigma={'-' * 9000}1)"):
+        with pytest.raises(ValueError, match=r"is not understood: too many nested|is nested too deeply") as refused:
+            parse(text)
+        assert len(str(refused.value)) < 400
