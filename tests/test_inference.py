@@ -185,7 +185,7 @@ def test_bad_input_is_refused_in_a_sentence(blind, masked):
         restore(masked, jnp.zeros((8, 8, 1)))
     with pytest.raises(ValueError, match="too small"):
         restore(blind, jnp.zeros((8, 8, 1)), tile=16)
-    with pytest.raises(ValueError, match="`tile` must be an integer >= 1, got 150.5"):
+    with pytest.raises(ValueError, match=r"`tile` must be an integer >= 1, got 150.5"):
         restore(blind, jnp.zeros((8, 8, 1)), tile=150.5)
     with pytest.raises(ValueError, match="divide 8-bit values by 255"):
         restore(blind, jnp.full((8, 8, 1), 100.0).at[0, 0].set(0))
