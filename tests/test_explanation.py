@@ -64,7 +64,7 @@ def test_attribution_adds_up_to_the_detail_gained(camera):
     image = degrade.jpeg(camera[:64, :64], quality=20)
     found = explanation.attribution(restorer, image, window=(20, 25, 16, 20), sigma=2.0)
 
-    jitted = jax.jit(restorer)
+    jitted = jax.jit(lambda x: restorer(x))
 
     def detail(image):
         inside = np.asarray(jitted(image))[20:36, 25:45, 0]

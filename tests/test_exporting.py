@@ -99,7 +99,7 @@ def _made(architecture, **fields):
     """A restorer with parameters that nothing has to be compiled for."""
     model, draw = build(architecture, {"channels": 1, **fields}), np.random.default_rng(0)
     shapes = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))["params"]
-    params = jax.tree.map(lambda p: draw.normal(scale=0.1, size=p.shape).astype(np.float32), shapes)
+    params = jax.tree.map(lambda p: jnp.asarray(draw.normal(scale=0.1, size=p.shape), jnp.float32), shapes)
     card = zoo.Card.read(zoo.ZOO / "arcnn-gray-jpeg")
     return zoo.Restorer(params, model, dataclasses.replace(card, name="mine", architecture=architecture))
 

@@ -14,7 +14,7 @@ from restorax.layers.gating import simple_gate
 from restorax.layers.holes import GatedConv, PartialConv
 from restorax.layers.norm import layer_norm
 from restorax.layers.resample import max_pool, pixel_shuffle, pixel_unshuffle, pull_push, repeat_pixels
-from restorax.models import NAFNet
+from restorax.models.nafnet import NAFBlock
 
 
 def _normal(seed, *shape, dtype=jnp.float32):
@@ -90,9 +90,9 @@ def test_kernel_that_is_common_to_all_devices_gets_one_gradient():
     np.testing.assert_allclose(jax.jit(parallel)(kernel, x, weight), jax.grad(loss)(kernel, x, weight), atol=1e-4)
 
 
-def test_nafnet_has_its_gradient_inside_shard_map():
+def test_a_block_of_nafnet_has_its_gradient_inside_shard_map():
     mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    model, images = NAFNet(width=4, encoder=(1,), middle=1, decoder=(1,)), _normal(0, 2, 6, 6, 3)
+    model, images = NAFBlock(4), _normal(0, 2, 6, 6, 4)
     shapes, draw = jax.eval_shape(model.init, jax.random.key(0), images)["params"], np.random.default_rng(0)
     params = jax.tree.map(lambda p: jnp.asarray(draw.normal(scale=0.3, size=p.shape), jnp.float32), shapes)
     loss = lambda params, images: (model.apply({"params": params}, images) ** 2).sum()  # noqa: E731

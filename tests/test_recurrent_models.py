@@ -40,8 +40,8 @@ def _check_empty_images(name, side):
 
     @jax.jit
     def run(params, image, mask):
-        loss = lambda *a: (model.apply({"params": a[0]}, a[1], mask) ** 2).mean()  # noqa: E731
-        return model.apply({"params": params}, image, mask), jax.grad(loss, (0, 1))(params, image)
+        loss = lambda *a: (((out := model.apply({"params": a[0]}, a[1], mask)) ** 2).mean(), out)  # noqa: E731
+        return jax.grad(loss, (0, 1), has_aux=True)(params, image)
 
     for value in (0.0, 0.5, 1.0):  # constant images, nothing known or everything
         for known in (0.0, 1.0):

@@ -325,8 +325,8 @@ def test_resuming_is_bit_identical(pictures, validation, tmp_path):
 def test_the_published_parameters_are_those_of_the_best_step(pictures, validation, tmp_path, monkeypatch, capsys):
     """Validations say 20, 22, 21 dB: the second of three is published, and its checkpoint stays."""
     said = iter((20.0, 22.0, 21.0))
-    monkeypatch.setattr(plan.Plan, "validate", lambda *_: {"noise": next(said)})
-    monkeypatch.setattr(loop, "write_report", lambda *_, **facts: facts["best"] == 4 or pytest.fail(str(facts)))
+    monkeypatch.setattr(plan.Plan, "validate", lambda *_: ({"noise": next(said)}, {}))
+    monkeypatch.setattr(plan, "write_report", lambda *_, **facts: facts["best"] == 4 or pytest.fail(str(facts)))
     recipe = with_steps(6)
     arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation, "validate_every": 2}
     entry = train("a", recipe, keep=1, **arguments)
@@ -350,7 +350,7 @@ def test_the_published_parameters_are_those_of_the_best_step(pictures, validatio
         assert zoo.verify(entry).steps == 4
         assert "stays: it is of step 4" in " ".join(capsys.readouterr().out.split())
     shutil.rmtree(entry)
-    monkeypatch.setattr(loop, "write_report", lambda *_, **facts: None)
+    monkeypatch.setattr(plan, "write_report", lambda *_, **facts: None)
     assert zoo.verify(train("a", recipe, keep=1, **arguments)).steps == 6
 
 

@@ -1,25 +1,19 @@
 """The training loop: feeds the step, logs it, saves it, and publishes the result."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
+from contextlib import nullcontext
 
-import jax
 import numpy as np
 from etils import epath
 from rich.console import Console
 
 from ..recipe import Recipe
-from . import parallel, workdir
 from .checkpoint import Checkpoints
 from .interrupt import stop_on_signal
 from .logger import TrainingLogger
 from .options import Options
-from .plan import Plan, make_plan
-from .publish import detected_hardware
-from .report import strips, write_report
-from .step import TrainState, training_keys
+from .plan import make_plan
+from .tracing import trace_steps
 
 
 def train(name: str, recipe: Recipe, options: Options, validation: Mapping[str, np.ndarray]) -> epath.Path | None:
@@ -46,29 +40,24 @@ def train(name: str, recipe: Recipe, options: Options, validation: Mapping[str, 
             the entry to start from has another network.
         FloatingPointError: if too many consecutive updates were skipped.
     """
-    console, plan = Console(), make_plan(name, recipe, options, validation)
-    first, tensorboard = parallel.is_first(), options.tensorboard
-    if plan.mesh.size < jax.device_count():
-        batches = ", ".join(sorted({str(stage.batch) for stage in recipe.stages}))
-        console.print(f"{plan.mesh.size} of {jax.device_count()} devices are used: the batch is {batches}")
+    console = Console()
+    plan = make_plan(name, recipe, options, validation, tell=console.print)
     with stop_on_signal() as stop, Checkpoints(plan.workdir, keep=options.keep, tell=console.print) as checkpoints:
         # --- state, new or resumed ---
-        state = _state(plan, checkpoints)
-        done = int(state.step)
-        key = parallel.make_state(lambda: training_keys(recipe)[1], plan.mesh)
+        state = plan.start(checkpoints)
+        done, last = int(state.step), recipe.steps
 
         # --- steps ---
-        trace = _trace(plan.workdir / "profile", done + 3, done + 13) if options.profile and first else nullcontext()
-        with trace as traced, TrainingLogger(plan.name, recipe, options, plan.workdir, done, console) as logger:
+        profile = plan.workdir / "profile" if options.profile and plan.first else None
+        trace = trace_steps(profile, done + 3, done + 13) if profile else nullcontext()
+        with trace as traced, TrainingLogger(name, recipe, options, plan.workdir, done, console) as logger:
             for step, patches, rows in plan.work(done):
                 logger.name_skipped(plan.source.skipped)
                 if stop.requested(done):
                     break
-                state, metrics = step(state, patches, key, rows)
+                state, metrics = step(state, patches, plan.key, rows)
                 done += 1
-                log, validate = (
-                    done % every == 0 or done == recipe.steps for every in (options.log_every, options.validate_every)
-                )
+                log, validate = (done % n == 0 or done == last for n in (options.log_every, options.validate_every))
                 logger.count(done, metrics, lag=0 if log or validate else 2)
                 if traced:
                     traced(done, metrics)
@@ -77,8 +66,7 @@ def train(name: str, recipe: Recipe, options: Options, validation: Mapping[str, 
                 if validate:
                     average = plan.average(state)
                     try:
-                        quality = plan.validate(average)
-                        shown = strips(plan.restore, average, validation, recipe) if tensorboard and first else {}
+                        quality, shown = plan.validate(average)
                     except Exception:
                         checkpoints.save(state)  # no step is lost to a validation that fails
                         raise
@@ -89,66 +77,9 @@ def train(name: str, recipe: Recipe, options: Options, validation: Mapping[str, 
                 elif options.save_every and done % options.save_every == 0:
                     checkpoints.save(state)
         checkpoints.save(state)
-        if done < recipe.steps:
+        if done < last:
             return None
-        _finish(plan, checkpoints, logger, done, console)
+
+        # --- the best parameters, and a report ---
+        plan.finish(checkpoints, logger, done)
         return plan.entry
-
-
-def _state(plan: Plan, checkpoints: Checkpoints) -> TrainState:
-    """The state to go on from; notes in the training directory what it trains."""
-    names = sorted(plan.validation)
-    if checkpoints.latest() is None:
-        state = plan.initial_state()
-    elif plan.options.resume == "auto":
-        workdir.check_same_training(plan.workdir, plan.recipe, names)
-        state = checkpoints.restore(plan.layout)
-    else:
-        workdir.check_same_training(plan.workdir, plan.recipe, names)
-        raise ValueError(f"{plan.workdir} holds checkpoints of a training; give another --workdir, or --resume auto")
-    if parallel.is_first():
-        workdir.remember(plan.workdir, plan.recipe, names)
-    return state
-
-
-def _finish(plan: Plan, checkpoints: Checkpoints, logger: TrainingLogger, done: int, console: Console) -> None:
-    """Publish the parameters that validated best, and write the report."""
-    best = checkpoints.best() or done
-    average = parallel.to_host(checkpoints.restore_average(plan.layout.ema, best), plan.mesh)
-    published, rated = workdir.published(plan.entry), logger.qualities
-    if published and rated.get(published.card.steps, -np.inf) > rated.get(best, -np.inf):
-        best, average = published.card.steps, published.params
-        console.print(f"{plan.entry} stays: it is of step {best}, better than all checkpoints that are intact")
-    else:
-        plan.write_entry(average, best, logger.seconds_at(best))
-    if not parallel.is_first():
-        return
-    facts = {
-        "data": plan.options.data_name or plan.source.title,
-        "images skipped": len(plan.source.skipped),
-        "best step": best,
-        "hardware": detected_hardware(plan.options.hardware),
-        "hours": f"{logger.seconds / 3600:.2f}",
-    }
-    page = partial(write_report, name=plan.name, recipe=plan.recipe, lines=logger.lines, best=best, facts=facts)
-    shown = strips(plan.restore, average, plan.validation, plan.recipe)
-    workdir.deliver(plan.workdir, lambda folder: page(folder, pictures=shown))
-
-
-@contextmanager
-def _trace(folder: epath.Path, start: int, end: int) -> Iterator[Callable[[int, Any], None]]:
-    """Profile the steps between two, of which the first finds everything compiled; yields what to call after each."""
-    running = False
-
-    def after(done, metrics):
-        nonlocal running
-        if done in (start, end):
-            jax.block_until_ready(metrics)
-            jax.profiler.start_trace(str(folder)) if done == start else jax.profiler.stop_trace()
-            running = done == start
-
-    try:
-        yield after
-    finally:
-        if running:
-            jax.profiler.stop_trace()

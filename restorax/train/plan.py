@@ -16,12 +16,15 @@ from .. import data, zoo
 from ..evaluation import compiled, evaluate
 from ..files import absolute
 from ..recipe import Recipe, Stage
-from ..types import Array, Params
+from ..types import Array, Params, PRNGKeyArray
 from . import parallel
+from .checkpoint import Checkpoints
+from .logger import TrainingLogger
 from .options import Options
-from .publish import publish
+from .publish import detected_hardware, publish
+from .report import strips, write_report
 from .step import TrainState, build_model, init_state, make_draw, make_restore, training_keys
-from .workdir import deliver, published
+from .workdir import check_same_training, deliver, published, remember
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +42,9 @@ class Plan:
         steps: the compiled step of each stage.
         layout: shapes, types and places of the state.
         restore: compiled ``(params, image, condition) -> image``.
+        key: of the randomness of all steps.
+        first: whether this process writes logs and entries.
+        tell: is called with a sentence for the user.
     """
 
     name: str
@@ -51,13 +57,35 @@ class Plan:
     steps: tuple[Callable[..., tuple[TrainState, dict[str, Array]]], ...]
     layout: TrainState
     restore: Callable[..., Array]
+    key: PRNGKeyArray
+    first: bool
+    tell: Callable[[str], Any]
 
     @property
     def entry(self) -> epath.Path:
         """Folder of the resulting zoo entry."""
         return self.workdir / self.name
 
-    def initial_state(self) -> TrainState:
+    def start(self, checkpoints: Checkpoints) -> TrainState:
+        """The state to train from, fresh or resumed; notes in the training directory what it trains.
+
+        Raises:
+            ValueError: if the directory holds another training, or checkpoints although none may be resumed.
+        """
+        names = sorted(self.validation)
+        fresh = checkpoints.latest() is None
+        if not fresh:
+            check_same_training(self.workdir, self.recipe, names)
+            if self.options.resume != "auto":
+                raise ValueError(
+                    f"{self.workdir} holds checkpoints of a training; give another --workdir, or --resume auto"
+                )
+        state = self._initial_state() if fresh else checkpoints.restore(self.layout)
+        if self.first:
+            remember(self.workdir, self.recipe, names)
+        return state
+
+    def _initial_state(self) -> TrainState:
         """Fresh parameters, or those of the entry that the recipe starts from, and a fresh optimiser."""
         state = parallel.make_state(_initializer(self.recipe), self.mesh)
         if not self.recipe.start:
@@ -90,10 +118,14 @@ class Plan:
         """The averaged parameters of a state, whole on this host; every host must ask for them."""
         return parallel.to_host(state.ema, self.mesh)
 
-    def validate(self, params: Params) -> dict[str, float]:
-        """Mean PSNR in dB under each of the recipe's evaluations."""
+    def validate(self, params: Params) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Mean PSNR in dB under each of the recipe's evaluations, and restored images by name for TensorBoard."""
         run = partial(self.restore, params)
-        return {d: evaluate(run, self.validation, d, dataset="validation").psnr for d in self.recipe.evaluation}
+        quality = {d: evaluate(run, self.validation, d, dataset="validation").psnr for d in self.recipe.evaluation}
+        return quality, self._strips(params) if self.options.tensorboard and self.first else {}
+
+    def _strips(self, params: Params) -> dict[str, np.ndarray]:
+        return strips(self.restore, params, self.validation, self.recipe)
 
     def write_entry(self, params: Params, steps: int, seconds: float) -> None:
         """Write the zoo entry of averaged parameters; measured results of the same parameters stay."""
@@ -109,12 +141,41 @@ class Plan:
             data_licence=options.data_licence,
             hardware=options.hardware,
         )
-        if parallel.is_first():
+        if self.first:
             before = published(self.entry)
             deliver(self.entry, lambda folder: entry(folder=folder, before=before and before.card))
 
+    def finish(self, checkpoints: Checkpoints, logger: TrainingLogger, done: int) -> None:
+        """Publish the parameters that validated best, and write the report."""
+        best = checkpoints.best() or done
+        average = parallel.to_host(checkpoints.restore_average(self.layout.ema, best), self.mesh)
+        so_far, rated = published(self.entry), logger.qualities
+        if so_far and rated.get(so_far.card.steps, -np.inf) > rated.get(best, -np.inf):
+            best, average = so_far.card.steps, so_far.params
+            self.tell(f"{self.entry} stays: it is of step {best}, better than all checkpoints that are intact")
+        else:
+            self.write_entry(average, best, logger.seconds_at(best))
+        if self.first:
+            facts = {
+                "data": self.options.data_name or self.source.title,
+                "images skipped": len(self.source.skipped),
+                "best step": best,
+                "hardware": detected_hardware(self.options.hardware),
+                "hours": f"{logger.seconds / 3600:.2f}",
+            }
+            page = partial(write_report, name=self.name, recipe=self.recipe, lines=logger.lines, best=best, facts=facts)
+            shown = self._strips(average)
+            deliver(self.workdir, lambda folder: page(folder, pictures=shown))
 
-def make_plan(name: str, recipe: Recipe, options: Options, validation: Mapping[str, np.ndarray]) -> Plan:
+
+def make_plan(
+    name: str,
+    recipe: Recipe,
+    options: Options,
+    validation: Mapping[str, np.ndarray],
+    *,
+    tell: Callable[[str], Any] = print,
+) -> Plan:
     """Work out a training run, and refuse now what would fail hours later.
 
     Args:
@@ -122,6 +183,7 @@ def make_plan(name: str, recipe: Recipe, options: Options, validation: Mapping[s
         recipe: what to train and how.
         options: where to read and write.
         validation: clean images ``[height, width, channels]`` in [0, 1] by name.
+        tell: is called with a sentence for the user.
 
     Returns:
         The plan; nothing has been compiled or written.
@@ -134,6 +196,9 @@ def make_plan(name: str, recipe: Recipe, options: Options, validation: Mapping[s
     channels = build_model(recipe).channels
     _check(recipe, validation, channels)
     mesh = parallel.make_mesh(options.shards, parallel.devices_for(recipe, options.shards))
+    if mesh.size < jax.device_count():
+        batches = ", ".join(sorted({str(stage.batch) for stage in recipe.stages}))
+        tell(f"{mesh.size} of {jax.device_count()} devices are used: the batch is {batches}")
     steps = tuple(parallel.jit_step(recipe, stage, mesh, pictures=options.in_memory) for stage in recipe.stages)
     size = max(stage.patch for stage in recipe.stages)
     return Plan(
@@ -149,6 +214,9 @@ def make_plan(name: str, recipe: Recipe, options: Options, validation: Mapping[s
         steps=steps,
         layout=parallel.abstract_state(_initializer(recipe), mesh),
         restore=jax.jit(make_restore(recipe)),
+        key=parallel.make_state(lambda: training_keys(recipe)[1], mesh),
+        first=parallel.is_first(),
+        tell=tell,
     )
 
 
