@@ -263,7 +263,7 @@ class OneOf(_Combination):
             check_range(self.weights, "weights", 0)
             if len(self.weights) != len(parts) or not 0 < sum(self.weights) < math.inf:
                 raise ValueError(
-                    f"`weights` must be {len(parts)} numbers, one per degradation and not all 0, got {self.weights}."
+                    f"`weights` must be one number per degradation ({len(parts)}), not all 0, got {self.weights}."
                 )
 
     def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
