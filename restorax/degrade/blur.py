@@ -57,7 +57,7 @@ def kernel_blur(
         kernel.ndim != len(batch) + 2 or any(k not in (1, b) for k, b in zip(kernel.shape, batch, strict=False))
     ):
         raise ValueError(
-            f"`kernel` must have shape [rows, columns], or one kernel per image (batch shape {batch}), got {kernel.shape}."
+            f"`kernel` must have shape [rows, columns], or one kernel per image ({batch}), got {kernel.shape}."
         )
     kernel = kernel.reshape((1,) * (len(batch) - kernel.ndim + 2) + kernel.shape).astype(image.dtype)
     return convolve(image, kernel, border)
