@@ -107,12 +107,12 @@ class Op(Expression):
         for strength, default in accepted.items():
             if default is inspect.Parameter.empty and strength not in strengths:
                 raise TypeError(f"{name} requires the strength {strength!r}.")
-        given = {strength: freeze(value) for strength, value in strengths.items()}
+        frozen = {strength: freeze(value) for strength, value in strengths.items()}
         registration = REGISTRATIONS.get(name)
         if registration and registration.operator is operator:
-            _check(registration, given)
+            _check(registration, frozen)
         object.__setattr__(self, "operator", operator)
-        object.__setattr__(self, "_strengths", tuple(given.items()))
+        object.__setattr__(self, "_strengths", tuple(frozen.items()))
         object.__setattr__(self, "_random", next(iter(parameters)) == "key")
 
     @property

@@ -175,7 +175,7 @@ def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, 
 
 @register({"amount": FRACTION}, examples={"amount": (0.05, 0.2, 0.5)})
 def impulse_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixel: bool = False) -> Image:
-    """Replace a random fraction of the values by values uniform in [0, 1] (random-valued impulse noise).
+    """Replace a random fraction of the values by uniform random values in [0, 1].
 
     Args:
         key: random key.

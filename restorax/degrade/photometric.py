@@ -22,7 +22,7 @@ __all__ = [
     examples={"exposure": (0.3, 0.1, 0.03), "shot": 0.01, "read": 0.01},
 )
 def low_light(key: PRNGKeyArray, image: Image, *, exposure: Strength, shot: Strength, read: Strength) -> Image:
-    """Underexpose and brighten again, which amplifies the sensor noise.
+    """Add the sensor noise of an underexposed image that is brightened again.
 
     Args:
         key: random key.
