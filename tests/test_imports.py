@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "restorax"
 ALLOWED = {
     "types": set(),
     "memory": set(),
+    "provenance": set(),
     "metrics": {"types"},
     "files": set(),
     "image": {"files"},
@@ -41,6 +42,7 @@ ALLOWED = {
         "image",
         "metrics",
         "models",
+        "provenance",
         "recipe",
         "typed_json",
         "zoo",
