@@ -12,18 +12,35 @@ ROOT = Path(__file__).parent.parent
 README, PAGE = ROOT / "README.md", ROOT / "zoo" / "README.md"
 
 
-def head() -> str:
-    """Markdown, one row per entry: what it does at a middling strength, on its first test set."""
-    rows = ["| entry | parameters | GFLOP/Mpx | undoes, for example | PSNR [dB], before and after |"]
-    rows.append("|---|---|---|---|---|")
-    for name, card in _cards().items():
-        first = [r for r in card.results if r.dataset == card.results[0].dataset]
-        shown = "not measured | "
-        if first:
-            r = first[(len(first) - 1) // 2]
-            shown = f"`{r.degradation}` | {r.input_psnr:.2f} → **{r.psnr:.2f}** on {r.dataset}"
-        cost = f"{_size(card)} | {card.flops_per_megapixel / 1e9:.0f}"
-        rows.append(f"| [`{name}`](zoo/{name}) | {cost} | {shown} |")
+# What is wrong with the image, the entry for it, and which of its results stands for it.
+CHOICES = (
+    ("noise, gray", "resunet_s-gray-noise", "gaussian_noise(sigma=25/255)"),
+    ("noise, colour", "resunet_s-color-noise", "gaussian_noise(sigma=25/255)"),
+    ("noise of a known level, gray", "ffdnet-gray-noise", "gaussian_noise(sigma=25/255, with_level=True)"),
+    ("noisy burst or video, gray", "burst_rnn-gray-noise", "burst(frames=8, shift=2) + gaussian_noise(sigma=25/255)"),
+    ("photon noise (shot, EMCCD, APD), gray", "resunet_s-gray-avalanche", "emccd_noise(peak=10)"),
+    ("salt and pepper, random impulses, gray", "resunet_s-gray-impulse", "salt_and_pepper_noise(amount=0.3)"),
+    ("JPEG artifacts, gray", "resunet_s-gray-jpeg", "jpeg(quality=20)"),
+    ("JPEG artifacts, colour", "resunet_s-color-jpeg", "jpeg(quality=20)"),
+    ("blur, gray", "wiener_unet-gray-blur", "motion_blur(length=15) + gaussian_noise(sigma=2.55/255)"),
+    ("missing pixels (needs a mask), gray", "scanunet_s-gray-missing", "missing_pixels(missing=0.5)"),
+    ("missing pixels or regions (needs a mask), colour", "unet-color-missing", "missing_strokes(thickness=0.4)"),
+    (
+        "noise, blur and JPEG together, colour",
+        "resunet_s-color-any",
+        "gaussian_blur(sigma=1) + gaussian_noise(sigma=10/255) + jpeg(quality=40)",
+    ),
+)
+
+
+def choices(folder: str = "zoo/") -> str:
+    """Markdown, one row per problem: the entry to use, its PSNR gain on its first test set, and its cost."""
+    rows = ["| problem | entry | example | PSNR gain [dB] | GFLOP/Mpx |", "|---|---|---|---|---|"]
+    cards = _cards()
+    for problem, name, degradation in CHOICES:
+        result = next(r for r in cards[name].results if r.degradation == degradation)
+        gain, cost = result.psnr - result.input_psnr, cards[name].flops_per_megapixel / 1e9
+        rows.append(f"| {problem} | [`{name}`]({folder}{name}) | `{degradation}` | {gain:+.2f} | {cost:.0f} |")
     return "\n".join(rows)
 
 
@@ -104,7 +121,7 @@ def fill(path: Path, marker: str, content: str) -> None:
 
 def main() -> None:
     """Bring both files up to date with the cards."""
-    fill(README, "zoo", head())
+    fill(README, "zoo", choices())
     fill(PAGE, "entries", entries())
     fill(PAGE, "pairs", pairs())
     fill(PAGE, "published", beside())
