@@ -5,6 +5,12 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
-for requirement in (*project["dependencies"], *project["optional-dependencies"]["test"]):
+for requirement in (
+    *project["dependencies"],
+    *project["optional-dependencies"]["test"],
+    *project["optional-dependencies"]["plot"],
+):
+    if requirement.startswith("restorax["):
+        continue
     name, version = re.match(r"([\w-]+)(?:\[\w+\])?>=([\w.]+)", requirement).groups()
     print(f"{name}=={version}")

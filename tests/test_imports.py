@@ -26,7 +26,7 @@ ALLOWED = {
     "card": {"types", "files", "recipe", "typed_json"},
     "recipes": {"recipe"},
     "data": {"types", "image"},
-    "prepare": {"image"},
+    "dataset_builder": {"image"},
     "zoo": {"types", "card", "files", "models"},
     "convert": {"types", "models", "zoo"},
     "inference": {"types", "zoo", "image"},
