@@ -5,11 +5,8 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
-for requirement in (
-    *project["dependencies"],
-    *project["optional-dependencies"]["test"],
-    *project["optional-dependencies"]["plot"],
-):
+extras = project["optional-dependencies"]
+for requirement in (*project["dependencies"], *extras["plot"], *extras["test"]):
     if requirement.startswith("restorax["):
         continue
     name, version = re.match(r"([\w-]+)(?:\[\w+\])?>=([\w.]+)", requirement).groups()
