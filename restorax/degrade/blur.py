@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..types import Array, Float, Image, PRNGKeyArray, Strength, per_image
 from . import kernels
@@ -278,12 +279,12 @@ def _radius(radius: int | None, name: str, strength: Strength, required) -> int:
     """Return the given radius, or the one that the largest strength requires."""
     if radius is not None:
         return radius
-    if isinstance(strength, jax.core.Tracer):
+    if isinstance(strength, Tracer):
         raise ValueError(f"`radius` must be given if `{name}` is traced, because it determines the kernel size.")
     return max(1, math.ceil(required(float(np.max(np.asarray(strength), initial=0)))))
 
 
-def _per_kernel(image: jax.Array, **strengths: Strength) -> dict[str, jax.Array]:
+def _per_kernel(image: Image, **strengths: Strength) -> dict[str, jax.Array]:
     """Reshape strengths to scalars or to the batch axes of the image."""
     return {
         name: jnp.asarray(value, image.dtype) if jnp.ndim(value) == 0 else per_image(value, image)[..., 0, 0, 0]

@@ -260,8 +260,8 @@ class OneOf(_Combination):
         super().__init__(*parts)
         object.__setattr__(self, "weights", None if weights is None else tuple(np.asarray(weights).tolist()))
         if weights is not None:
-            check_range(self.weights, "weights", 0)
-            if len(self.weights) != len(parts) or not 0 < sum(self.weights) < math.inf:
+            check_range(weights, "weights", 0)
+            if len(weights) != len(parts) or not 0 < sum(weights) < math.inf:
                 raise ValueError(
                     f"`weights` must be one number per degradation ({len(parts)}), not all 0, got {self.weights}."
                 )

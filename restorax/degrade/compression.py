@@ -199,7 +199,7 @@ def _half_resolution(plane: jax.Array) -> jax.Array:
     return downsample(plane)[..., : (plane.shape[-1] + 1) // 2]
 
 
-def _window(image: jax.Array, top: jax.Array, left: jax.Array, height: int, width: int) -> jax.Array:
+def _window(image: Image, top: jax.Array, left: jax.Array, height: int, width: int) -> jax.Array:
     """Crop at an integer corner ``[*batch or ones, 1, 1, 1]``, replicating the edge outside the image."""
     for axis, start, size in ((image.ndim - 3, top, height), (image.ndim - 2, left, width)):
         shape = [1] * image.ndim
