@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, tee
 from pathlib import Path
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -73,13 +74,15 @@ def _stream(restorer: Restorer, frames: Iterator[np.ndarray], mask: np.ndarray |
 
 @jax.jit
 def _step(restorer: Restorer, carry: tuple[Array, ...], frame: Array, mask: Array | None) -> tuple:
-    carry, restored = restorer.model.apply({"params": restorer.params}, carry, frame, mask, method="step")
+    outputs = restorer.model.apply({"params": restorer.params}, carry, frame, mask, method="step")
+    carry, restored = cast(tuple[tuple[Array, ...], Array], outputs)
     return carry, jnp.clip(restored, 0, 1)
 
 
 @jax.jit
 def _all_frames(restorer: Restorer, burst: Array, mask: Array | None) -> Array:
-    return jnp.clip(restorer.model.apply({"params": restorer.params}, burst, mask, method="frames"), 0, 1)
+    restored = restorer.model.apply({"params": restorer.params}, burst, mask, method="frames")
+    return jnp.clip(cast(Array, restored), 0, 1)
 
 
 def _alike(frame: np.ndarray, first: np.ndarray) -> np.ndarray:
@@ -92,10 +95,10 @@ def _alike(frame: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 def _planes(frame: np.ndarray, channels: int) -> Array:
     """A frame as a batch of what the restorer takes: ``[1 or 3, height, width, channels]``."""
-    frame = jnp.asarray(frame)
+    pixels = jnp.asarray(frame)
     if channels == 1:
-        return jnp.moveaxis(frame, -1, 0)[..., None]
-    return jnp.broadcast_to(frame, (*frame.shape[:-1], channels))[None]
+        return jnp.moveaxis(pixels, -1, 0)[..., None]
+    return jnp.broadcast_to(pixels, (*pixels.shape[:-1], channels))[None]
 
 
 def _frame(planes: Array, channels: int) -> np.ndarray:

@@ -376,12 +376,12 @@ class Shuffle(_Combination):
         return Observation(jax.lax.scan(step, jnp.asarray(clean), (order, jnp.stack(part_keys)))[0])
 
     def _branch(self, part: Expression) -> Callable[..., jax.Array]:
-        def apply(key, image):
+        def apply(key: PRNGKeyArray, image: Image) -> jax.Array:
             observed = part(key, image)
             if observed.condition is not None:
                 raise ValueError("shuffle must have degradations without conditions.")
             _check_same_shape(self.keyword, image, observed.image)
-            return observed.image
+            return jnp.asarray(observed.image)
 
         return apply
 

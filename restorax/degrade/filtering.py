@@ -1,5 +1,7 @@
 """Convolution of images with one kernel, or one kernel per image: direct, separable or by FFT."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,11 +69,12 @@ def convolve_valid(padded: jax.Array, kernel: jax.Array, size: tuple[int, ...]) 
     # every tap.
     rows_of_values = jax.lax.optimization_barrier(padded.reshape(*padded.shape[:-2], padded.shape[-2] * channels))
     flipped = kernel[..., ::-1, ::-1, None, None]
-    total = sum(
+    taps = (
         flipped[..., i, j, :, :] * rows_of_values[..., i : i + height, j * channels : (j + width) * channels]
         for i in range(rows)
         for j in range(columns)
     )
+    total = functools.reduce(jnp.add, taps)
     return total.reshape(*padded.shape[:-3], height, width, channels)
 
 

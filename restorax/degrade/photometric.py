@@ -205,6 +205,6 @@ def palette(image: Image, *, colours: int = 16, iterations: int = 10) -> Image:
     return jnp.take_along_axis(centres, _nearest(pixels, centres)[..., None], -2).reshape(image.shape)
 
 
-def _nearest(pixels: Image, centres: jax.Array) -> jax.Array:
+def _nearest(pixels: jax.Array, centres: jax.Array) -> jax.Array:
     """Return the index of the nearest centre ``[*batch, k, channel]`` for each pixel ``[*batch, pixel, channel]``."""
     return ((pixels[..., :, None, :] - centres[..., None, :, :]) ** 2).sum(-1).argmin(-1)
