@@ -25,8 +25,7 @@ def restore_stream(
 ) -> Iterator[np.ndarray]:
     """Restore frames as they come, each with what the ones before have shown.
 
-    A gray restorer is applied to each colour channel by itself. A bidirectional one needs to see the last frame before
-    it can restore the first: it reads all frames, and keeps them in memory.
+    A gray restorer is applied to each colour channel by itself.
 
     Args:
         restorer: one that takes frames.
@@ -59,12 +58,6 @@ def _stream(restorer: Restorer, frames: Iterator[np.ndarray], mask: np.ndarray |
     planes = _planes(first, restorer.card.channels)
     known = None if mask is None else jnp.broadcast_to(mask, (*planes.shape[:-1], mask.shape[-1]))
     arriving = (_alike(frame, first) for frame in chain([first], frames))
-    if not restorer.model.streams:
-        burst = jnp.stack([_planes(frame, restorer.card.channels) for frame in arriving], axis=1)
-        every = None if known is None else jnp.broadcast_to(known[:, None], (*burst.shape[:-1], known.shape[-1]))
-        for restored in jnp.moveaxis(_all_frames(restorer, burst, every), 1, 0):
-            yield _frame(restored, first.shape[-1])
-        return
     carry = restorer.model.apply({"params": restorer.params}, planes, method="start")
     for frame in arriving:
         carry, restored = _step(restorer, carry, _planes(frame, restorer.card.channels), known)
@@ -75,11 +68,6 @@ def _stream(restorer: Restorer, frames: Iterator[np.ndarray], mask: np.ndarray |
 def _step(restorer: Restorer, carry: tuple[Array, ...], frame: Array, mask: Array | None) -> tuple:
     carry, restored = restorer.model.apply({"params": restorer.params}, carry, frame, mask, method="step")
     return carry, jnp.clip(restored, 0, 1)
-
-
-@jax.jit
-def _all_frames(restorer: Restorer, burst: Array, mask: Array | None) -> Array:
-    return jnp.clip(restorer.model.apply({"params": restorer.params}, burst, mask, method="frames"), 0, 1)
 
 
 def _alike(frame: np.ndarray, first: np.ndarray) -> np.ndarray:
