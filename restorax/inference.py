@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .types import Array, Condition, ConditionMap, Image, check_count, check_image, check_range
 from .zoo import Restorer
@@ -79,7 +80,7 @@ def _restore(
         return jnp.moveaxis(restored[..., 0], 0, -1)
 
     height, width = image.shape[-3:-1]
-    traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((restorer, image, condition)))
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((restorer, image, condition)))
     side = tile or (None if traced else _tile_side(restorer, image))
     if side is None or side >= max(height, width):
         return _apply(restorer, image, condition)
@@ -93,7 +94,7 @@ def _checked(image: Image, condition: ConditionMap | None, tile: int | None) -> 
     """Image and condition as arrays, or what is wrong with them; what is traced has no values to check."""
     image = check_image(image)
     finite, most_above = jnp.isfinite(image).all(), jnp.count_nonzero(image > 2) > image.size // 2
-    if not isinstance(finite, jax.core.Tracer):
+    if not isinstance(finite, Tracer):
         if not finite:
             raise ValueError("the image holds NaN or infinity; only finite values can be restored")
         # Single photons go far above 1, but never most of the values.

@@ -4,13 +4,14 @@ import dataclasses
 import json
 import typing
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Any, TypeVar
+
+from .files import AnyPath
 
 T = TypeVar("T")
 
 
-def read_object(path: PurePath) -> dict[str, Any]:
+def read_object(path: AnyPath) -> dict[str, Any]:
     """Read a file that holds one JSON object.
 
     Args:

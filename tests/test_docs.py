@@ -39,9 +39,9 @@ def test_journeys_of_readme_run(journey, tmp_path, monkeypatch, photograph):
     from restorax import image
 
     monkeypatch.chdir(tmp_path)
-    Path("photos").mkdir()
-    image.write("photos/a.png", image.Picture(photograph[:128, :128]))
-    image.write("noisy.png", image.Picture(photograph[:64, :64]))
+    for folder, pixels in (("photos", photograph[:64, :64]), ("validation", photograph[96:144, :48])):
+        Path(folder).mkdir()
+        image.write(f"{folder}/a.png", image.Picture(pixels))
     exec(compile(journey, "README.md", "exec"), {})
 
 
@@ -50,6 +50,8 @@ def test_table_of_the_zoo_is_the_one_of_the_cards():
 
     page = zoo_table.PAGE.read_text()
     assert zoo_table.head() in README.read_text()
+    comparisons = zoo_table.COMPARISONS.read_text()
+    assert zoo_table.choices(folder="") in page
     assert zoo_table.entries() in page
-    assert zoo_table.pairs() in page
-    assert zoo_table.beside() in page
+    assert zoo_table.pairs() in comparisons
+    assert zoo_table.beside() in comparisons
