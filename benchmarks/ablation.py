@@ -17,7 +17,6 @@ from rich.table import Table
 from restorax import data
 from restorax.degrade import parse
 from restorax.evaluation import evaluate
-from restorax.models.count import example
 from restorax.models.create import build
 from restorax.recipe import Recipe, Stage
 from restorax.train.step import build_model, init_state, make_restore, make_step
@@ -50,7 +49,7 @@ VARIANTS["plain"] = Variant("resunet_s", {})
 
 def _parameters(variant: Variant) -> int:
     model = build(variant.architecture, variant.config)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *model.input_shapes(16, 16))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 

@@ -14,13 +14,12 @@ from benchmarks.quality import compare
 from restorax import data, restore, zoo
 from restorax.evaluation import evaluate
 from restorax.models import DnCNN, ScanUNet
-from restorax.models.count import example
 from restorax.train.step import build_model
 
 
 def _size(recipe):
     model = build_model(recipe)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *model.input_shapes(16, 16))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
