@@ -43,8 +43,12 @@ def test_what_is_not_given_is_as_published():
         ),
         ("dncnn", {"channels": 0}, "`channels` must be an integer >= 1, got 0"),
         ("dncnn", {"channels": "RGB"}, "`channels` must be an integer >= 1, got 'RGB'"),
-        ("dncnn", {"condition": "blur"}, "condition is 'blur'; accepted are none, mask, noise_level, jpeg_quality"),
-        ("dncnn", {"condition": 1}, "condition is 1; accepted are none, "),
+        (
+            "dncnn",
+            {"condition": "blur"},
+            "`condition` must be one of 'none', 'mask', 'noise_level', 'jpeg_quality', got 'blur'",
+        ),
+        ("dncnn", {"condition": 1}, "`condition` must be one of .*, got 1"),
         ("dncnn", {"sparse": 5}, "sparse is 5; sparse filling needs the mask"),
         ("ffdnet", {"condition": "mask"}, "condition is 'mask'; FFDNet accepts noise_level, none"),
         (

@@ -57,8 +57,8 @@ def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Imag
         integer DCT and "fancy" chroma upsampling.
 
     Example:
-        >>> jpeg(jnp.ones((8, 8, 3)), quality=30).shape
-        (8, 8, 3)
+        >>> jpeg(jnp.ones((8, 8, 1)), quality=30).shape
+        (8, 8, 1)
     """
     pixels = jnp.round(jnp.clip(image, 0, 1) * 255).astype(jnp.int32)
     if image.shape[-1] == 1:
