@@ -147,7 +147,10 @@ def _levels(quality: Sequence[Row]) -> list[Row]:
         for card in cards
         for r in card.results
     ]
-    rows = [dict(row, degradation=published.undone(row["degradation"])) for row in (*quality, *own, *published.rows())]
+    rows = [
+        dict(row, degradation=published.without_noise_level(row["degradation"]))
+        for row in (*quality, *own, *published.rows())
+    ]
     return [row for row in newest(rows, ("dataset", "degradation", "method")) if row["method"] != "none"]
 
 
@@ -233,9 +236,10 @@ def _by_device(title: str, rows: Sequence[Row]) -> list[str]:
 
 
 def in_readme(text: str, rows: Sequence[Row]) -> str:
-    """The same text with the speed at 512 x 512 between its markers, if it has them."""
+    """The same text with the speed at 512 x 512 beside PyTorch between its markers, if it has them."""
+    columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "JAX / PyTorch")
     lines = [row | {"entry": _short(row["entry"])} for row in head(rows) if row["size"] == SIZE]
-    columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "share", "JAX / PyTorch")
+    lines = [row for row in lines if all(row.get(column) for column in columns)]
     if not lines:
         return text
     return re.sub(
