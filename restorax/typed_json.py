@@ -69,7 +69,7 @@ def to_json(value: Any) -> Any:
     """A dataclass as JSON values: the inverse of :func:`from_json`."""
     import msgspec
 
-    return msgspec.to_builtins(value)
+    return msgspec.to_builtins(dataclasses.asdict(value))  # msgspec itself omits fields that it left at None
 
 
 def _unknown(cls: Any, content: Any) -> Iterator[str]:

@@ -27,7 +27,9 @@ def prepare_data(
     )
 
 
-def check_data(name: Annotated[str, typer.Argument(help="Name of the dataset.")], data_dir: DataDir = None) -> None:
+def check_data(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the dataset.")], data_dir: DataDir = None
+) -> None:
     """Verify the files of a prepared dataset against the checksums in its data card."""
     from ..dataset_builder import check
 
