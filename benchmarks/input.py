@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from restorax import data
-from restorax.prepare import prepare
+from restorax.dataset_builder import prepare
 from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.step import init_state

@@ -1,4 +1,4 @@
-"""Generate the tables of model cards in README, zoo and docs: ``python -m benchmarks.zoo_table``."""
+"""Tables of model cards in README, zoo/README.md and docs/comparisons.md: ``python -m benchmarks.zoo_table``."""
 
 import re
 import textwrap

@@ -39,9 +39,9 @@ def test_journeys_of_readme_run(journey, tmp_path, monkeypatch, photograph):
     from restorax import image
 
     monkeypatch.chdir(tmp_path)
-    Path("photos").mkdir()
-    image.write("photos/a.png", image.Picture(photograph[:128, :128]))
-    image.write("noisy.png", image.Picture(photograph[:64, :64]))
+    for folder, pixels in (("photos", photograph[:64, :64]), ("validation", photograph[96:144, :48])):
+        Path(folder).mkdir()
+        image.write(f"{folder}/a.png", image.Picture(pixels))
     exec(compile(journey, "README.md", "exec"), {})
 
 
