@@ -47,6 +47,7 @@ class Section(NamedTuple):
     columns: tuple[str, ...]
     select: Callable[[Sequence[Row]], Sequence[Row]] = list
     timed: bool = True
+    note: str = ""
 
 
 def speeds(rows: Sequence[Row]) -> list[Row]:
