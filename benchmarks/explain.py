@@ -4,7 +4,7 @@ For every single-image entry and every degradation of its card, on images of 256
 
 - the distance (along rows or columns) within which 50, 90 and 99 % of the influence on an output pixel lie,
 - the rank correlation between the disagreement over the dihedral group and the true error, over blocks of 8 x 8,
-- for white Gaussian noise, Stein's unbiased estimate of the PSNR beside the true one.
+- for white Gaussian noise, Stein's unbiased estimate of the PSNR, and the true one.
 
 Examples are drawn in docs/explain.jpg.
 """

@@ -14,7 +14,7 @@ from restorax import zoo
 from restorax.models import MODELS, RestorationNetwork
 
 ARCHITECTURES = ("dncnn", "nafnet", "unet")
-"""Well-known architectures that are measured beside the entries by default."""
+"""Well-known architectures measured by default, in addition to the entries."""
 
 QUICK = ("resunet_s-gray-noise", "dncnn")
 """One entry and one architecture for smoke tests."""

@@ -108,7 +108,7 @@ def pairs() -> str:
     return "\n".join(rows)
 
 
-def beside() -> str:
+def published_results() -> str:
     """Markdown: published results and those of the entries, the best last."""
     return published.tables(_cards())
 
@@ -133,7 +133,7 @@ def main() -> None:
     fill(PAGE, "choices", choices(folder=""))
     fill(PAGE, "entries", entries())
     fill(COMPARISONS, "pairs", pairs())
-    fill(COMPARISONS, "published", beside())
+    fill(COMPARISONS, "published", published_results())
 
 
 if __name__ == "__main__":
