@@ -49,9 +49,9 @@ def test_table_of_the_zoo_is_the_one_of_the_cards():
     from benchmarks import zoo_table
 
     page = zoo_table.PAGE.read_text()
-    assert zoo_table.head() in README.read_text()
+    assert zoo_table.choices() in README.read_text()
     comparisons = zoo_table.COMPARISONS.read_text()
     assert zoo_table.choices(folder="") in page
     assert zoo_table.entries() in page
     assert zoo_table.pairs() in comparisons
-    assert zoo_table.beside() in comparisons
+    assert zoo_table.published_results() in comparisons
