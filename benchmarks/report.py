@@ -234,7 +234,7 @@ def _by_device(title: str, rows: Sequence[Row]) -> list[str]:
 
 def in_readme(text: str, rows: Sequence[Row]) -> str:
     """The same text with the speed at 512 x 512 beside PyTorch between its markers, if it has them."""
-    columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "share", "JAX / PyTorch")
+    columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "JAX / PyTorch")
     lines = [row | {"entry": _short(row["entry"])} for row in head(rows) if row["size"] == SIZE]
     lines = [row for row in lines if all(row.get(column) for column in columns)]
     if not lines:

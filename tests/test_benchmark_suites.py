@@ -305,15 +305,22 @@ def test_what_papers_report_stands_beside_what_entries_reach():
         parse(row["degradation"])
 
 
+def _peers(row):
+    return [row | {"form": form, "median_ms": "9.5"} for form in ("PyTorch", "torch.compile")]
+
+
 def test_readme_gets_the_speeds_between_its_markers():
     row = {"device": "abacus", "date": "", "entry": "one", "dtype": "float32", "size": "512x512", "form": "JAX"}
     row |= {"batch": "1", "median_ms": "7.25", "mpix_per_s": "1", "share": "0.5", "memory_MiB": "3"}
-    text = report.in_readme("a\n<!-- speed -->\nold\n<!-- /speed -->\nz\n", [row, row | {"size": "256x256"}])
+    rows = [row, *_peers(row)]
+    rows += [one | {"size": "256x256"} for one in rows]
+    text = report.in_readme("a\n<!-- speed -->\nold\n<!-- /speed -->\nz\n", rows)
     assert text.startswith("a\n<!-- speed -->\n| device")
     assert text.count("7.25") == 1
     assert "old" not in text
     assert text.endswith("<!-- /speed -->\nz\n")
-    assert report.in_readme("no markers", [row]) == "no markers"
+    assert report.in_readme("no markers", rows) == "no markers"
+    assert "old" in report.in_readme("<!-- speed -->\nold\n<!-- /speed -->\n", [row])
 
 
 def test_a_network_has_one_line_under_its_names_of_today():
@@ -322,6 +329,7 @@ def test_a_network_has_one_line_under_its_names_of_today():
     row |= {"mpix_per_s": "1", "share": "0.5", "memory_MiB": "3"}
     measured = [("dncnn", "9.75"), ("another", "8.5"), (f"{others[0]} another", "7.25")]
     rows = [row | {"entry": entry, "median_ms": time} for entry, time in measured]
+    rows += [peer for one in rows for peer in _peers(one)]
     text = report.in_readme("<!-- speed -->\n<!-- /speed -->\n", report.speeds(rows))
     lines = [[cell.strip() for cell in line.split("|")[2:5:2]] for line in text.splitlines()[3:-1]]
     assert lines == [[f"{first} and {len(others)} like it", "7.25"], ["another", "8.5"]]
