@@ -55,3 +55,22 @@ def photograph():
     from restorax.data import sample_images
 
     return sample_images(1)["camera"]
+
+
+@pytest.fixture
+def run_cli(monkeypatch, capsys):
+    """The command line in this process: ``run_cli(*arguments, width=200)`` gives exit code, stdout and stderr."""
+    import sys
+
+    from restorax import cli
+
+    def run(*arguments, width=200):
+        monkeypatch.setattr(sys, "argv", ["restorax", *map(str, arguments)])
+        for console in (cli.console, cli.stderr):
+            monkeypatch.setattr(console, "width", width)
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        return stop.value.code or 0, out, err
+
+    return run

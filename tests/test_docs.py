@@ -5,13 +5,12 @@ import importlib
 import inspect
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
 import restorax
-from restorax import cli, image
+from restorax import image
 
 ROOT = Path(__file__).parent.parent
 README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
@@ -30,20 +29,17 @@ def _blocks(text, language):
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def _run(command, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["restorax", *shlex.split(command, comments=True)])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    assert not stop.value.code
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch, photograph):
     """A working directory with the files that the documentation names."""
     monkeypatch.chdir(tmp_path)
-    Path("photos").mkdir()
-    for name in ("photo.png", "photos/a.png"):
-        image.write(name, image.Picture(photograph[:96, :96].repeat(3, -1)))
+    for name, pixels in (
+        ("photo", photograph[:64, :64]),
+        ("photos/a", photograph[:64, :64]),
+        ("validation/a", photograph[96:144, :48]),
+    ):
+        Path(name).parent.mkdir(exist_ok=True)
+        image.write(f"{name}.png", image.Picture(pixels.repeat(3, -1)))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -60,13 +56,13 @@ def test_every_public_name_is_documented(name):
 
 
 @pytest.mark.parametrize("title", TITLES)
-def test_examples_of_readme_run(title, folder, monkeypatch):
+def test_examples_of_readme_run(title, folder, run_cli):
     section = README.split(f"\n**{title}.**")[1].split("\n**")[0].split("\n## ")[0]
     commands = COMMAND.findall(section)
     code = _blocks(section, "python")
     assert commands or code
     for command in commands:
-        _run(command, monkeypatch)
+        assert run_cli(*shlex.split(command, comments=True))[0] == 0
     for block in code:
         exec(compile(block, "README.md", "exec"), {})
 

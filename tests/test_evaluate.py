@@ -43,7 +43,7 @@ def test_after_jpeg_blocks_count_too(tmp_path):
     same = restorax.evaluate(as_it_is, CROPS, "jpeg-q10", dataset="crops")
     assert same.psnr_b == result.psnr_b
     other = dataclasses.replace(result, psnr_b=None)
-    card = dataclasses.replace(zoo.Card.read(zoo.ZOO / "arcnn-gray-jpeg"), results=[result], elsewhere=[other])
+    card = dataclasses.replace(zoo.Card.read(zoo.ZOO / "arcnn-gray-jpeg"), results=[result], ood_results=[other])
     card.write(tmp_path)
     assert zoo.Card.read(tmp_path) == card
-    assert "psnr_b" not in json.loads((tmp_path / "card.json").read_text())["elsewhere"][0]
+    assert "psnr_b" not in json.loads((tmp_path / "card.json").read_text())["ood_results"][0]
