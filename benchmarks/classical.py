@@ -163,7 +163,10 @@ def opencv_inpaint(image, condition, radius, flag):
 def sparse_dct(image, condition, rounds):
     """What some of the networks look at: few coefficients per block, after filling smoothly."""
     image, mask = jnp.asarray(image)[None], jnp.asarray(condition)[None]
-    return np.asarray(sparse_fill(image, mask, rounds=rounds))[0]
+    return np.asarray(_sparse_fill(image, mask, rounds=rounds))[0]
+
+
+_sparse_fill = jax.jit(sparse_fill, static_argnames="rounds")
 
 
 def biharmonic(image, condition):

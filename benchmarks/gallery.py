@@ -15,7 +15,7 @@ from rich.progress import track
 
 from restorax.data import sample_images
 from restorax.degrade import DEGRADATIONS, REGISTRATIONS, Expression, Op
-from restorax.degrade.strengths import text
+from restorax.degrade.strengths import format_strength
 from restorax.files import written_beside
 
 from .zoo_table import fill
@@ -37,7 +37,7 @@ def ladders() -> dict[str, tuple[Expression, ...]]:
 def titles(name: str, ladder: tuple[Expression, ...]) -> tuple[str, str]:
     """The text of the weakest degradation, and the strengths in which the others differ."""
     first, *others = (one.strengths if isinstance(one, Op) else {} for one in ladder)
-    changed = [next((text(one[s]) for s in one if one[s] != first[s]), "") for one in others]
+    changed = [next((format_strength(one[s]) for s in one if one[s] != first[s]), "") for one in others]
     return name if name in PIPELINES else str(ladder[0]), ", ".join(changed)
 
 
@@ -55,7 +55,7 @@ def table() -> str:
 
 def _strength(registration, name: str) -> str:
     default = registration.defaults[name]
-    written = f"`{name}`" if default is inspect.Parameter.empty else f"`{name}={text(default)}`"
+    written = f"`{name}`" if default is inspect.Parameter.empty else f"`{name}={format_strength(default)}`"
     return f"{written} {registration.ranges[name]}" if name in registration.ranges else written
 
 

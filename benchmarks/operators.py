@@ -239,7 +239,6 @@ def _torch_peers(batch: Array) -> dict[str, dict[str, Callable[[Array], Any]]]:
 
 def main(quick: bool = False, only: str = "") -> None:
     """Time every operator and its peers in turns, print a table and append rows to benchmarks/results/operators.csv."""
-    jax.config.update("jax_threefry_partitionable", True)
     pictures = [cv2.resize(p[:256, :256], (256, 256)) for p in sample_images(3).values()]
     batch = np.stack([pictures[i % len(pictures)] for i in range(2 if quick else 16)]).astype(np.float32)
     cases, torch_peers = _cases(), _torch_peers(batch)

@@ -147,7 +147,10 @@ def _levels(quality: Sequence[Row]) -> list[Row]:
         for card in cards
         for r in card.results
     ]
-    rows = [dict(row, degradation=published.undone(row["degradation"])) for row in (*quality, *own, *published.rows())]
+    rows = [
+        dict(row, degradation=published.without_noise_level(row["degradation"]))
+        for row in (*quality, *own, *published.rows())
+    ]
     return [row for row in newest(rows, ("dataset", "degradation", "method")) if row["method"] != "none"]
 
 

@@ -98,10 +98,10 @@ def test_classical_methods_restore_what_they_are_for(degradation, expected, phot
     found = methods(degradation)
     assert expected <= set(found)
     pictures = {"a": np.round(photograph[96:144, 160:208] * 255) / 255}
+    psnr = lambda restore: evaluate(restore, pictures, degradation, dataset="one").psnr  # noqa: E731
+    untouched = psnr(lambda image, _: image)
     for name in expected:
-        best = max(evaluate(observe(one), pictures, degradation, dataset="one").psnr for one in found[name][:3])
-        untouched = evaluate(lambda image, _: image, pictures, degradation, dataset="one").psnr
-        assert best > untouched + 1, name
+        assert any(psnr(observe(one)) > untouched + 1 for one in found[name][:3]), name
 
 
 def test_the_stabilising_transform_is_undone_without_bias():

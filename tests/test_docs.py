@@ -104,8 +104,9 @@ def test_map_of_the_house_is_complete():
 def test_tables_of_the_zoo_are_those_of_the_cards():
     from benchmarks import zoo_table
 
-    page = zoo_table.PAGE.read_text()
+    page, comparisons = zoo_table.PAGE.read_text(), zoo_table.COMPARISONS.read_text()
     assert zoo_table.choices() in README
+    assert zoo_table.choices(folder="") in page
     assert zoo_table.entries() in page
-    assert zoo_table.pairs() in page
-    assert zoo_table.beside() in page
+    assert zoo_table.pairs() in comparisons
+    assert zoo_table.beside() in comparisons

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "restorax"
 ALLOWED = {
     "types": set(),
     "memory": set(),
+    "provenance": set(),
     "metrics": {"types"},
     "files": set(),
     "image": {"files"},
@@ -43,6 +44,7 @@ ALLOWED = {
         "image",
         "metrics",
         "models",
+        "provenance",
         "recipe",
         "typed_json",
         "zoo",

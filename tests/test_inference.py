@@ -172,7 +172,7 @@ def test_conditions_are_checked(gridded):
         ):
             with pytest.raises(ValueError, match=message):
                 restore(gridded, image, condition, ensemble=ensemble)
-        with pytest.raises(TypeError, match="condition has type bool; floating point"):
+        with pytest.raises(TypeError, match="`condition` must be floating point"):
             restore(gridded, image, np.ones((8, 8, 1), bool), ensemble=ensemble)
 
 

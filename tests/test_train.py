@@ -17,11 +17,11 @@ import optax
 import pytest
 
 import restorax
-from restorax import data, image, zoo
+from restorax import data, image, provenance, zoo
 from restorax.models import MODELS
 from restorax.recipe import Recipe, Stage, stages, write_recipe
 from restorax.recipes import RECIPES
-from restorax.train import loop, parallel, plan, publish
+from restorax.train import loop, parallel, plan
 from restorax.train.checkpoint import Checkpoints
 from restorax.train.losses import LOSSES, parse_loss
 from restorax.train.options import Options
@@ -531,12 +531,12 @@ def test_the_commit_is_that_of_this_package_and_says_when_the_code_has_changed(t
     git("init", "--quiet")
     git("add", "restorax")
     git("commit", "--quiet", "--message", "first")
-    monkeypatch.setattr(publish, "__file__", str(tmp_path / "restorax" / "train" / "publish.py"))
-    assert re.fullmatch("[0-9a-f]{40}", publish._commit())
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    assert re.fullmatch("[0-9a-f]{40}", provenance.commit())
     (tmp_path / "restorax" / "train" / "publish.py").write_text("changed")
-    assert re.fullmatch(r"[0-9a-f]{40}\+", publish._commit())
-    monkeypatch.setattr(publish, "__file__", str(tmp_path / "venv" / "restorax" / "train" / "publish.py"))
-    assert publish._commit() == "unknown"
+    assert re.fullmatch(r"[0-9a-f]{40}\+", provenance.commit())
+    monkeypatch.setattr(provenance, "ROOT", tmp_path / "venv")
+    assert provenance.commit() == "unknown"
 
 
 def test_checkpoints_say_when_there_are_none(tmp_path, key):

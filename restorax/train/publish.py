@@ -2,14 +2,12 @@
 
 import dataclasses
 import os
-import platform
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import jax
 
-from .. import image, zoo
+from .. import image, provenance, zoo
 from ..data import sample_images
 from ..degrade import parse
 from ..models.count import flops_per_megapixel
@@ -65,7 +63,7 @@ def publish(
         seconds=round(seconds),
         hardware=detected_hardware(hardware),
         versions={"restorax": _own_version()} | {package: version(package) for package in ("jax", "flax", "optax")},
-        commit=_commit(),
+        commit=provenance.commit(),
         parameters=0,
         parameter_dtype="float16",
         flops_per_megapixel=flops_per_megapixel(model),
@@ -102,37 +100,12 @@ def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
 def detected_hardware(note: str = "") -> str:
     """The devices of all hosts, or the processor, followed by a note."""
     device = jax.devices()[0]
-    kind = _processor() if device.platform == "cpu" else device.device_kind
+    kind = provenance.processor() if device.platform == "cpu" else device.device_kind
     found = f"{jax.device_count()} x {kind}" if device.platform != "cpu" else f"{os.cpu_count()} cores of {kind}"
     return f"{found}, {note}" if note else found
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _own_version() -> str:
     import restorax  # a checkout need not be installed to train
 
     return restorax.__version__
-
-
-def _commit() -> str:
-    """The commit that is checked out, with ``+`` if the code has been changed since."""
-    package = Path(__file__).resolve().parent.parent
-    try:
-        # An installed package may lie somewhere in a repository of something else.
-        if Path(_git(package, "rev-parse", "--show-toplevel")).resolve() != package.parent:
-            return "unknown"
-        return _git(package, "rev-parse", "HEAD") + ("+" if _git(package, "status", "--porcelain", "--", ".") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

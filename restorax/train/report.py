@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from .. import image
-from ..evaluation import compiled
+from ..evaluation import compile_degradation
 from ..recipe import Recipe, Stage, middle
 from ..types import Params
 
@@ -29,7 +29,7 @@ def strips(
     Returns:
         ``[height, 3 * width, channels]`` in [0, 1] by name.
     """
-    degrade = compiled(middle(recipe.evaluation))
+    degrade = compile_degradation(middle(recipe.evaluation))
     out = {}
     for number, name in enumerate(sorted(pictures)[:_SHOWN]):
         observed = degrade(jax.random.fold_in(jax.random.key(0), number), pictures[name])
