@@ -1,7 +1,7 @@
 """The contract of every restorer network, and what all of them do around their own body."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import flax.linen as nn
 import jax
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ..layers.resample import pull_push
 from ..layers.sparse import sparse_fill
-from ..types import Array, Condition, ConditionMap, DTypeLike, Image, check_image
+from ..types import Array, Condition, ConditionMap, DTypeLike, Image, Params, check_image
 
 
 class RestorationNetwork(nn.Module):
@@ -114,6 +114,10 @@ class RestorationNetwork(nn.Module):
         """
         return self.apply_padded(self.body, image, condition)
 
+    def run(self, params: Params, image: Image, condition: ConditionMap | None = None) -> Array:
+        """Restore images with given parameters, as :meth:`__call__` does once they are bound."""
+        return cast(Array, self.apply({"params": params}, image, condition))
+
     def auxiliary_loss(self, image: Image, clean: Image) -> Array:
         """A scalar that training adds to its loss; both images are ``[*batch, height, width, channels]``.
 
@@ -143,8 +147,8 @@ class RestorationNetwork(nn.Module):
     def apply_padded(
         self,
         body: Callable[[Array], Array],
-        image: Array,
-        condition: Array | None,
+        image: Image,
+        condition: ConditionMap | None,
         *,
         dtype: DTypeLike | None = None,
     ) -> Array:
@@ -185,7 +189,7 @@ class RestorationNetwork(nn.Module):
         out = body(x)[:, :height, :width].astype(image.dtype)
         if self.residual:
             out = base + out
-        if self.fills_holes:
+        if condition is not None and self.fills_holes:
             out = jnp.where(condition > 0, flat, out)
         return out.reshape(image.shape)
 
@@ -198,6 +202,7 @@ def _reflected_to(multiple: int, x: Array, axis: int) -> Array:
         pads[axis] = (0, -length % multiple)
         return jnp.pad(x, pads, mode="reflect")
     # jnp.pad needs to know by how much.
+    length = cast(Array, length)  # symbolic sizes take part in arithmetic as arrays do
     period = 2 * jnp.maximum(length - 1, 1)
     place = jnp.arange((length + multiple - 1) // multiple * multiple) % period
     return jnp.take(x, jnp.minimum(jnp.minimum(place, period - place), length - 1), axis=axis)
