@@ -5,6 +5,9 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
-for requirement in (*project["dependencies"], *project["optional-dependencies"]["test"]):
+extras = project["optional-dependencies"]
+for requirement in (*project["dependencies"], *extras["plot"], *extras["test"]):
+    if requirement.startswith("restorax["):
+        continue
     name, version = re.match(r"([\w-]+)(?:\[\w+\])?>=([\w.]+)", requirement).groups()
     print(f"{name}=={version}")

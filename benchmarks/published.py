@@ -1,4 +1,4 @@
-"""Published results of other methods, measured by the protocol of the cards, beside those of the zoo."""
+"""Published results of other methods, measured by the protocol of the model cards."""
 
 import csv
 import functools

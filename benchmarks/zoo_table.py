@@ -1,4 +1,4 @@
-"""Generate tables of model cards in README, zoo/README.md and docs/comparisons.md: ``python -m benchmarks.zoo_table``."""
+"""Tables of model cards in README, zoo/README.md and docs/comparisons.md: ``python -m benchmarks.zoo_table``."""
 
 import re
 import textwrap
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 README, PAGE, COMPARISONS = ROOT / "README.md", ROOT / "zoo" / "README.md", ROOT / "docs" / "comparisons.md"
 
 
-# What is wrong with the image, the entry for it, and which of its results stands for it.
+# Problem, recommended entry, and the degradation whose result is shown.
 CHOICES = (
     ("noise, gray", "resunet_s-gray-noise", "gaussian_noise(sigma=25/255)"),
     ("noise, colour", "resunet_s-color-noise", "gaussian_noise(sigma=25/255)"),
@@ -35,7 +35,7 @@ CHOICES = (
 
 
 def choices(folder: str = "zoo/") -> str:
-    """Markdown, one row per problem: the entry to use, its PSNR gain on its first test set, and its cost."""
+    """Markdown, one row per problem: the entry to use, its gain on its first test set, and its cost."""
     rows = ["| problem | entry | example | PSNR gain [dB] | GFLOP/Mpx |", "|---|---|---|---|---|"]
     cards = _cards()
     for problem, name, degradation in CHOICES:
@@ -108,7 +108,7 @@ def pairs() -> str:
     return "\n".join(rows)
 
 
-def beside() -> str:
+def published_results() -> str:
     """Markdown: published results and those of the entries, the best last."""
     return published.tables(_cards())
 
@@ -133,7 +133,7 @@ def main() -> None:
     fill(PAGE, "choices", choices(folder=""))
     fill(PAGE, "entries", entries())
     fill(COMPARISONS, "pairs", pairs())
-    fill(COMPARISONS, "published", beside())
+    fill(COMPARISONS, "published", published_results())
 
 
 if __name__ == "__main__":

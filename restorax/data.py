@@ -175,7 +175,7 @@ def _open_tfds(name: str, data_dir: str | os.PathLike | None) -> tuple[Sequence,
     name, _, split = name.partition("@")
     try:
         builder = tfds.builder(name, data_dir=data_dir)
-    except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
         where = data_dir or "the data directory of TFDS"
         raise FileNotFoundError(f"no dataset {name!r} in {where}: {str(error).splitlines()[0]}") from None
     split = split or "train"

@@ -1,5 +1,7 @@
 """Image quality metrics: PSNR, SSIM, MS-SSIM and PSNR-B, one value per image."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -165,5 +167,6 @@ def _window_mean(x: jax.Array) -> jax.Array:
     """Compute the Gaussian-weighted mean at every position of the window inside the image."""
     for axis in (x.ndim - 3, x.ndim - 2):
         size = x.shape[axis] - len(_WINDOW) + 1
-        x = sum(float(weight) * jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i, weight in enumerate(_WINDOW))
+        parts = [float(w) * jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i, w in enumerate(_WINDOW)]
+        x = functools.reduce(jnp.add, parts)
     return x

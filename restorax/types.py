@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
@@ -89,7 +90,7 @@ class Observation(NamedTuple):
             known pixels or a JPEG quality.
     """
 
-    image: jax.Array
+    image: Image
     condition: jax.Array | None = None
 
 
@@ -130,7 +131,7 @@ def check_image(image: Any, name: str = "image", *, full_precision: bool = False
     return image
 
 
-def per_image(strength: Strength, image: jax.Array) -> jax.Array:
+def per_image(strength: Strength, image: Image) -> jax.Array:
     """Reshape a scalar, or one value per image, to broadcast against a batch of images.
 
     Args:
@@ -147,15 +148,14 @@ def per_image(strength: Strength, image: jax.Array) -> jax.Array:
         >>> per_image(jnp.ones(2), jnp.zeros((2, 8, 8, 1))).shape
         (2, 1, 1, 1)
     """
-    strength = jnp.asarray(strength, image.dtype)
+    values = jnp.asarray(strength, image.dtype)
     batch = image.shape[:-3]
-    ranks_match = strength.ndim in (0, len(batch))
-    if not ranks_match or any(s not in (1, b) for s, b in zip(strength.shape, batch, strict=False)):
+    ranks_match = values.ndim in (0, len(batch))
+    if not ranks_match or any(s not in (1, b) for s, b in zip(values.shape, batch, strict=False)):
         raise ValueError(
-            f"A strength must be a scalar or have one value per image (batch shape {batch}), got shape "
-            f"{strength.shape}."
+            f"A strength must be a scalar or have one value per image (batch shape {batch}), got shape {values.shape}."
         )
-    return strength.reshape((1,) * (len(batch) - strength.ndim) + strength.shape + (1, 1, 1))
+    return values.reshape((1,) * (len(batch) - values.ndim) + values.shape + (1, 1, 1))
 
 
 def check_range(
@@ -185,7 +185,7 @@ def check_range(
         Traceback (most recent call last):
         ValueError: `sigma` must be in [0, 1], got 25; divide by 255 for 8-bit units.
     """
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     values = np.ravel(value)
     if not jnp.issubdtype(values.dtype, jnp.number):
@@ -223,5 +223,5 @@ def check_count(value: Any, name: str, low: int = 1) -> None:
         ValueError: `radius` must be an integer >= 1, got 2.5.
     """
     if not isinstance(value, int | np.integer) or value < low:
-        got = "a traced value" if isinstance(value, jax.core.Tracer) else repr(value)
+        got = "a traced value" if isinstance(value, Tracer) else repr(value)
         raise ValueError(f"`{name}` must be an integer >= {low}, got {got}.")

@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import hashlib
 import os
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import flax.struct
 import flax.traverse_util
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .card import Card, Result
-from .files import is_remote, written_beside
+from .files import AnyPath, is_remote, written_beside
 from .models import MODELS, RestorationNetwork
 from .models.create import build
 from .types import Array, ConditionMap, DTypeLike, Image, Params
@@ -76,7 +76,7 @@ def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
     return sorted(p.parent.name for p in folder.glob("*/card.json"))
 
 
-def find(name: str | os.PathLike) -> PurePath:
+def find(name: str | os.PathLike) -> AnyPath:
     """The folder of an entry: a published name, the path of a folder with a card, or a training directory.
 
     Of a folder in a bucket, ``gs://...``, the path is one of ``etils.epath``.
@@ -175,7 +175,7 @@ def save(folder: str | os.PathLike, card: Card, params: Params) -> Card:
     return card
 
 
-def _read_params(folder: PurePath, card: Card) -> Params:
+def _read_params(folder: AnyPath, card: Card) -> Params:
     import safetensors.numpy
 
     path = folder / "params.safetensors"

@@ -154,7 +154,10 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run_cli, picture, tmp_path):
             ("degrade", picture, out, "--with", "gaussian_noise(sigma=0)", "--seed", 2**63),
             "2**63 - 1, got 9223372036854775808",
         ),
-        (("train", BLIND, "--data", tmp_path, "--learning-rate", "0"), "learning_rate is 0.0; a number above 0"),
+        (
+            ("train", BLIND, "--data", tmp_path, "--learning-rate", "0"),
+            "`learning_rate` must be positive and finite, got 0.0",
+        ),
         (("train", "resunet_s-gray-nose", "--data", tmp_path), "did you mean resunet_s-gray-noise"),
         (("train", BLIND, "--data", tmp_path / "absent", "--workdir", tmp_path / "w"), "no such folder"),
         (("train", BLIND, "--data", tmp_path, "--dtype", "int8"), "dtype 'int8' is unknown"),

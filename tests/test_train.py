@@ -25,6 +25,7 @@ from restorax.train import loop, parallel, plan
 from restorax.train.checkpoint import Checkpoints
 from restorax.train.losses import LOSSES, parse_loss
 from restorax.train.options import Options
+from restorax.train.report import write_report
 from restorax.train.step import init_state, make_draw, make_step, optimizer
 
 # Compiled in a moment: nothing here depends on the network.
@@ -292,6 +293,14 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6), restorer.params, state.ema)
 
 
+def test_a_report_without_matplotlib_says_how_to_get_the_figure(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    facts = {"lines": [{"step": 1, "loss": 0.1}], "best": 1, "facts": {}, "pictures": {}}
+    write_report(tmp_path, name="a", recipe=SMALL, **facts)
+    assert "install `restorax[plot]`" in (tmp_path / "report.md").read_text()
+    assert not (tmp_path / "loss.png").exists()
+
+
 def test_resuming_is_bit_identical(pictures, validation, tmp_path):
     arguments = {"folder": pictures, "validation": validation, "log_every": 1, "validate_every": 5}
     train("whole", SMALL, workdir=tmp_path / "whole", **arguments)
@@ -378,7 +387,7 @@ def test_a_training_that_is_not_finite_ends_with_a_sentence(pictures, validation
 
 
 def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, validation, tmp_path, monkeypatch):
-    from restorax.prepare import prepare
+    from restorax.dataset_builder import prepare
 
     prepare(pictures, "some", data_dir=tmp_path)
     recipe = with_steps(3)

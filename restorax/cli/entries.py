@@ -133,7 +133,7 @@ def export(
 ) -> None:
     """Export a restorer to one StableHLO file that needs neither restorax nor Flax, only JAX.
 
-    jax.export promises that JAX released within six months reads the file; newer versions may refuse it.
+    JAX up to six months newer than the one that wrote the file reads it; later versions may refuse it.
     """
     import jax
 
@@ -153,7 +153,8 @@ def export(
     print_line(console, f"{target}: {len(content) / 1e6:.1f} MB, for jax.export.deserialize")
     print_line(
         console,
-        f"Good until {until}: JAX released later may refuse it; JAX {jax.__version__}, which wrote it, does not.",
+        f"Good until {until} at the latest: jax.export promises that JAX up to six months newer than "
+        f"{jax.__version__} reads it.",
     )
 
 

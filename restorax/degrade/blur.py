@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..types import Array, Float, Image, PRNGKeyArray, Strength, per_image
 from . import kernels
@@ -85,7 +86,7 @@ def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, b
         Gonzalez and Woods, Digital Image Processing, 4th ed., section 3.5.
 
     Example:
-        >>> gaussian_blur(jnp.ones((8, 8, 1)), sigma=1.5).shape
+        >>> gaussian_blur(jnp.ones((8, 8, 1)), sigma=0.5).shape
         (8, 8, 1)
     """
     radius = _radius(radius, "sigma", sigma, lambda largest: 4 * largest)
@@ -138,7 +139,7 @@ def anisotropic_blur(
         Wang et al., Real-ESRGAN, ICCVW 2021, section 3.2.
 
     Example:
-        >>> anisotropic_blur(jnp.ones((8, 8, 1)), sigma=2.0, ratio=0.3, angle=30.0).shape
+        >>> anisotropic_blur(jnp.ones((8, 8, 1)), sigma=2.5, ratio=0.3, angle=30.0).shape
         (8, 8, 1)
     """
     radius = _radius(radius, "sigma", sigma, lambda largest: 4 * largest)
@@ -173,7 +174,7 @@ def motion_blur(
         MATLAB ``fspecial("motion")``.
 
     Example:
-        >>> motion_blur(jnp.ones((8, 8, 1)), length=5.0, angle=45.0).shape
+        >>> motion_blur(jnp.ones((8, 8, 1)), length=4.0, angle=45.0).shape
         (8, 8, 1)
     """
     radius = _radius(radius, "length", length, lambda largest: largest / 2)
@@ -203,7 +204,7 @@ def defocus_blur(image: Image, *, blur_radius: Strength, radius: int | None = No
         MATLAB ``fspecial("disk")``.
 
     Example:
-        >>> defocus_blur(jnp.ones((8, 8, 1)), blur_radius=3.0).shape
+        >>> defocus_blur(jnp.ones((8, 8, 1)), blur_radius=1.5).shape
         (8, 8, 1)
     """
     radius = _radius(radius, "blur_radius", blur_radius, lambda largest: largest)
@@ -266,7 +267,7 @@ def shake_blur(
         Boracchi and Foi, Modeling the performance of image restoration from motion blur, TIP 2012.
 
     Example:
-        >>> shake_blur(jax.random.key(0), jnp.ones((8, 8, 1)), length=9.0).shape
+        >>> shake_blur(jax.random.key(0), jnp.ones((8, 8, 1)), length=9.0, radius=10).shape
         (8, 8, 1)
     """
     (length,) = _per_kernel(image, length=length).values()
@@ -278,12 +279,12 @@ def _radius(radius: int | None, name: str, strength: Strength, required) -> int:
     """Return the given radius, or the one that the largest strength requires."""
     if radius is not None:
         return radius
-    if isinstance(strength, jax.core.Tracer):
+    if isinstance(strength, Tracer):
         raise ValueError(f"`radius` must be given if `{name}` is traced, because it determines the kernel size.")
     return max(1, math.ceil(required(float(np.max(np.asarray(strength), initial=0)))))
 
 
-def _per_kernel(image: jax.Array, **strengths: Strength) -> dict[str, jax.Array]:
+def _per_kernel(image: Image, **strengths: Strength) -> dict[str, jax.Array]:
     """Reshape strengths to scalars or to the batch axes of the image."""
     return {
         name: jnp.asarray(value, image.dtype) if jnp.ndim(value) == 0 else per_image(value, image)[..., 0, 0, 0]

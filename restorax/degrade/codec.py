@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..types import Strength, per_image
+from ..types import Image, Strength, per_image
 
 # ITU-T T.81, annex K, table K.1.
 LUMA_TABLE = np.array(
@@ -90,11 +90,11 @@ def encode_decode_smooth(plane: jax.Array, table: np.ndarray, quality: jax.Array
     quality = jnp.clip(quality, 1, 100)
     scale = jnp.where(quality < 50, 50 / quality, 2 - quality / 50)[..., None, None]
     base = table.astype(plane.dtype).reshape((1,) * (plane.ndim - 1) + (8, 1, 8))
-    table = jnp.clip(base * scale, 1, 255)
+    scaled_table = jnp.clip(base * scale, 1, 255)
     transform = (_DCT / (2**13 * 8**0.5)).astype(plane.dtype)
-    scaled = jnp.einsum("ui,...aibj,vj->...aubv", transform, blocks, transform, precision="highest") / table
+    scaled = jnp.einsum("ui,...aibj,vj->...aubv", transform, blocks, transform, precision="highest") / scaled_table
     levels = scaled + lax.stop_gradient(jnp.round(scaled) - scaled)
-    decoded = jnp.einsum("...aubv,ui,vj->...aibj", levels * table, transform, transform, precision="highest")
+    decoded = jnp.einsum("...aubv,ui,vj->...aibj", levels * scaled_table, transform, transform, precision="highest")
     return _from_blocks(decoded, plane)
 
 
@@ -116,7 +116,7 @@ def _descale(x: jax.Array, bits: int) -> jax.Array:
     return (x + (1 << (bits - 1))) >> bits
 
 
-def quantisation_table(table: np.ndarray, quality: Strength, image: jax.Array) -> jax.Array:
+def quantisation_table(table: np.ndarray, quality: Strength, image: Image) -> jax.Array:
     """Scale a table of quality 50 to another quality, int32 ``[*batch or ones, 8, 8]``."""
     quality = jnp.clip(jnp.round(per_image(quality, image)[..., 0]), 1, 100).astype(jnp.int32)
     scale = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)
@@ -164,7 +164,7 @@ def downsample(plane: jax.Array) -> jax.Array:
     return (total + bias.reshape((1,) * (total.ndim - 1) + (-1,))) >> 2
 
 
-def upsample(plane: jax.Array, size: tuple[int, int]) -> jax.Array:
+def upsample(plane: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """Double the size with a triangle filter (libjpeg's "fancy upsampling"); planes up to 2 wide are replicated."""
     height, width = size
     if plane.shape[-1] <= 2:

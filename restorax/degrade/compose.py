@@ -260,8 +260,8 @@ class OneOf(_Combination):
         super().__init__(*parts)
         object.__setattr__(self, "weights", None if weights is None else tuple(np.asarray(weights).tolist()))
         if weights is not None:
-            check_range(self.weights, "weights", 0)
-            if len(self.weights) != len(parts) or not 0 < sum(self.weights) < math.inf:
+            check_range(weights, "weights", 0)
+            if len(weights) != len(parts) or not 0 < sum(weights) < math.inf:
                 raise ValueError(
                     f"`weights` must be one number per degradation ({len(parts)}), not all 0, got {self.weights}."
                 )
@@ -376,12 +376,12 @@ class Shuffle(_Combination):
         return Observation(jax.lax.scan(step, jnp.asarray(clean), (order, jnp.stack(part_keys)))[0])
 
     def _branch(self, part: Expression) -> Callable[..., jax.Array]:
-        def apply(key, image):
+        def apply(key: PRNGKeyArray, image: Image) -> jax.Array:
             observed = part(key, image)
             if observed.condition is not None:
                 raise ValueError("shuffle must have degradations without conditions.")
             _check_same_shape(self.keyword, image, observed.image)
-            return observed.image
+            return jnp.asarray(observed.image)
 
         return apply
 

@@ -57,8 +57,8 @@ def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Imag
         integer DCT and "fancy" chroma upsampling.
 
     Example:
-        >>> jpeg(jnp.ones((8, 8, 3)), quality=30).shape
-        (8, 8, 3)
+        >>> jpeg(jnp.ones((8, 8, 1)), quality=30).shape
+        (8, 8, 1)
     """
     pixels = jnp.round(jnp.clip(image, 0, 1) * 255).astype(jnp.int32)
     if image.shape[-1] == 1:
@@ -199,7 +199,7 @@ def _half_resolution(plane: jax.Array) -> jax.Array:
     return downsample(plane)[..., : (plane.shape[-1] + 1) // 2]
 
 
-def _window(image: jax.Array, top: jax.Array, left: jax.Array, height: int, width: int) -> jax.Array:
+def _window(image: Image, top: jax.Array, left: jax.Array, height: int, width: int) -> jax.Array:
     """Crop at an integer corner ``[*batch or ones, 1, 1, 1]``, replicating the edge outside the image."""
     for axis, start, size in ((image.ndim - 3, top, height), (image.ndim - 2, left, width)):
         shape = [1] * image.ndim

@@ -1,10 +1,12 @@
 """Convolution of images with one kernel, or one kernel per image: direct, separable or by FFT."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Array
+from ..types import Array, Image
 
 BORDERS = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 """Border modes, with the names of ``numpy.pad``."""
@@ -24,7 +26,7 @@ def check_kernel(kernel: Array | np.ndarray) -> Array:
     return kernel
 
 
-def convolve(image: jax.Array, kernel: jax.Array, border: str) -> jax.Array:
+def convolve(image: Image, kernel: jax.Array, border: str) -> jax.Array:
     """Convolve every channel with a kernel: directly if it is small, by FFT otherwise.
 
     Args:
@@ -41,7 +43,7 @@ def convolve(image: jax.Array, kernel: jax.Array, border: str) -> jax.Array:
     return convolve_padded(padded, kernel, image.shape[-3:-1])
 
 
-def convolve_separable(image: jax.Array, kernel: jax.Array, border: str) -> jax.Array:
+def convolve_separable(image: Image, kernel: jax.Array, border: str) -> jax.Array:
     """Convolve the columns, then the rows, with a symmetric kernel ``[*batch or ones, taps, 1]``."""
     height, width = image.shape[-3:-1]
     radius = kernel.shape[-2] // 2
@@ -50,7 +52,7 @@ def convolve_separable(image: jax.Array, kernel: jax.Array, border: str) -> jax.
     return convolve_valid(columns, jnp.swapaxes(kernel, -1, -2), (height, width))
 
 
-def convolve_valid(padded: jax.Array, kernel: jax.Array, size: tuple[int, int]) -> jax.Array:
+def convolve_valid(padded: jax.Array, kernel: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """Convolve without padding, as a weighted sum of shifted images.
 
     Args:
@@ -67,15 +69,16 @@ def convolve_valid(padded: jax.Array, kernel: jax.Array, size: tuple[int, int]) 
     # every tap.
     rows_of_values = jax.lax.optimization_barrier(padded.reshape(*padded.shape[:-2], padded.shape[-2] * channels))
     flipped = kernel[..., ::-1, ::-1, None, None]
-    total = sum(
+    taps = (
         flipped[..., i, j, :, :] * rows_of_values[..., i : i + height, j * channels : (j + width) * channels]
         for i in range(rows)
         for j in range(columns)
     )
+    total = functools.reduce(jnp.add, taps)
     return total.reshape(*padded.shape[:-3], height, width, channels)
 
 
-def _convolve_fft(padded: jax.Array, kernel: jax.Array, size: tuple[int, int]) -> jax.Array:
+def _convolve_fft(padded: jax.Array, kernel: jax.Array, size: tuple[int, ...]) -> jax.Array:
     rows, columns = kernel.shape[-2:]
     lengths = [_next_fast_length(side) for side in padded.shape[-3:-1]]
     spectrum = jnp.fft.rfft2(padded, lengths, axes=(-3, -2)) * jnp.fft.rfft2(kernel[..., None], lengths, axes=(-3, -2))
@@ -96,6 +99,6 @@ def _next_fast_length(side: int) -> int:
         side += 1
 
 
-def _pad(image: jax.Array, rows: int, columns: int, border: str) -> jax.Array:
+def _pad(image: Image, rows: int, columns: int, border: str) -> jax.Array:
     pads = [(0, 0)] * (image.ndim - 3) + [(rows, rows), (columns, columns), (0, 0)]
     return jnp.pad(image, pads, mode=BORDERS[border])

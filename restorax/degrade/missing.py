@@ -296,12 +296,12 @@ def _parity(centres: jax.Array) -> jax.Array:
     return centres.astype(jnp.int32) % 2
 
 
-def _remove(image: jax.Array, missing: jax.Array) -> Observation:
+def _remove(image: Image, missing: jax.Array) -> Observation:
     mask = 1 - missing.astype(image.dtype)
     return Observation(image * mask, mask)
 
 
-def _pixel_centres(image: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _pixel_centres(image: Image) -> tuple[jax.Array, jax.Array]:
     """Return the centres of rows and columns, 0.5 for pixel 0, with the axes of the image."""
     *batch, height, width, _ = image.shape
     ones = (1,) * len(batch)

@@ -260,11 +260,11 @@ def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Stren
     return jnp.where(draw < amount, (draw < amount * hot).astype(image.dtype), image)
 
 
-def _noise_shape(image: jax.Array, per_pixel: bool) -> tuple[int, ...]:
+def _noise_shape(image: Image, per_pixel: bool) -> tuple[int, ...]:
     return (*image.shape[:-1], 1) if per_pixel else image.shape
 
 
-def _noise_level(sigma: Strength, image: jax.Array) -> jax.Array:
+def _noise_level(sigma: Strength, image: Image) -> jax.Array:
     """Reshape a noise level that is a scalar, one value per image, or a map with the axes of the image."""
     if jnp.ndim(sigma) != image.ndim:
         return per_image(sigma, image)

@@ -173,6 +173,6 @@ def apd_noise(
     return (amplified + noise) / peak
 
 
-def _photoelectrons(key: PRNGKeyArray, image: jax.Array, peak: jax.Array) -> jax.Array:
+def _photoelectrons(key: PRNGKeyArray, image: Image, peak: jax.Array) -> jax.Array:
     """Sample photoelectron counts."""
     return poisson(key, jnp.maximum(peak * image, 0))

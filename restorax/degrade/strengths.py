@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..types import PRNGKeyArray
 
@@ -101,7 +102,7 @@ def freeze(value: Any) -> Any:
 
 def comparison_key(value: Any) -> Any:
     """Return a hashable key: arrays compare by value, 1 differs from 1.0, traced values compare by identity."""
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return id(value)
     if isinstance(value, np.ndarray | jax.Array):
         return value.shape, str(value.dtype), np.asarray(value).tobytes()

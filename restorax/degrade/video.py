@@ -1,5 +1,7 @@
 """Synthetic bursts and videos from one image."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -95,7 +97,7 @@ def moving_window(
     return _crop_subpixel(image, top, left, height, width)
 
 
-def _crop_subpixel(image: jax.Array, top: jax.Array, left: jax.Array, height: int, width: int) -> jax.Array:
+def _crop_subpixel(image: Image, top: jax.Array, left: jax.Array, height: int, width: int) -> jax.Array:
     """Crop ``[*batch, frames, height, width, channel]`` from an image at real corners ``[*batch, frames]``."""
     frames = jnp.broadcast_to(image[..., None, :, :, :], (*top.shape, *image.shape[-3:]))
     for axis, start, size in ((frames.ndim - 3, top, height), (frames.ndim - 2, left, width)):
@@ -111,7 +113,7 @@ def _crop_subpixel(image: jax.Array, top: jax.Array, left: jax.Array, height: in
             index = jnp.abs((first + tap) % max(2 * side - 2, 1))
             index = jnp.where(index < side, index, 2 * side - 2 - index)
             taps.append(weight * jnp.take_along_axis(frames, index, axis))
-        frames = sum(taps)
+        frames = functools.reduce(jnp.add, taps)
     return frames
 
 

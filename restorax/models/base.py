@@ -61,16 +61,6 @@ class RestorationNetwork(nn.Module):
         return 1
 
     @property
-    def body_receptive_field(self) -> int | None:
-        """Side in pixels of the square of its input that an output pixel of :meth:`body` sees; ``None`` for all."""
-        return None
-
-    @property
-    def receptive_field(self) -> int | None:
-        """Side in pixels of the square of input that an output pixel sees; ``None``, all of it, if holes are filled."""
-        return None if self.fills_holes else self.body_receptive_field
-
-    @property
     def fills_holes(self) -> bool:
         """Whether the condition is a mask of known pixels."""
         return self.condition is Condition.MASK
@@ -85,10 +75,16 @@ class RestorationNetwork(nn.Module):
         """Whether :meth:`auxiliary_loss` can be added to the training loss."""
         return False
 
-    @property
-    def streams(self) -> bool:
-        """Whether :meth:`start` and :meth:`step` restore frames as they arrive."""
-        return False
+    def input_shapes(self, height: int, width: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """Return the shapes of a batch of one image and, if the network takes one, of its condition.
+
+        Example:
+            >>> from restorax.models import FFDNet
+            >>> [x.shape for x in FFDNet(channels=3).input_shapes(8, 9)]
+            [(1, 8, 9, 3), (1, 8, 9, 1)]
+        """
+        depths = (self.channels, self.condition.channels)
+        return tuple(jax.ShapeDtypeStruct((1, height, width, depth), jnp.float32) for depth in depths if depth)
 
     def body(self, x: Array) -> Array:
         """The network itself.
@@ -125,14 +121,6 @@ class RestorationNetwork(nn.Module):
             ValueError: if the network has none.
         """
         raise ValueError(f"{type(self).__name__} has no auxiliary loss")
-
-    def frames(self, image: Array, condition: Array | None = None) -> Array:
-        """Restore every frame of ``[*batch, frames, height, width, channels]``, for networks that take frames.
-
-        Raises:
-            ValueError: if the network restores single images.
-        """
-        raise ValueError(f"{type(self).__name__} restores single images")
 
     def start(self, frame: Image) -> tuple[Array, ...]:
         """The state before the first frame of a stream, for networks that stream.

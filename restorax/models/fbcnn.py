@@ -59,11 +59,6 @@ class FBCNN(RestorationNetwork):
         """Both sides are multiples of this."""
         return 2 ** (len(self.widths) - 1)
 
-    @property
-    def body_receptive_field(self) -> None:
-        """``None``: the estimated quality depends on the whole image."""
-        return None
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""

@@ -27,11 +27,6 @@ class PReNet(RestorationNetwork):
     blocks: int = 5
     stages: int = 6
 
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        return 1 + 2 * self.stages * (2 * self.blocks + 3)
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""

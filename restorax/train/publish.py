@@ -11,6 +11,7 @@ from .. import image, provenance, zoo
 from ..data import sample_images
 from ..degrade import parse
 from ..models.count import flops_per_megapixel
+from ..models.receptive_field import measure_receptive_field
 from ..recipe import Recipe, middle
 from ..types import Params
 from .step import build_model, make_restore
@@ -67,7 +68,7 @@ def publish(
         parameters=0,
         parameter_dtype="float16",
         flops_per_megapixel=flops_per_megapixel(model),
-        receptive_field=model.receptive_field,
+        receptive_field=measure_receptive_field(model),
         limits=recipe.limits,
         paper=recipe.paper,
         training=dataclasses.replace(recipe.training, start=_start(recipe.start)),
