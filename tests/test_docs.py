@@ -109,4 +109,4 @@ def test_tables_of_the_zoo_are_those_of_the_cards():
     assert zoo_table.choices(folder="") in page
     assert zoo_table.entries() in page
     assert zoo_table.pairs() in comparisons
-    assert zoo_table.beside() in comparisons
+    assert zoo_table.published_results() in comparisons
