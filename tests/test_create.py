@@ -35,7 +35,7 @@ def test_what_is_not_given_is_as_published():
 @pytest.mark.parametrize(
     ("name", "fields", "message"),
     [
-        ("resnet", {}, "no architecture named 'resnet'; there are arcnn, "),
+        ("resnet", {}, "no architecture named 'resnet'; available: arcnn, "),
         (
             "dncnn",
             {"widht": 8},

@@ -283,7 +283,7 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
     restorer = restorax.load(entry)
     assert restorax.load(tmp_path).card == restorer.card  # a training directory is a model too
     assert restorer.card.steps == 60
-    assert restorer.card.data == f"{len(list(pictures.iterdir()))} pictures of the folder {pictures.name}"
+    assert restorer.card.data == f"{len(list(pictures.iterdir()))} images of the folder {pictures.name}"
     assert restorer.card.seconds >= 0
     assert restorer.card.hardware.endswith(", with care")
     assert image.read(entry / "preview.png").pixels.shape == (192, 576, 1)
@@ -392,10 +392,10 @@ def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, v
     prepare(pictures, "some", data_dir=tmp_path)
     recipe = with_steps(3)
     states, moved, sizes = [], [], set()
-    replicate, crop = parallel.replicate, data.DevicePictures.crop
+    replicate, crop = parallel.replicate, data.DeviceImages.crop
     monkeypatch.setattr(parallel, "replicate", lambda *given: moved.append(given) or replicate(*given))
     monkeypatch.setattr(
-        data.DevicePictures, "crop", lambda self, key, *, size: sizes.add(size) or crop(self, key, size=size)
+        data.DeviceImages, "crop", lambda self, key, *, size: sizes.add(size) or crop(self, key, size=size)
     )
     for name, options in (
         ("folder", {"folder": pictures}),
