@@ -189,7 +189,7 @@ def test_a_recipe_decides_the_weight_of_the_auxiliary_loss():
 
 def test_a_network_without_an_auxiliary_loss_says_so():
     recipe = RECIPES["resunet_s-gray-blur"].with_stages(auxiliary_loss=1.0)
-    with pytest.raises(ValueError, match=r"auxiliary_loss is 1\.0; it must be 0, resunet_s has none"):
+    with pytest.raises(ValueError, match=r"`auxiliary_loss` must be 0 for resunet_s, got 1\.0"):
         make_step(recipe, recipe.stages[0])
 
 

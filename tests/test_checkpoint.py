@@ -163,9 +163,9 @@ def test_another_structure_or_type_is_refused(state, saved):
     half = dataclasses.replace(state, ema=jax.tree.map(lambda x: x.astype(jnp.bfloat16), state.ema))
     with Checkpoints(saved) as checkpoints:
         for like, message in (
-            (other, r"bias is float32 \(8,\); float32 \(16,\) is expected"),
-            (deeper, r"block1\S* is nothing; float32 .* is expected"),
-            (half, r"ema/\S* is float32 .*; bfloat16 .* is expected"),
+            (other, r"bias must be float32 \(16,\), got float32 \(8,\)"),
+            (deeper, r"block1\S* must be float32 .*, got nothing"),
+            (half, r"ema/\S* must be bfloat16 .*, got float32"),
         ):
             with pytest.raises(ValueError, match=message):
                 checkpoints.restore(like)

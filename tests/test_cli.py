@@ -145,7 +145,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run_cli, picture, tmp_path):
         (("degrade", picture, out, "--with", "gaussian_noise(sigma=25/0)"), "division by zero"),
         (("degrade", picture, out, "--with", "gaussian_noise(sigma=25)"), "`sigma` must be in [0, 1], got 25"),
         (("degrade", picture, out, "--with", "shuffle()"), "at least one degradation"),
-        (("degrade", picture, out, "--with", "burst(frames=2)"), "makes several images of one"),
+        (("degrade", picture, out, "--with", "burst(frames=2)"), "returns several images"),
         (("restore", tmp_path, out, "--model", "burst_rnn-gray-noise", "--strength", "0.5"), "takes no strength"),
         (("info", "nothing-like-it"), "no model named"),
         (("eval", "--data", tmp_path), "--all"),

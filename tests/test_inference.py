@@ -69,7 +69,7 @@ def test_tiles_of_a_recurrent_restorer_leave_no_seams(masked, photograph):
 
 
 def test_large_images_are_tiled_by_themselves(blind, monkeypatch):
-    monkeypatch.setattr(inference, "_WHOLE_WITHOUT_ASKING", 100)
+    monkeypatch.setattr(inference, "_ALWAYS_WHOLE", 100)
     monkeypatch.setattr(inference, "_free_memory", lambda: 1.0)
     seen = []
     restore(blind, jnp.zeros((300, 400, 1)), progress=seen.append)
@@ -93,7 +93,7 @@ def test_bursts_lose_their_axis_of_frames(tile, tmp_path):
 def test_bursts_are_tiled_by_themselves_too(monkeypatch, tmp_path):
     from tests.test_video import _save
 
-    monkeypatch.setattr(inference, "_WHOLE_WITHOUT_ASKING", 100)
+    monkeypatch.setattr(inference, "_ALWAYS_WHOLE", 100)
     monkeypatch.setattr(inference, "_free_memory", lambda: 1.0)
     seen = []
     restored = restore(_save(tmp_path), jnp.zeros((2, 300, 20, 1)), progress=seen.append)

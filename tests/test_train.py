@@ -228,7 +228,7 @@ def test_a_recipe_without_stages_or_in_an_unknown_type_is_refused():
     [
         ({"loss": "l2"}, "loss 'l2' is not understood"),
         ({"degradation": "gaussian_noise(sigma=25)"}, r"`sigma` must be in \[0, 1\], got 25"),
-        ({"evaluation": ()}, "has no evaluation"),
+        ({"evaluation": ()}, "`evaluation` must have at least one degradation"),
         ({"evaluation": ("gaussian_nose(sigma=0.1)",)}, "unknown operator 'gaussian_nose'"),
         ({"architecture": "dncn"}, "no architecture named 'dncn'; did you mean dncnn"),
         ({"start": "nothing-like-it"}, "no model named"),
@@ -246,7 +246,7 @@ def test_mistakes_in_a_recipe_are_said_before_anything_is_written(changes, messa
 @pytest.mark.parametrize("shape", [None, (10, 48, 1), (48, 48, 3), (48, 48)])
 def test_pictures_that_cannot_be_validated_on_are_said_at_once(shape, pictures, tmp_path):
     unfit = {} if shape is None else {"one": np.zeros(shape, np.float32)}
-    with pytest.raises(ValueError, match=r"validation image.*(is needed|is accepted)"):
+    with pytest.raises(ValueError, match=r"validation.* must have (at least one image|shape)"):
         train("a", SMALL, folder=pictures, workdir=tmp_path / "a", validation=unfit)
     assert not (tmp_path / "a").exists()
 
@@ -297,7 +297,7 @@ def test_a_report_without_matplotlib_says_how_to_get_the_figure(tmp_path, monkey
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     facts = {"lines": [{"step": 1, "loss": 0.1}], "best": 1, "facts": {}, "pictures": {}}
     write_report(tmp_path, name="a", recipe=SMALL, **facts)
-    assert "install `restorax[plot]`" in (tmp_path / "report.md").read_text()
+    assert "Install `restorax[plot]`" in (tmp_path / "report.md").read_text()
     assert not (tmp_path / "loss.png").exists()
 
 
@@ -357,7 +357,7 @@ def test_the_published_parameters_are_those_of_the_best_step(pictures, validatio
         capsys.readouterr()
         train("a", recipe, keep=1, **arguments)
         assert zoo.verify(entry).steps == 4
-        assert "stays: it is of step 4" in " ".join(capsys.readouterr().out.split())
+        assert "is kept: step 4" in " ".join(capsys.readouterr().out.split())
     shutil.rmtree(entry)
     monkeypatch.setattr(plan, "write_report", lambda *_, **facts: None)
     assert zoo.verify(train("a", recipe, keep=1, **arguments)).steps == 6
@@ -476,7 +476,7 @@ def test_what_continues_a_training_and_what_does_not(pictures, validation, tmp_p
         train("a", with_steps(3), **arguments)
     with pytest.raises(ValueError, match="batch of stage 1 was 4 and is 2"):
         train("a", with_steps(2, 2, batch=2), **arguments)
-    with pytest.raises(ValueError, match="holds checkpoints of a training"):
+    with pytest.raises(ValueError, match="contains checkpoints of a training"):
         train("a", short, resume="never", **arguments)
     with pytest.raises(ValueError, match=r"validated on 1 image\(s\), camera first, not on 1 image\(s\), other"):
         train("a", short, **arguments | {"validation": {"other": validation["camera"]}})

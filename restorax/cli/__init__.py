@@ -30,11 +30,11 @@ data_app.command("check")(check_data)
 app.add_typer(data_app, name="data", rich_help_panel="Training")
 
 
-def _print_version(asked: bool) -> bool:
-    if asked:
+def _print_version(requested: bool) -> bool:
+    if requested:
         console.print(f"restorax {__version__}", highlight=False)
         raise typer.Exit
-    return asked
+    return requested
 
 
 @app.callback()
@@ -47,7 +47,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's ends in one line and exit code 2."""
+    """Run the command line; user errors print one line and exit with code 2."""
     try:
         app()
     except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:

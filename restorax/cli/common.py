@@ -1,4 +1,4 @@
-"""What the commands share: where they print, and arguments that mean the same in each."""
+"""Consoles and arguments shared by the commands."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,4 +15,4 @@ Model = Annotated[str, typer.Option("--model", help=_ENTRY)]
 Source = Annotated[Path, typer.Argument(metavar="IN", help="Image file, or a folder of them.")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="File to write; a folder if IN is one.")]
 DataDir = Annotated[str | None, typer.Option(help="Folder of TFDS datasets. Default: that of TFDS.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, complete, for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print complete JSON.")]

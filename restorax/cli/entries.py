@@ -1,4 +1,4 @@
-"""The commands on zoo entries."""
+"""Commands on zoo entries: list, info, demo, convert and export."""
 
 import dataclasses
 import datetime
@@ -12,7 +12,7 @@ from ..zoo import Card
 from .common import Json, Name, console, stderr
 from .tables import condition, print_fields, print_json, print_line, print_results, print_table, psnr_gain
 
-# The shortest six months: what jax.export promises.
+# Six months, the compatibility guarantee of jax.export.
 _EXPORT_LIFETIME = datetime.timedelta(days=181)
 
 
@@ -34,17 +34,17 @@ def list_(
     if not long:
         print_table(console, rows, left=(0, 1, 2, 3))
         return
-    for (name, _, color, told, gain, size), card in zip(rows[1:], cards.values(), strict=True):
-        sees = f"{card.receptive_field} pixels" if card.receptive_field else "the whole image"
+    for (name, _, color, condition_name, gain, size), card in zip(rows[1:], cards.values(), strict=True):
+        field = f"{card.receptive_field} pixels" if card.receptive_field else "the whole image"
         print_line(console, name, style="bold")
         print_fields(
             console,
             [
                 ("  restores", card.degradation),
-                ("  image", f"{color}, {told}"),
+                ("  image", f"{color}, {condition_name}"),
                 ("  PSNR gain", f"{gain} dB, mean over {len(card.results)} results" if gain else "not measured"),
                 ("  cost", f"{size} parameters, {card.flops_per_megapixel / 1e9:.0f} GFLOP/Mpx"),
-                ("  receptive field", sees),
+                ("  receptive field", field),
             ],
         )
 
@@ -81,7 +81,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the images and the page that shows them.")] = Path("demo"),
     as_json: Json = False,
 ) -> None:
-    """Restore photographs with every published restorer; write the images, one page, and a table of quality."""
+    """Restore photographs with every published restorer; write images and one HTML page, print quality."""
     from .. import demo as demonstration
     from .. import zoo
 
@@ -153,8 +153,8 @@ def export(
     print_line(console, f"{target}: {len(content) / 1e6:.1f} MB, for jax.export.deserialize")
     print_line(
         console,
-        f"Good until {until} at the latest: jax.export promises that JAX up to six months newer than "
-        f"{jax.__version__} reads it.",
+        f"Good until {until}: jax.export guarantees compatibility with JAX versions up to six months newer than "
+        f"{jax.__version__}.",
     )
 
 
@@ -167,7 +167,7 @@ def _size(card: Card) -> str:
 
 
 def _value(value: object) -> str:
-    """A field of a card as text."""
+    """Format a field of a card."""
     if isinstance(value, int | float):
         return f"{value:,.12g}"
     if isinstance(value, dict):

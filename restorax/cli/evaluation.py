@@ -1,4 +1,4 @@
-"""The command that measures quality."""
+"""Command ``restorax eval``: measure PSNR and SSIM."""
 
 import dataclasses
 import functools
@@ -31,23 +31,23 @@ def evaluate(
         raise ValueError("name the restorers to measure, or give --all")
     folders = {folder.resolve().name: folder for folder in data}
     if len(folders) < len(data):
-        raise ValueError(f"{', '.join(map(str, data))}: two have one name, by which cards tell test sets apart")
+        raise ValueError(f"{', '.join(map(str, data))}: two have one name; test sets need different folder names")
     cards = []
     for name in names or zoo.list_models():
         restorer = zoo.load(name)
         card, channels = restorer.card, restorer.card.channels
         if not card.evaluation:
-            raise ValueError(f"the card of {card.name} has no evaluation; name at least one degradation in it")
+            raise ValueError(f"the card of {card.name} has no evaluation; add at least one degradation")
         sets = {title: test_images(folder, channels) for title, folder in folders.items()}
         with stderr.status(card.name) as status:
             results = _measure(restorer, sets, card.evaluation, status)
-            outside = _measure(restorer, sets, card.ood_degradations, status)
-            outside += _measure(restorer, other_images(channels), card.evaluation, status)
-        cards.append(dataclasses.replace(card, results=results, ood_results=outside))
+            ood_results = _measure(restorer, sets, card.ood_degradations, status)
+            ood_results += _measure(restorer, other_images(channels), card.evaluation, status)
+        cards.append(dataclasses.replace(card, results=results, ood_results=ood_results))
         if not as_json:
             print_results(console, results, title=card.name)
             console.print()
-            print_results(console, outside, title=f"{card.name}, out of distribution")
+            print_results(console, ood_results, title=f"{card.name}, out of distribution")
         if write:
             cards[-1].write(zoo.find(name))
     if as_json:

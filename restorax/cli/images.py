@@ -1,4 +1,4 @@
-"""The commands on image files."""
+"""Commands on image files: restore and degrade."""
 
 import collections
 from pathlib import Path
@@ -93,7 +93,7 @@ def degrade(
         picture = image.read(one)
         inputs = jax.random.fold_in(jax.random.key(seed), index), jax.numpy.asarray(picture.pixels)
         if jax.eval_shape(operation, *inputs).image.shape != picture.pixels.shape:
-            raise ValueError(f"{operators!r} makes several images of one; use an operator that makes one")
+            raise ValueError(f"{operators!r} returns several images; use a degradation that returns one")
         observed = operation(*inputs)
         if observed.condition is not None and twice:
             raise ValueError(f"{twice} would be written twice; file names must differ in more than suffix and -mask")
@@ -117,5 +117,5 @@ def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
     if target.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{target}: unknown suffix {target.suffix!r}; use one of {', '.join(SUFFIXES)}")
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"{target.parent}: no such folder to write {target.name} in")
+        raise FileNotFoundError(f"{target.parent}: no such folder; cannot write {target.name}")
     return [(source, target)]

@@ -1,4 +1,4 @@
-"""Tables of one line per row at every width of the terminal, and JSON for programs."""
+"""Print tables that fit the terminal width, and JSON."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -57,12 +57,12 @@ def print_table(console: Console, rows: Sequence[Sequence[str]], **options: Any)
 
 
 def print_line(console: Console, text: str, style: str = "") -> None:
-    """Print a text as it is: rich neither wraps nor colours it, nor reads markup in it."""
+    """Print text verbatim, without wrapping, highlighting or markup."""
     console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """Print JSON for programs; numbers that JSON does not have become ``null``."""
+    """Print JSON; NaN and infinity become ``null``."""
     finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
     print(json.dumps(finite, indent=2))
 
@@ -78,17 +78,17 @@ def print_fields(console: Console, fields: Iterable[tuple[str, str]]) -> None:
 
 
 def condition(card: Card) -> str:
-    """What a restorer needs beside the image, in a word or two."""
+    """Return the condition of a restorer for display, ``blind`` if there is none."""
     return "blind" if card.condition is Condition.NONE else card.condition.replace("_", " ")
 
 
 def psnr_gain(results: Sequence[Result]) -> str:
-    """Mean over results of the PSNR after less the PSNR before, in dB."""
+    """Format the mean PSNR gain in dB."""
     return f"{sum(r.psnr - r.input_psnr for r in results) / len(results):+.2f}" if results else ""
 
 
 def print_results(console: Console, results: Sequence[Result], title: str) -> None:
-    """Print measured quality: for each degradation one line per data set."""
+    """Print results, grouped by degradation, one line per data set."""
     block_metric = any(r.psnr_b is not None for r in results)
     rows = [["", "images", "PSNR before", "after", "gain", "SSIM", *["PSNR-B"] * block_metric]]
     by_degradation: dict[str, list[Result]] = {}

@@ -1,4 +1,4 @@
-"""The command that trains."""
+"""Command ``restorax train``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,18 +22,20 @@ def train(
         Path | None, typer.Option(help="Folder of validation images. Default: those of scikit-image.")
     ] = None,
     data_name: Annotated[str | None, typer.Option(help="Name of the training images on the card.")] = None,
-    data_licence: Annotated[str, typer.Option(help="Their terms, for the card.")] = Options.data_licence,
+    data_licence: Annotated[
+        str, typer.Option(help="Licence of the training images, for the card.")
+    ] = Options.data_licence,
     data_dir: DataDir = None,
     in_memory: Annotated[bool, typer.Option("--in-memory", help="Keep all images in device memory.")] = False,
     hardware: Annotated[str, typer.Option(help="Note that the card adds to the detected hardware.")] = "",
-    steps: Annotated[int | None, typer.Option(help="Train the first stage alone, for N steps.", min=1)] = None,
-    batch: Annotated[int | None, typer.Option(help="Over all devices, instead of the recipe's.", min=1)] = None,
-    accumulate: Annotated[int | None, typer.Option(help="Parts of a batch, one after the other.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Train only the first stage, for N steps.", min=1)] = None,
+    batch: Annotated[int | None, typer.Option(help="Global batch size, instead of the recipe's.", min=1)] = None,
+    accumulate: Annotated[int | None, typer.Option(help="Gradient accumulation steps per batch.", min=1)] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak of the first stage; the others in proportion.")
+        float | None, typer.Option(help="Peak of the first stage; other stages scale in proportion.")
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
-    start: Annotated[str | None, typer.Option(help="Entry or folder to start from; '' for fresh parameters.")] = None,
+    start: Annotated[str | None, typer.Option(help="Entry or folder to fine-tune; '' for none.")] = None,
     shards: Annotated[int, typer.Option(help="Devices that share one copy of the parameters.", min=1)] = Options.shards,
     resume: Annotated[str, typer.Option(help="auto, or never: refuse a directory with checkpoints.")] = Options.resume,
     log_every: Annotated[int, typer.Option(help="Steps between log lines.", min=1)] = Options.log_every,
@@ -48,8 +50,8 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard files too.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Write a profile of ten steps.")] = False,
     coordinator: Annotated[str | None, typer.Option(help="ADDRESS:PORT of process 0 of several.")] = None,
-    num_processes: Annotated[int | None, typer.Option(help="How many processes there are.", min=1)] = None,
-    process_id: Annotated[int | None, typer.Option(help="Which one this is, from 0.", min=0)] = None,
+    num_processes: Annotated[int | None, typer.Option(help="Number of processes.", min=1)] = None,
+    process_id: Annotated[int | None, typer.Option(help="Index of this process, from 0.", min=0)] = None,
 ) -> None:
     """Train a recipe and write its zoo entry; an interrupted training resumes.
 
@@ -98,5 +100,5 @@ def train(
     if entry is None:
         console.print(f"stopped; the same command resumes from {options.workdir}")
     else:
-        said = f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)"
-        console.print(said, soft_wrap=True, markup=False)
+        message = f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)"
+        console.print(message, soft_wrap=True, markup=False)

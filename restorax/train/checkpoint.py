@@ -1,4 +1,4 @@
-"""Training checkpoints: Orbax writes the arrays, a manifest of SHA-256 sums says that they are complete and intact."""
+"""Training checkpoints: Orbax arrays, verified by a manifest of SHA-256 checksums."""
 
 import hashlib
 import itertools
@@ -22,11 +22,11 @@ _MANIFEST, _QUALITY = "manifest.sha256", "quality.json"
 
 
 class Checkpoints:
-    """The checkpoints of one training directory: the newest few, and the best.
+    """Checkpoints of one training directory: the newest few and the best.
 
-    Saving is asynchronous; leaving the ``with`` block waits for it. A checkpoint counts from the moment its manifest
-    is there until the manifest is removed, so both saving and deleting happen at one instant. All hosts of a job
-    write their part and must call :meth:`save`, :meth:`restore` and :meth:`best` together.
+    Saving is asynchronous; leaving the ``with`` block waits for it. A checkpoint is valid only while its manifest
+    exists, which makes saving and deleting atomic. All hosts of a job write their part and must call :meth:`save`,
+    :meth:`restore` and :meth:`best` together.
     """
 
     def __init__(self, workdir: str | os.PathLike, *, keep: int = 2, tell: Callable[[str], Any] = print):
@@ -34,10 +34,10 @@ class Checkpoints:
 
         Args:
             workdir: training directory.
-            keep: how many of the newest checkpoints stay, besides the best.
-            tell: is called with a sentence if a checkpoint is refused.
+            keep: number of newest checkpoints to keep, besides the best.
+            tell: callback for messages about damaged checkpoints.
         """
-        self._folder = absolute(workdir) / "checkpoints"  # Orbax takes absolute paths only
+        self._folder = absolute(workdir) / "checkpoints"  # Orbax requires absolute paths
         self._keep, self._tell = keep, tell
         self._orbax = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
         self._finisher, self._finishing = ThreadPoolExecutor(1), Future()
@@ -53,30 +53,30 @@ class Checkpoints:
         self._orbax.close()
 
     def steps(self) -> list[int]:
-        """Steps of the complete checkpoints, oldest first."""
+        """Return the steps of complete checkpoints, oldest first."""
         if not self._folder.exists():
             return []
         found = sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
         return [step for step in found if (self._folder / str(step) / _MANIFEST).exists()]
 
     def latest(self) -> int | None:
-        """The newest complete step, or ``None``."""
+        """Return the newest complete step, or ``None``."""
         return _agree(max(self.steps(), default=None) if jax.process_index() == 0 else None)
 
     def best(self) -> int | None:
-        """The intact step with the highest quality among those that were saved with one, or ``None``.
+        """Return the intact step with the highest quality, or ``None`` if no checkpoint was saved with a quality.
 
-        Damaged ones are named and set aside.
+        Damaged checkpoints are reported and set aside.
         """
         self._finishing.result()
         return _agree(self._last_intact(self._rated(self.steps()))[0] if jax.process_index() == 0 else None)
 
     def save(self, state: TrainState, quality: float | None = None) -> None:
-        """Start writing the state under its step; what has just been saved or restored is left alone.
+        """Start writing the state, unless its step has just been saved or restored.
 
         Args:
-            state: what to write.
-            quality: how good its average is; the best checkpoint stays.
+            state: training state.
+            quality: validation quality of its averaged parameters; the best checkpoint is kept.
         """
         step = int(state.step)
         if step == self._saved:
@@ -84,51 +84,51 @@ class Checkpoints:
         self._finishing.result()
         if not self._swept and jax.process_index() == 0:
             self._sweep()
-        # The caller donates its state to the next step while this one is still being written.
+        # Copy: the caller donates the state to the next step before writing ends.
         copy = jax.tree.map(jnp.copy, state)
         self._orbax.save(self._folder / str(step), args=ocp.args.PyTreeSave(copy))
         self._saved, self._finishing = step, self._finisher.submit(self._finish, step, quality)
 
     def restore(self, like: TrainState) -> TrainState:
-        """Read the newest state that is intact; damaged ones are named and set aside.
+        """Read the newest intact state; damaged ones are reported and set aside.
 
         Args:
-            like: a state of the same structure, or its shapes; its types and placement are asked for.
+            like: a state of the same structure, or its shapes; it determines types and sharding.
 
         Returns:
             The stored state.
 
         Raises:
             FileNotFoundError: if there is no checkpoint.
-            ValueError: if all are damaged, or the stored state has another structure.
+            ValueError: if all are damaged, or the structure differs.
         """
         self._saved = self._intact()
         return self._read(self._saved, like)
 
     def restore_average(self, like: Params, step: int) -> Params:
-        """Read nothing but the average of the parameters.
+        """Read only the averaged parameters.
 
         Args:
-            like: parameters of the same structure, or their shapes; their types and placement are asked for.
-            step: which checkpoint.
+            like: parameters of the same structure, or their shapes; they determine types and sharding.
+            step: step of the checkpoint.
 
         Returns:
             The parameters to publish.
 
         Raises:
             FileNotFoundError: if there is no such checkpoint.
-            ValueError: if it is damaged, or has another structure.
+            ValueError: if it is damaged, or the structure differs.
         """
         return self._read(self._intact(step), {"ema": like})["ema"]
 
     def _read(self, step: int, like: Any) -> Any:
         folder = self._folder / str(step)
-        # Orbax would cast types silently, and leaves reads behind if a shape is wrong.
-        stored, wanted = _shapes(cast(Any, self._orbax.metadata(folder).item_metadata).tree), _shapes(like)
-        for name in sorted(wanted.keys() | (stored.keys() if isinstance(like, TrainState) else set())):
-            if stored.get(name) != wanted.get(name):
-                there, here = (tree.get(name, "nothing") for tree in (stored, wanted))
-                raise ValueError(f"checkpoint {step} is of another training: {name} is {there}; {here} is expected")
+        # Check first: Orbax casts types silently, and leaves pending reads if a shape is wrong.
+        stored, expected = _shapes(cast(Any, self._orbax.metadata(folder).item_metadata).tree), _shapes(like)
+        for name in sorted(expected.keys() | (stored.keys() if isinstance(like, TrainState) else set())):
+            if stored.get(name) != expected.get(name):
+                found, required = (tree.get(name, "nothing") for tree in (stored, expected))
+                raise ValueError(f"checkpoint {step} is of another training: {name} must be {required}, got {found}")
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         arguments = ocp.args.PyTreeRestore(
             abstract,
@@ -137,48 +137,48 @@ class Checkpoints:
         )
         return self._orbax.restore(folder, args=arguments)
 
-    def _intact(self, wanted: int | None = None) -> int:
-        """The newest intact step, or the one wanted; process 0 decides for all."""
+    def _intact(self, requested: int | None = None) -> int:
+        """Return the requested step, or the newest, if intact; process 0 decides for all."""
         self._finishing.result()
-        chosen, damage, message = None, "", f"{self._folder} holds no checkpoint"
+        chosen, damage, message = None, "", f"{self._folder} contains no checkpoint"
         if jax.process_index() == 0:
-            there = self.steps()
-            if wanted is not None:
-                message += f" of step {wanted}; there are {', '.join(map(str, there)) or 'none'}"
-                there = [step for step in there if step == wanted]
-            chosen, damage = self._last_intact(there)
+            steps = self.steps()
+            if requested is not None:
+                message += f" of step {requested}; available: {', '.join(map(str, steps)) or 'none'}"
+                steps = [step for step in steps if step == requested]
+            chosen, damage = self._last_intact(steps)
         chosen = _agree(chosen)
         if chosen is None:
             raise ValueError(damage) if damage else FileNotFoundError(message)
         return chosen
 
     def _last_intact(self, steps: list[int]) -> tuple[int | None, str]:
-        """The last of some steps that is intact, and what was said of damaged ones, which are set aside."""
-        said = ""
+        """Return the last intact step and the latest message about damage; set damaged checkpoints aside."""
+        message = ""
         for step in reversed(steps):
             problem = self._problem(step)
             if problem is None:
-                return step, said
+                return step, message
             names = (f"damaged-{step}" + f"-{number}" * (number > 1) for number in itertools.count(1))
             aside = next(path for name in names if not (path := self._folder / name).exists())
-            said = f"checkpoint {step} is damaged: {problem}; it is set aside as {aside.name}"
-            self._tell(said)
+            message = f"checkpoint {step} is damaged: {problem}; set aside as {aside.name}"
+            self._tell(message)
             (self._folder / str(step)).rename(aside)
-        return None, said
+        return None, message
 
     def _problem(self, step: int) -> str | None:
-        """What differs from the manifest of a step, or ``None``."""
+        """Describe a mismatch with the manifest of a step, or return ``None``."""
         folder = self._folder / str(step)
-        wanted, found = (folder / _MANIFEST).read_bytes(), _manifest(folder)
-        if wanted == found:
+        expected, found = (folder / _MANIFEST).read_bytes(), _manifest(folder)
+        if expected == found:
             return None
-        differing = set(found.splitlines()) - set(wanted.splitlines())
+        differing = set(found.splitlines()) - set(expected.splitlines())
         names = sorted(line.decode().partition("  ")[2] for line in differing)
         more = f" and {len(names) - 1} more files" if len(names) > 1 else ""
-        return f"{names[0] if names else 'its manifest'}{more} is not what was written"
+        return f"{names[0] if names else 'its manifest'}{more} changed since saving"
 
     def _finish(self, step: int, quality: float | None) -> None:
-        """Wait for the arrays, declare the checkpoint complete, remove old ones."""
+        """Wait for the arrays, write the manifest, and remove old checkpoints."""
         self._orbax.wait_until_finished()
         if jax.process_index() != 0:
             return
@@ -193,7 +193,7 @@ class Checkpoints:
             self._delete(self._folder / str(old))
 
     def _rated(self, steps: list[int]) -> list[int]:
-        """Those of some steps whose quality can be read, the best one last."""
+        """Return the steps with a readable quality, best last."""
         qualities = ((self._quality(step), step) for step in steps)
         return [step for _, step in sorted(pair for pair in qualities if pair[0] is not None)]
 
@@ -201,11 +201,11 @@ class Checkpoints:
         path = self._folder / str(step) / _QUALITY
         try:
             return float(json.loads(path.read_text())) if path.exists() else None
-        except (ValueError, TypeError):  # damaged: no reason to end a training
+        except (ValueError, TypeError):  # a damaged quality file must not end the training
             return None
 
     def _sweep(self) -> None:
-        """Remove what a killed process has left half-written or half-deleted."""
+        """Remove partial checkpoints of a killed process."""
         self._swept = True
         self._folder.mkdir(parents=True, exist_ok=True)
         complete = {str(step) for step in self.steps()}
@@ -219,14 +219,14 @@ class Checkpoints:
 
 
 def _shapes(tree: Any) -> dict[str, str]:
-    """Types and shapes by name, the same for a state and for what Orbax says of a stored one."""
+    """Return types and shapes by name, for a state or for Orbax metadata."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     name = lambda path: jax.tree_util.keystr(path, simple=True, separator="/")  # noqa: E731
     return {name(path): f"{jnp.dtype(leaf.dtype)} {tuple(leaf.shape)}" for path, leaf in leaves}
 
 
 def _manifest(folder: epath.Path) -> bytes:
-    """Sums of all files of a checkpoint, as ``sha256sum`` prints them."""
+    """Return the checksums of all files of a checkpoint, in the format of ``sha256sum``."""
     lines = []
     for path in sorted(_files(folder)):
         if path.name not in (_MANIFEST, f".{_MANIFEST}"):
@@ -242,7 +242,7 @@ def _files(folder: epath.Path) -> Iterator[epath.Path]:
 
 
 def _agree(step: int | None) -> int | None:
-    """What process 0 says."""
+    """Broadcast the step of process 0 to all processes."""
     if jax.process_count() == 1:
         return step
     step = int(multihost_utils.broadcast_one_to_all(jnp.int32(-1 if step is None else step)))

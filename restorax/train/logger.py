@@ -20,11 +20,11 @@ from .options import Options
 
 
 class TrainingLogger:
-    """Shows and writes training progress; on all hosts but the first it only counts.
+    """Show and write training progress; hosts other than the first only count skipped updates.
 
     Attributes:
-        lines: what has been logged, oldest first.
-        skipped: updates that were skipped because loss or gradient were not finite.
+        lines: log lines, oldest first.
+        skipped: number of updates skipped because loss or gradient were not finite.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class TrainingLogger:
         done: int,
         console: Console,
     ):
-        """Continue the log of a training.
+        """Open a new log, or continue an existing one.
 
         Args:
-            name: of the result.
-            recipe: what is trained.
-            options: whether to write ``workdir/tensorboard`` too, and how many skipped updates end the training.
+            name: name of the zoo entry.
+            recipe: training recipe.
+            options: training options.
             workdir: absolute training directory.
-            done: steps so far; lines of later ones, which will be repeated, are dropped.
-            console: where to print.
+            done: steps so far; log lines of later steps, which will be repeated, are dropped.
+            console: console for output.
         """
         self._recipe, self._console, self._max_skipped = recipe, console, options.max_skipped
         self._first = jax.process_index() == 0
@@ -52,7 +52,7 @@ class TrainingLogger:
         self.lines = [line for line in read_log(self._path) if line["step"] <= done]
         self._seconds_before = max((line.get("seconds", 0.0) for line in self.lines), default=0.0)
         self.skipped = max((line.get("skipped", 0) for line in self.lines), default=0)
-        self._in_a_row, self._pending, self._named = 0, deque(), 0
+        self._consecutive, self._pending, self._named = 0, deque(), 0
         self._start = time.monotonic()
         self._mark = (done, self._start)
         self._board = _open_tensorboard(workdir) if options.tensorboard and self._first else None
@@ -81,38 +81,38 @@ class TrainingLogger:
 
     @property
     def qualities(self) -> dict[int, float]:
-        """Mean PSNR of all validations by step, oldest first."""
+        """Mean validation PSNR by step, oldest first."""
         validations = (line for line in self.lines if "validation_psnr" in line)
         return {line["step"]: float(np.mean(list(line["validation_psnr"].values()))) for line in validations}
 
     def seconds_at(self, step: int) -> float:
-        """Wall-clock time of the training when it reached a step."""
+        """Return the wall-clock time of the training up to a step."""
         return next((line["seconds"] for line in reversed(self.lines) if line["step"] <= step), self.seconds)
 
     @property
     def seconds(self) -> float:
-        """Wall-clock time of the training so far, earlier runs included."""
+        """Wall-clock time of the training so far, including earlier runs."""
         return self._seconds_before + time.monotonic() - self._start
 
     def count(self, done: int, metrics: Mapping[str, Array], lag: int = 2) -> None:
-        """Count skipped updates, a few steps late so that the device never waits.
+        """Count skipped updates, ``lag`` steps late so that the device never waits.
 
         Raises:
-            FloatingPointError: if too many updates in a row were skipped.
+            FloatingPointError: if too many consecutive updates were skipped.
         """
         self._pending.append((done, metrics["skipped"]))
         while len(self._pending) > lag:
             step, skipped = self._pending.popleft()
-            self._in_a_row = (self._in_a_row + 1) * int(skipped)
+            self._consecutive = (self._consecutive + 1) * int(skipped)
             self.skipped += int(skipped)
-            if self._in_a_row >= self._max_skipped:
+            if self._consecutive >= self._max_skipped:
                 raise FloatingPointError(
-                    f"the loss or its gradient was not finite in {self._in_a_row} steps in a row, the last of them "
-                    f"step {step}; lower the learning rate, or look at the pictures and the degradation"
+                    f"the loss or its gradient was not finite in {self._consecutive} steps in a row, the last of them "
+                    f"step {step}; lower the learning rate, or check images and degradation"
                 )
 
     def log(self, done: int, metrics: Mapping[str, Array]) -> None:
-        """Write a line of metrics; waits for the step."""
+        """Write a line of metrics; blocks until the step is done."""
         values = {key: float(value) for key, value in metrics.items() if key != "skipped"}
         now = time.monotonic()
         rate = self._recipe.stage_of(done).batch * (done - self._mark[0]) / (now - self._mark[1])
@@ -122,26 +122,26 @@ class TrainingLogger:
         self._write(step=done, seconds=self.seconds, images_per_second=rate, **numbers, **counts)
         self._show(done, loss=f"{values['loss']:.4f}", rate=f"{rate:.0f}")
 
-    def validated(self, done: int, quality: Mapping[str, float], pictures: Mapping[str, np.ndarray]) -> None:
-        """Write PSNR by degradation, and restored pictures ``[height, width, channels]`` for TensorBoard."""
+    def validated(self, done: int, quality: Mapping[str, float], images: Mapping[str, np.ndarray]) -> None:
+        """Write PSNR by degradation, and restored images ``[height, width, channels]`` for TensorBoard."""
         self._write(step=done, seconds=self.seconds, validation_psnr=dict(quality))
         self._show(done, psnr=" ".join(f"{value:.2f}" for value in quality.values()))
         if self._board is not None:
-            for name, picture in pictures.items():
-                self._board.add_image(f"validation/{name}", np.asarray(picture), done, dataformats="HWC")
+            for name, image in images.items():
+                self._board.add_image(f"validation/{name}", np.asarray(image), done, dataformats="HWC")
         self._mark = (done, time.monotonic())
 
-    def name_skipped(self, pictures: Sequence[str]) -> None:
-        """Name the pictures that turned out to be of no use, each once, on every host that meets them."""
-        for line in pictures[self._named :]:
+    def name_skipped(self, reasons: Sequence[str]) -> None:
+        """Print the reason for each skipped image once, on every host that reads it."""
+        for line in reasons[self._named :]:
             self._console.print(f"skipped: {line}", highlight=False, markup=False)
-        self._named = len(pictures)
+        self._named = len(reasons)
 
     def _write(self, **values: Any) -> None:
         self.lines.append(values)
         if not self._first:
             return
-        if is_remote(self._path):  # objects in a bucket cannot grow
+        if is_remote(self._path):  # bucket objects cannot be appended to
             write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in self.lines))
         else:
             with self._path.open("a") as file:
@@ -161,7 +161,7 @@ class TrainingLogger:
 
 
 def read_log(path: epath.Path) -> list[dict[str, Any]]:
-    """The complete lines of a log; none if there is no log."""
+    """Read the complete lines of a log; a missing log has none."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
@@ -171,5 +171,5 @@ def _open_tensorboard(workdir: epath.Path) -> Any:
     try:
         from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise ValueError("--tensorboard needs the package tensorboardX: pip install 'restorax[tensorboard]'") from None
+        raise ValueError("--tensorboard requires tensorboardX: pip install 'restorax[tensorboard]'") from None
     return SummaryWriter(str(workdir / "tensorboard"))

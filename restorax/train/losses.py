@@ -1,4 +1,4 @@
-"""How far a restored image is from the clean one, as one number to be lowered."""
+"""Training losses between restored and clean images."""
 
 import functools
 import re
@@ -21,9 +21,9 @@ def mse(restored: Array, clean: Array) -> Array:
 
 
 def log_mse(restored: Array, clean: Array) -> Array:
-    """What PSNR measures: the mean over the images of ``log(1 + mse / floor)``, with a floor of one gray level squared.
+    """PSNR-like loss: the mean over images of ``log(1 + mse / floor)``, with a floor of one 8-bit level squared.
 
-    An easy image counts as much as a hard one, as in a mean of PSNR; errors below one gray level (48 dB) count little.
+    Easy and hard images have equal weight, as in mean PSNR; errors below one 8-bit level (48 dB) have little weight.
 
     Reference:
         Chen et al., Simple baselines for image restoration (NAFNet), ECCV 2022, section 4 (the loss, without a floor).
@@ -32,7 +32,7 @@ def log_mse(restored: Array, clean: Array) -> Array:
 
 
 def charbonnier(restored: Array, clean: Array) -> Array:
-    """L1 with a rounded tip: the mean of ``sqrt(d**2 + 1e-6)``.
+    """Charbonnier loss, a smooth L1: the mean of ``sqrt(d**2 + 1e-6)``.
 
     Reference:
         Lai et al., Deep Laplacian pyramid networks for fast and accurate super-resolution, CVPR 2017, section 3.3.
@@ -41,7 +41,7 @@ def charbonnier(restored: Array, clean: Array) -> Array:
 
 
 def ssim(restored: Array, clean: Array) -> Array:
-    """One minus the mean structural similarity; sides of at least 11.
+    """One minus the mean SSIM; image sides must be at least 11.
 
     Reference:
         Zhao et al., Loss functions for image restoration with neural networks, IEEE TCI 2017, section III.B.
@@ -68,16 +68,16 @@ _TERM = re.compile(r"(?:(\d+\.?\d*(?:[eE]-?\d+)?|\.\d+)\s*\*\s*)?(\w+)")
 
 
 def parse_loss(text: str) -> Callable[[Array, Array], Array]:
-    """Read a loss such as ``l1`` or ``charbonnier + 0.05 * fft_l1``.
+    """Parse a loss such as ``l1`` or ``charbonnier + 0.05 * fft_l1``.
 
     Args:
-        text: names from ``LOSSES`` with optional weights before them, joined by ``+``.
+        text: names from ``LOSSES``, each with an optional weight, joined by ``+``.
 
     Returns:
         A function ``(restored, clean) -> scalar``.
 
     Raises:
-        ValueError: if the text is not understood.
+        ValueError: if the text is invalid.
 
     Example:
         >>> x = jnp.zeros((1, 16, 16, 1))
@@ -88,7 +88,7 @@ def parse_loss(text: str) -> Callable[[Array, Array], Array]:
     for part in text.split("+"):
         match = _TERM.fullmatch(part.strip())
         if match is None or match[2] not in LOSSES:
-            raise ValueError(f"loss {text!r} is not understood; write e.g. 'l1 + 0.05 * fft_l1' of {', '.join(LOSSES)}")
+            raise ValueError(f"loss {text!r} is not understood; write e.g. 'l1 + 0.05 * fft_l1' ({', '.join(LOSSES)})")
         terms.append((match[1], LOSSES[match[2]]))
 
     def loss(restored, clean):

@@ -1,8 +1,8 @@
-"""One training step on any number of devices and hosts.
+"""Data-parallel and sharded training steps on multiple devices and hosts.
 
-The devices form a mesh of two axes, ``data`` and ``model``. Every device computes its own rows of the batch; those
-along ``model`` share one copy of parameters and optimiser state, so a mesh of n x 1 is plain data parallelism and one
-of 1 x n is fully sharded.
+The devices form a mesh with axes ``data`` and ``model``. Every device computes its own rows of the batch; devices along
+``model`` share one copy of parameters and optimiser state. An n x 1 mesh is plain data parallelism, 1 x n is fully
+sharded.
 """
 
 import glob
@@ -25,40 +25,40 @@ _BATCH = P(("data", "model"))
 
 
 def initialize(coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None) -> None:
-    """Join the other hosts of a job; call it before anything is computed.
+    """Connect the hosts of a job; call this before any JAX computation.
 
-    TPU pods and SLURM jobs are recognised by themselves; elsewhere all three values are needed. Alone on one host it
-    does nothing.
+    TPU pods and SLURM jobs are detected automatically; elsewhere all three arguments are required. On a single host
+    this does nothing.
 
     Args:
         coordinator: ``ADDRESS:PORT`` of process 0.
-        num_processes: how many processes there are.
-        process_id: which one this is, from 0.
+        num_processes: number of processes.
+        process_id: index of this process, from 0.
 
     Raises:
-        ValueError: if only some of the values are given.
+        ValueError: if only some of the arguments are given.
     """
-    given = [value is not None for value in (coordinator, num_processes, process_id)]
-    if all(given):
+    present = [value is not None for value in (coordinator, num_processes, process_id)]
+    if all(present):
         jax.distributed.initialize(coordinator, num_processes, process_id)
-    elif any(given):
-        raise ValueError("of the coordinator, the number of processes and the process id, give all or none")
+    elif any(present):
+        raise ValueError("`coordinator`, `num_processes` and `process_id` belong together; give all or none")
     elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1 or _has_tpus():
         jax.distributed.initialize()
 
 
 def _has_tpus() -> bool:
-    # JAX itself may not be asked before it is initialised. The devices alone could be of another kind.
+    # JAX must not be queried before initialisation, and the device files alone may belong to other accelerators.
     return bool(importlib.util.find_spec("libtpu") and (glob.glob("/dev/accel*") or glob.glob("/dev/vfio/[0-9]*")))
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes logs and cards."""
+    """Return whether this process writes logs and cards."""
     return jax.process_index() == 0
 
 
 def devices_for(recipe: Recipe, shards: int = 1) -> list[Any]:
-    """The most devices among which every batch divides; those of several hosts must all be used."""
+    """Return the most devices that every batch divides among; on several hosts, all devices."""
     devices = jax.devices()
     counts = range(len(devices), 0, -1) if jax.process_count() == 1 else ()
     divides = lambda n: all(stage.batch % (n * stage.accumulate) == 0 for stage in recipe.stages)  # noqa: E731
@@ -67,14 +67,14 @@ def devices_for(recipe: Recipe, shards: int = 1) -> list[Any]:
 
 
 def make_mesh(shards: int = 1, devices: Any = None) -> Mesh:
-    """Arrange the devices.
+    """Arrange the devices in a mesh.
 
     Args:
-        shards: how many of them share one copy of the parameters and of the optimiser state.
-        devices: by default all of all hosts.
+        shards: devices that share one copy of parameters and optimiser state.
+        devices: devices of the mesh; by default those of all hosts.
 
     Returns:
-        A mesh ``(data, model)`` of ``devices / shards`` times ``shards``.
+        A mesh ``(data, model)`` of shape ``(devices / shards, shards)``.
 
     Raises:
         ValueError: if the devices do not split into groups of ``shards``.
@@ -86,12 +86,12 @@ def make_mesh(shards: int = 1, devices: Any = None) -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Every device holds the whole."""
+    """Return the sharding of arrays that are whole on every device."""
     return NamedSharding(mesh, P())
 
 
 def state_sharding(state: Any, mesh: Mesh) -> Any:
-    """Where each array of a training state lies: its longest axis that divides is split along ``model``."""
+    """Return the shardings of a training state: the longest divisible axis is split along ``model``."""
 
     def place(leaf):
         fitting = [axis for axis, size in enumerate(leaf.shape) if size % mesh.shape["model"] == 0]
@@ -104,14 +104,14 @@ def state_sharding(state: Any, mesh: Mesh) -> Any:
 
 
 def abstract_state(init: Callable[[], Any], mesh: Mesh) -> Any:
-    """Shapes, types and places of what ``init()`` returns."""
+    """Return shapes, types and shardings of the result of ``init()``."""
     place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)  # noqa: E731
     shapes = jax.eval_shape(init)
     return jax.tree.map(place, shapes, state_sharding(shapes, mesh))
 
 
 def make_state(init: Callable[[], Any], mesh: Mesh) -> Any:
-    """Compute ``init()`` in its place on the mesh; the values do not depend on the mesh."""
+    """Compute ``init()`` sharded on the mesh; the values do not depend on the mesh."""
     return jax.jit(init, out_shardings=state_sharding(jax.eval_shape(init), mesh))()
 
 
@@ -121,10 +121,10 @@ def jit_step(
     """Compile the step of a stage for a mesh.
 
     Args:
-        recipe: gives the network and the optimiser.
-        stage: which stage; its batch is the whole batch, whatever the number of devices.
-        mesh: of :func:`make_mesh`.
-        pictures: whether the step gets pictures in device memory instead of patches.
+        recipe: recipe with the network and the optimiser.
+        stage: stage of the recipe; its batch is the global batch.
+        mesh: mesh from :func:`make_mesh`.
+        pictures: whether the step takes ``DeviceImages`` instead of patches.
 
     Returns:
         ``(state, patches, key, rows) -> (state, metrics)``; the state is donated.
@@ -132,8 +132,8 @@ def jit_step(
     Raises:
         ValueError: if the batch does not divide among the devices.
     """
-    _share(stage, mesh.size)
-    # Every device differentiates alone, on whole parameters, and sums are exchanged in float32.
+    _check_batch(stage, mesh.size)
+    # Every device differentiates its rows with whole parameters; gradients are averaged in float32.
     spread = partial(
         jax.shard_map, mesh=mesh, in_specs=(P(), _BATCH, P() if pictures else _BATCH), out_specs=P(), check_vma=False
     )
@@ -145,12 +145,12 @@ def jit_step(
 
 
 def pmap_step(recipe: Recipe, stage: Stage, *, pictures: bool = False) -> Callable[..., tuple[Any, dict[str, Array]]]:
-    """Compile the same step through ``pmap``, for the devices of one host; parameters are whole on each of them.
+    """Compile the step with ``pmap`` for the devices of one host; parameters are replicated.
 
     Args:
-        recipe: gives the network and the optimiser.
-        stage: which stage.
-        pictures: whether the step gets pictures in device memory instead of patches.
+        recipe: recipe with the network and the optimiser.
+        stage: stage of the recipe.
+        pictures: whether the step takes ``DeviceImages`` instead of patches.
 
     Returns:
         ``(state, patches, key, rows) -> (state, metrics)``; the state is donated.
@@ -159,7 +159,7 @@ def pmap_step(recipe: Recipe, stage: Stage, *, pictures: bool = False) -> Callab
         ValueError: if the batch does not divide among the devices.
     """
     count = jax.local_device_count()
-    _share(stage, count)
+    _check_batch(stage, count)
     step = make_step(recipe, stage, mean=partial(jax.lax.pmean, axis_name="data"))
     axes = (None, None if pictures else 0, None, 0)
     mapped = jax.pmap(step, axis_name="data", in_axes=axes, out_axes=None, donate_argnums=0)
@@ -168,13 +168,13 @@ def pmap_step(recipe: Recipe, stage: Stage, *, pictures: bool = False) -> Callab
 
 
 def local_rows(batch: int, mesh: Mesh) -> list[int]:
-    """Which rows of the batch the devices of this host compute, in order."""
+    """Return the sorted rows of the batch that the devices of this host compute."""
     slices = NamedSharding(mesh, _BATCH).addressable_devices_indices_map((batch,)).values()
     return sorted(row for index in slices if index is not None for row in range(batch)[index[0]])
 
 
 def assemble(local: np.ndarray, batch: int, mesh: Mesh) -> Array:
-    """Make the batch of all hosts from this host's rows of it, as :func:`local_rows` lists them."""
+    """Assemble the global batch from the rows of this host, in the order of :func:`local_rows`."""
     place = {row: i for i, row in enumerate(local_rows(batch, mesh))}
 
     def part(index):
@@ -185,24 +185,24 @@ def assemble(local: np.ndarray, batch: int, mesh: Mesh) -> Array:
 
 
 def place(tree: Any, places: Any) -> Any:
-    """Put arrays that every host has where :func:`abstract_state` says."""
+    """Shard arrays that are present on every host like ``places``, from :func:`abstract_state`."""
     put = lambda x, to: jax.make_array_from_callback(to.shape, to.sharding, lambda index: x[index])  # noqa: E731
     return jax.tree.map(put, tree, places)
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
-    """Put arrays that every host has onto every device."""
+    """Copy arrays that are present on every host to every device."""
     whole = lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype, sharding=replicated(mesh))  # noqa: E731
     return place(tree, jax.tree.map(whole, tree))
 
 
 def to_host(tree: Any, mesh: Mesh) -> Any:
-    """Whole copies of arrays, on one device of this host; every host must ask for them."""
+    """Gather whole arrays on one device of this host; all hosts must call this."""
     whole = jax.jit(lambda tree: tree, out_shardings=replicated(mesh))(tree)
     return jax.tree.map(lambda x: x.addressable_data(0), whole)
 
 
-def _share(stage: Stage, devices: int) -> None:
+def _check_batch(stage: Stage, devices: int) -> None:
     if stage.batch % (devices * stage.accumulate):
         parts = f" in {stage.accumulate} parts" if stage.accumulate > 1 else ""
         raise ValueError(f"a batch of {stage.batch} does not divide among {devices} devices{parts}")

@@ -1,4 +1,4 @@
-"""Everything that follows from a recipe and its options, worked out and checked before the first step."""
+"""Training plan: data, mesh, compiled steps and checks, prepared from a recipe and options."""
 
 import dataclasses
 import itertools
@@ -33,18 +33,18 @@ class Plan:
 
     Attributes:
         name: zoo name of the result.
-        recipe: what to train and how.
-        options: where to read and write.
+        recipe: training recipe.
+        options: training options.
         validation: clean images ``[height, width, channels]`` in [0, 1] by name.
         workdir: absolute training directory.
-        mesh: the devices.
+        mesh: device mesh.
         source: random patches of the training images.
         steps: the compiled step of each stage.
-        layout: shapes, types and places of the state.
+        layout: shapes, types and shardings of the state.
         restore: compiled ``(params, image, condition) -> image``.
-        key: of the randomness of all steps.
+        key: random key of the training steps.
         first: whether this process writes logs and entries.
-        tell: is called with a sentence for the user.
+        tell: callback for messages to the user.
     """
 
     name: str
@@ -67,10 +67,10 @@ class Plan:
         return self.workdir / self.name
 
     def start(self, checkpoints: Checkpoints) -> TrainState:
-        """The state to train from, fresh or resumed; notes in the training directory what it trains.
+        """Return a new or resumed state, and write ``recipe.json``.
 
         Raises:
-            ValueError: if the directory holds another training, or checkpoints although none may be resumed.
+            ValueError: if the directory contains another training, or checkpoints and ``resume`` is ``"never"``.
         """
         names = sorted(self.validation)
         fresh = checkpoints.latest() is None
@@ -78,7 +78,7 @@ class Plan:
             check_same_training(self.workdir, self.recipe, names)
             if self.options.resume != "auto":
                 raise ValueError(
-                    f"{self.workdir} holds checkpoints of a training; give another --workdir, or --resume auto"
+                    f"{self.workdir} contains checkpoints of a training; give another --workdir or --resume auto"
                 )
         state = self._initial_state() if fresh else checkpoints.restore(self.layout)
         if self.first:
@@ -86,7 +86,7 @@ class Plan:
         return state
 
     def _initial_state(self) -> TrainState:
-        """Fresh parameters, or those of the entry that the recipe starts from, and a fresh optimiser."""
+        """Initialise a state, with the parameters of the entry to fine-tune, if any."""
         state = parallel.make_state(_initializer(self.recipe), self.mesh)
         if not self.recipe.start:
             return state
@@ -96,7 +96,7 @@ class Plan:
         return state.replace(params=place(self.layout.params), ema=place(self.layout.ema))
 
     def work(self, done: int) -> Iterator[tuple[Callable, Any, Array]]:
-        """Compiled step, patches and their rows of the batch, for every step after the first ``done``."""
+        """Yield the compiled step, patches and batch rows of every step after the first ``done``."""
         in_memory = self.options.in_memory
         images = None
         if in_memory and done < self.recipe.steps:
@@ -110,16 +110,16 @@ class Plan:
                 done = end
 
     def _batches(self, stage: Stage, rows: list[int], start: int) -> Iterator[Array]:
-        """The batches from a step on; each host reads only the rows of its devices."""
+        """Yield batches from a step on; each host reads only the rows of its devices."""
         for patches in data.batches(self.source, batch=stage.batch, start=start, rows=rows, size=stage.patch):
             yield parallel.assemble(patches, stage.batch, self.mesh)
 
     def average(self, state: TrainState) -> Params:
-        """The averaged parameters of a state, whole on this host; every host must ask for them."""
+        """Gather the averaged parameters on this host; all hosts must call this."""
         return parallel.to_host(state.ema, self.mesh)
 
     def validate(self, params: Params) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Mean PSNR in dB under each of the recipe's evaluations, and restored images by name for TensorBoard."""
+        """Return the mean PSNR in dB by degradation, and restored images by name for TensorBoard."""
         run = partial(self.restore, params)
         quality = {d: evaluate(run, self.validation, d, dataset="validation").psnr for d in self.recipe.evaluation}
         return quality, self._strips(params) if self.options.tensorboard and self.first else {}
@@ -128,7 +128,7 @@ class Plan:
         return strips(self.restore, params, self.validation, self.recipe)
 
     def write_entry(self, params: Params, steps: int, seconds: float) -> None:
-        """Write the zoo entry of averaged parameters; measured results of the same parameters stay."""
+        """Write a zoo entry with averaged parameters; results of equal parameters are kept."""
         options = self.options
         entry = partial(
             publish,
@@ -146,13 +146,13 @@ class Plan:
             deliver(self.entry, lambda folder: entry(folder=folder, before=before and before.card))
 
     def finish(self, checkpoints: Checkpoints, logger: TrainingLogger, done: int) -> None:
-        """Publish the parameters that validated best, and write the report."""
+        """Publish the parameters of the best validation, and write the report."""
         best = checkpoints.best() or done
         average = parallel.to_host(checkpoints.restore_average(self.layout.ema, best), self.mesh)
         so_far, rated = published(self.entry), logger.qualities
         if so_far and rated.get(so_far.card.steps, -np.inf) > rated.get(best, -np.inf):
             best, average = so_far.card.steps, so_far.params
-            self.tell(f"{self.entry} stays: it is of step {best}, better than all checkpoints that are intact")
+            self.tell(f"{self.entry} is kept: step {best} validated better than all intact checkpoints")
         else:
             self.write_entry(average, best, logger.seconds_at(best))
         if self.first:
@@ -176,29 +176,28 @@ def make_plan(
     *,
     tell: Callable[[str], Any] = print,
 ) -> Plan:
-    """Work out a training run, and refuse now what would fail hours later.
+    """Prepare a training run, and check everything that would otherwise fail later.
 
     Args:
         name: zoo name of the result.
-        recipe: what to train and how.
-        options: where to read and write.
+        recipe: training recipe.
+        options: training options.
         validation: clean images ``[height, width, channels]`` in [0, 1] by name.
-        tell: is called with a sentence for the user.
+        tell: callback for messages to the user.
 
     Returns:
-        The plan; nothing has been compiled or written.
+        The plan; nothing is compiled or written yet.
 
     Raises:
         FileNotFoundError: if there are no training images.
-        ValueError: if the batch of a stage does not divide among the devices, the recipe has a mistake, or the
-            validation images do not fit.
+        ValueError: if a batch does not divide among the devices, or recipe or validation images are invalid.
     """
     channels = build_model(recipe).channels
     _check(recipe, validation, channels)
     mesh = parallel.make_mesh(options.shards, parallel.devices_for(recipe, options.shards))
     if mesh.size < jax.device_count():
         batches = ", ".join(sorted({str(stage.batch) for stage in recipe.stages}))
-        tell(f"{mesh.size} of {jax.device_count()} devices are used: the batch is {batches}")
+        tell(f"using {mesh.size} of {jax.device_count()} devices, among which the batch of {batches} divides")
     steps = tuple(parallel.jit_step(recipe, stage, mesh, pictures=options.in_memory) for stage in recipe.stages)
     size = max(stage.patch for stage in recipe.stages)
     return Plan(
@@ -225,15 +224,15 @@ def _initializer(recipe: Recipe) -> Callable[[], TrainState]:
 
 
 def _check(recipe: Recipe, validation: Mapping[str, np.ndarray], channels: int) -> None:
-    """Refuse what would fail when a stage or the first validation begins."""
+    """Check what would fail at the start of a stage or of the first validation."""
     if not recipe.evaluation:
-        raise ValueError("the recipe has no evaluation; at least one degradation is needed")
+        raise ValueError("`evaluation` must have at least one degradation, got none")
     if not validation:
-        raise ValueError("there are no validation images; at least one is needed")
+        raise ValueError("`validation` must have at least one image, got none")
     for name, image in validation.items():
         if image.ndim != 3 or image.shape[2] != channels or min(image.shape[:2]) < 11:  # the window of SSIM
             accepted = f"[height, width, {channels}] with sides of at least 11 pixels"
-            raise ValueError(f"validation image {name} has shape {image.shape}; {accepted} is accepted")
+            raise ValueError(f"validation image {name} must have shape {accepted}, got {image.shape}")
     key, image = jax.random.key(0), next(iter(validation.values()))
     for degradation in recipe.evaluation:
         jax.eval_shape(compile_degradation(degradation), key, image)

@@ -1,4 +1,4 @@
-"""From trained parameters to a zoo entry."""
+"""Write a zoo entry from trained parameters: parameters, model card and preview."""
 
 import dataclasses
 import os
@@ -31,19 +31,19 @@ def publish(
     hardware: str = "",
     before: zoo.Card | None = None,
 ) -> Path:
-    """Write a zoo entry: parameters, card, preview; the card has results only if these parameters had them before.
+    """Write a zoo entry: parameters, card and preview. Results of an earlier card are kept if the parameters are equal.
 
     Args:
         name: zoo name.
-        recipe: how it was trained.
-        params: what to publish.
+        recipe: training recipe.
+        params: parameters to publish.
         folder: the entry's folder.
-        data: what it was trained on.
-        data_licence: terms of that data.
-        steps: optimiser steps so far.
+        data: training data.
+        data_licence: licence of the training data.
+        steps: optimiser steps of these parameters.
         seconds: wall-clock time of the training so far.
-        hardware: what the card adds to the devices that were found.
-        before: the card that this one replaces.
+        hardware: note to append to the detected hardware.
+        before: the card to replace.
 
     Returns:
         ``folder``.
@@ -83,15 +83,15 @@ def publish(
 
 
 def _start(name: str) -> str:
-    """The name on the card of the entry that a training started from."""
+    """Return the card name of the entry that was fine-tuned."""
     try:
         return zoo.Card.read(zoo.find(name)).name if name else ""
-    except Exception:  # of many classes, for paths in buckets
+    except Exception:  # bucket paths raise unrelated classes
         return name
 
 
 def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
-    """Degraded, restored and clean, side by side, on a photograph that scikit-image ships."""
+    """Write a strip (degraded, restored, clean) of a photograph shipped with scikit-image."""
     channels = build_model(recipe).channels
     clean = sample_images(channels)["chelsea" if channels == 3 else "camera"][64:256, 128:320]
     observed = parse(middle(recipe.evaluation))(jax.random.key(0), jnp.asarray(clean))
@@ -100,7 +100,7 @@ def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
 
 
 def detected_hardware(note: str = "") -> str:
-    """The devices of all hosts, or the processor, followed by a note."""
+    """Describe the devices of all hosts, or the processor, followed by a note."""
     device = jax.devices()[0]
     kind = provenance.processor() if device.platform == "cpu" else device.device_kind
     found = f"{jax.device_count()} x {kind}" if device.platform != "cpu" else f"{os.cpu_count()} cores of {kind}"

@@ -1,4 +1,4 @@
-"""Training report: curves, restored images, and a page that shows them."""
+"""Training report in Markdown, with curves and restored images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,34 +13,34 @@ from ..evaluation import compile_degradation
 from ..recipe import Recipe, Stage, middle
 from ..types import Params
 
-_SHOWN = 4  # validation pictures that are restored to be looked at
+_SHOWN = 4  # validation images in the report
 
 
 def strips(
-    restore: Callable, params: Params, pictures: Mapping[str, np.ndarray], recipe: Recipe
+    restore: Callable, params: Params, images: Mapping[str, np.ndarray], recipe: Recipe
 ) -> dict[str, np.ndarray]:
-    """Degraded, restored and clean, side by side, of the first few pictures under the middle evaluation.
+    """Make strips (degraded, restored, clean) of the first few images under the middle evaluation.
 
     Args:
         restore: ``(params, image, condition) -> image``.
         params: parameters.
-        pictures: clean pictures ``[height, width, channels]`` in [0, 1] by name.
-        recipe: gives the evaluations.
+        images: clean images ``[height, width, channels]`` in [0, 1] by name.
+        recipe: recipe with the evaluation.
 
     Returns:
         ``[height, 3 * width, channels]`` in [0, 1] by name.
     """
     degrade = compile_degradation(middle(recipe.evaluation))
     out = {}
-    for number, name in enumerate(sorted(pictures)[:_SHOWN]):
-        observed = degrade(jax.random.fold_in(jax.random.key(0), number), jnp.asarray(pictures[name]))
-        strip = image.strip(observed.image, restore(params, *observed), pictures[name])
+    for number, name in enumerate(sorted(images)[:_SHOWN]):
+        observed = degrade(jax.random.fold_in(jax.random.key(0), number), jnp.asarray(images[name]))
+        strip = image.strip(observed.image, restore(params, *observed), images[name])
         out[name] = np.clip(strip.pixels, 0, 1)
     return out
 
 
 def _stage(stage: Stage) -> str:
-    """A stage in one line."""
+    """Describe a stage in one line."""
     return (
         f"{stage.steps} steps of {stage.batch} patches of {stage.patch} x {stage.patch}, loss `{stage.loss}`, peak "
         f"learning rate {stage.learning_rate:g}, `{stage.degradation}`"
@@ -48,19 +48,19 @@ def _stage(stage: Stage) -> str:
 
 
 def plot_losses(lines: Sequence[Mapping[str, Any]], path: Path) -> str:
-    """Draw loss and validation PSNR against steps.
+    """Plot loss and validation PSNR against steps.
 
     Args:
-        lines: lines of the log.
+        lines: log lines.
         path: PNG file to write.
 
     Returns:
-        Markdown that shows the figure, or says why there is none: no loss was logged, or matplotlib is missing.
+        Markdown of the figure, or a note if no loss was logged or matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        return "For a figure of loss and validation PSNR, install `restorax[plot]`."
+        return "Install `restorax[plot]` for a plot of loss and validation PSNR."
 
     losses = [(line["step"], line["loss"]) for line in lines if line.get("loss") is not None]
     quality = [(line["step"], line["validation_psnr"]) for line in lines if "validation_psnr" in line]
@@ -94,11 +94,11 @@ def write_report(
     Args:
         folder: folder to write to.
         name: name of the trained entry.
-        recipe: how it was trained.
-        lines: lines of the log.
-        best: step whose parameters were published.
-        facts: further rows of the table at the top.
-        pictures: images of :func:`strips`.
+        recipe: training recipe.
+        lines: log lines.
+        best: step of the published parameters.
+        facts: further rows of the summary table.
+        pictures: strips from :func:`strips`, written as image files.
     """
     figure = plot_losses(lines, folder / "loss.png")
     (folder / "pictures").mkdir(exist_ok=True)

@@ -21,13 +21,13 @@ from .losses import parse_loss
 
 
 class TrainState(flax.struct.PyTreeNode):
-    """All that changes while training.
+    """Training state.
 
     Attributes:
-        step: optimiser steps done.
+        step: number of optimiser steps.
         params: trained parameters, float32.
-        ema: their running average, which is validated and published.
-        opt_state: state of the optimiser.
+        ema: running average of the parameters, which is validated and published.
+        opt_state: optimiser state.
     """
 
     step: Any
@@ -37,10 +37,10 @@ class TrainState(flax.struct.PyTreeNode):
 
 
 def build_model(recipe: Recipe) -> RestorationNetwork:
-    """The recipe's network, computing in the recipe's type.
+    """Build the network of a recipe, with the recipe's dtype.
 
     Raises:
-        ValueError: if there is no such architecture.
+        ValueError: if the architecture is unknown.
     """
     if recipe.architecture not in MODELS:
         raise ValueError(unknown_name("architecture", recipe.architecture, list(MODELS)))
@@ -48,14 +48,14 @@ def build_model(recipe: Recipe) -> RestorationNetwork:
 
 
 def optimizer(recipe: Recipe) -> optax.GradientTransformation:
-    """Muon on the kernels and Adam on the rest, each stage with warm-up and a cosine decay to zero.
+    """Make the optimiser: Muon for kernels, Adam for the rest, with warm-up and cosine decay in each stage.
 
-    A kernel is orthogonalised as the matrix [rows * columns * in_channels, out_channels]. Steps are scaled to the
-    size of Adam's (``consistent_rms``), so one learning rate serves both.
+    A kernel is orthogonalised as the matrix [rows * columns * in_channels, out_channels]. Updates are scaled to the
+    RMS of Adam's (``consistent_rms``), so both use the same learning rate.
 
     Reference:
         Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024; Liu et al., Muon is scalable
-        for LLM training, 2025 (the scaling); Loshchilov and Hutter, SGDR, ICLR 2017 (the cycles).
+        for LLM training, 2025 (the scaling); Loshchilov and Hutter, SGDR, ICLR 2017 (the schedule).
     """
     schedule = optax.sgdr_schedule(
         [
@@ -83,19 +83,19 @@ def _kernel_axes(params: Params) -> Params:
 
 
 def training_keys(recipe: Recipe) -> tuple[PRNGKeyArray, PRNGKeyArray]:
-    """The keys of the initialisation and of the steps."""
+    """Return the random keys of initialisation and training steps."""
     init_key, step_key = jax.random.split(jax.random.key(recipe.seed))
     return init_key, step_key
 
 
 def init_state(recipe: Recipe, key: PRNGKeyArray) -> TrainState:
-    """Fresh parameters and optimiser state."""
+    """Initialise parameters and optimiser state."""
     model = build_model(recipe)
     side = recipe.stages[0].patch
     patch = jnp.zeros((1, side, side, model.channels))
     condition = jnp.ones((*patch.shape[:-1], model.condition.channels)) if model.condition.channels else None
     params = jax.jit(model.init)(key, patch, condition)["params"]
-    # The average starts as a copy: one buffer under two names could not be donated.
+    # Copy for the average: a buffer shared by two leaves cannot be donated.
     return TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), optimizer(recipe).init(params))
 
 
@@ -106,23 +106,23 @@ def make_step(
     spread: Callable[[Callable], Callable] = lambda function: function,
     mean: Callable[[Any], Any] = lambda tree: tree,
 ) -> Callable[..., tuple[TrainState, dict[str, Array]]]:
-    """Build the step of a stage.
+    """Build the training step of a stage.
 
     Args:
-        recipe: gives the network and the optimiser.
-        stage: the stage of the recipe whose step is built.
-        spread: how ``(params, keys, patches) -> (loss, gradients)`` is run on several devices.
-        mean: how a device's loss and gradients become those of the whole batch.
+        recipe: recipe with the network and the optimiser.
+        stage: stage of the recipe.
+        spread: transformation that runs ``(params, keys, patches) -> (loss, gradients)`` on several devices.
+        mean: average of loss and gradients over devices.
 
     Returns:
         ``(state, patches, key, rows=None) -> (state, metrics)`` for ``patches`` ``[batch, patch, patch, channels]``
-        uint8, or pictures in device memory from which ``batch`` patches are cropped. ``rows`` ``[batch]`` are the
-        places of the patches in the whole batch, by default 0, 1, ...: the randomness of a patch depends on ``key``,
-        ``state.step`` and its row alone, so it is the same wherever the patch is computed. A loss or gradient that
-        is not finite leaves all but ``state.step`` as it was; ``metrics["skipped"]`` is 1 then.
+        uint8, or ``DeviceImages``, from which ``batch`` patches are cropped. ``rows`` ``[batch]`` are the row
+        numbers of the patches in the global batch, by default 0, 1, ...: the randomness of a patch depends only on
+        ``key``, ``state.step`` and its row, not on the device. If loss or gradient are not finite, only
+        ``state.step`` changes and ``metrics["skipped"]`` is 1.
 
     Raises:
-        ValueError: if loss or degradation are not understood, or the network has no auxiliary loss to weigh.
+        ValueError: if loss or degradation are invalid, or the network lacks the auxiliary loss.
     """
     optimise = optimizer(recipe)
     draw, gradients_of = make_draw(stage), _make_gradients(recipe, stage)
@@ -135,7 +135,7 @@ def make_step(
         norm = optax.tree.norm(gradients)
         updates, opt_state = optimise.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        # A short memory at first: an average of nothing but the initialisation says little.
+        # Shorter averaging early on, to forget the initialisation.
         decay = jnp.minimum(recipe.ema, (1 + state.step) / (10 + state.step))
         ema = optax.incremental_update(params, state.ema, 1 - decay)
         new = TrainState(state.step + 1, params, ema, opt_state)
@@ -147,7 +147,7 @@ def make_step(
 
 
 def make_draw(stage: Stage) -> Callable[..., tuple[Observation, Array]]:
-    """``(keys, patches) -> (degraded, clean)``: everything random in a step, from one key per patch."""
+    """Return ``(keys, patches) -> (degraded, clean)``: random crops and degradations, with one key per patch."""
     degrade = parse(stage.degradation)
 
     def draw(keys, patches):
@@ -161,10 +161,10 @@ def make_draw(stage: Stage) -> Callable[..., tuple[Observation, Array]]:
 
 
 def _make_gradients(recipe: Recipe, stage: Stage) -> Callable[..., tuple[Array, Params]]:
-    """``(params, degraded, clean) -> (loss, gradients)``, one part of the batch after the other."""
+    """Return ``(params, degraded, clean) -> (loss, gradients)``, with gradient accumulation."""
     model, distance = build_model(recipe), parse_loss(stage.loss)
     if stage.auxiliary_loss and not model.has_auxiliary_loss:
-        raise ValueError(f"auxiliary_loss is {stage.auxiliary_loss}; it must be 0, {recipe.architecture} has none")
+        raise ValueError(f"`auxiliary_loss` must be 0 for {recipe.architecture}, got {stage.auxiliary_loss}")
 
     def loss_of(params, observation, clean):
         loss = distance(model.run(params, observation.image, observation.condition), clean)
@@ -177,12 +177,12 @@ def _make_gradients(recipe: Recipe, stage: Stage) -> Callable[..., tuple[Array, 
         one = partial(jax.value_and_grad(loss_of), params)
         if stage.accumulate == 1:
             return one(observation, clean)
-        # Every part takes its rows from all over the batch, hence as many from each device.
+        # Interleave rows, so that every part has the same number from each device.
         split = lambda x: x.reshape(-1, stage.accumulate, *x.shape[1:]).swapaxes(0, 1)  # noqa: E731
         add = lambda sums, part: (jax.tree.map(jnp.add, sums, one(*part)), None)  # noqa: E731
         zeros = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), params))
         parts = jax.tree.map(split, (observation, clean))
-        # On CPU, convolutions in the body of a loop take four times as long, and memory is plenty.
+        # Unroll on CPU, where convolutions inside a loop are four times slower and memory is plentiful.
         loop = lambda unroll: lambda parts: jax.lax.scan(add, zeros, parts, unroll=unroll)[0]  # noqa: E731
         total = jax.lax.platform_dependent(parts, cpu=loop(True), default=loop(1))
         return jax.tree.map(lambda x: x / stage.accumulate, total)
@@ -191,6 +191,6 @@ def _make_gradients(recipe: Recipe, stage: Stage) -> Callable[..., tuple[Array, 
 
 
 def make_restore(recipe: Recipe) -> Callable[[Any, Image, ConditionMap | None], Array]:
-    """The recipe's network as a pure function ``(params, image, condition) -> image`` in [0, 1]."""
+    """Return the network as a pure function ``(params, image, condition) -> image``, clipped to [0, 1]."""
     model = build_model(recipe)
     return lambda params, image, condition: jnp.clip(model.run(params, image, condition), 0, 1)

@@ -1,4 +1,4 @@
-"""The training directory: which recipe it belongs to, the entry so far, files written atomically or to a bucket."""
+"""Training directory, local or in a bucket: recipe, current zoo entry and atomic writes."""
 
 import dataclasses
 import tempfile
@@ -15,17 +15,15 @@ from ..typed_json import read_object, to_json
 
 
 def check_same_training(workdir: epath.Path, recipe: Recipe, validation: list[str]) -> None:
-    """Refuse to continue the training of another recipe, or with other validation images.
-
-    Further stages continue a training.
+    """Check that a training directory has the same recipe and validation images; stages may be appended.
 
     Args:
         workdir: training directory.
-        recipe: what is to be trained now.
+        recipe: current recipe.
         validation: names of the validation images.
 
     Raises:
-        ValueError: if the directory holds something else.
+        ValueError: if the recipe or the validation images differ.
     """
     path = workdir / "recipe.json"
     if not path.exists():
@@ -36,16 +34,16 @@ def check_same_training(workdir: epath.Path, recipe: Recipe, validation: list[st
     old, new = to_json(before), to_json(recipe)
     if different := sorted(key for key in new if new[key] != old[key]):
         changes = ", ".join(_change(key, old[key], new[key]) for key in different)
-        raise ValueError(f"{workdir} holds a training of another recipe ({changes}); give another --workdir")
+        raise ValueError(f"{workdir} contains a training of another recipe ({changes}); give another --workdir")
     shown = read_object(path).get("validation", validation)
     if shown != validation:
-        # PSNR on two sets does not tell which step is the best.
-        seen, given = (f"{len(names)} image(s), {min(names, default='none')} first" for names in (shown, validation))
-        raise ValueError(f"{workdir} was validated on {seen}, not on {given}; give those, or another --workdir")
+        # PSNR on different sets is not comparable.
+        old, new = (f"{len(names)} image(s), {min(names, default='none')} first" for names in (shown, validation))
+        raise ValueError(f"{workdir} was validated on {old}, not on {new}; give those, or another --workdir")
 
 
 def _change(key: str, old: Any, new: Any) -> str:
-    """What differs in a field; of stages, the first field that does."""
+    """Describe the change of a field; for stages, of the first field that differs."""
     if key == "stages":
         for number, (one, other) in enumerate(zip(old, new, strict=False), 1):
             for name in one:
@@ -56,13 +54,13 @@ def _change(key: str, old: Any, new: Any) -> str:
 
 
 def remember(workdir: epath.Path, recipe: Recipe, validation: list[str]) -> None:
-    """Write ``recipe.json``: what the directory trains, and the names of its validation images."""
+    """Write ``recipe.json``, with the names of the validation images."""
     workdir.mkdir(parents=True, exist_ok=True)
     write_atomically(workdir / "recipe.json", write_recipe(recipe, validation=validation))
 
 
 def published(entry: epath.Path) -> zoo.Restorer | None:
-    """The entry of a training so far, if there is one that can be read."""
+    """Load the current entry of a training, if there is a readable one."""
     try:
         return zoo.load(entry)
     except (OSError, ValueError):
@@ -70,7 +68,7 @@ def published(entry: epath.Path) -> zoo.Restorer | None:
 
 
 def deliver(target: epath.Path, write: Callable[[Path], Any]) -> None:
-    """Let a function that writes into local folders write into any."""
+    """Run a function that writes to a local folder, and copy its files if the target is in a bucket."""
     if not is_remote(target):
         target.mkdir(parents=True, exist_ok=True)
         write(Path(target))
