@@ -131,12 +131,11 @@ def psnr_b(image: Image, reference: Image) -> Float[Array, "*batch"]:
     return -10 * jnp.log10(jnp.mean((image - reference) ** 2, axis=(-3, -2, -1)) + blocking)
 
 
+@jax.jit  # outside of jit every tap would be compiled alone
 def _similarity(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Luminance, and contrast with structure, at every position of the window."""
-    mean_x, mean_y = _window(x), _window(y)
-    var_x = _window(x * x) - mean_x**2
-    var_y = _window(y * y) - mean_y**2
-    covariance = _window(x * y) - mean_x * mean_y
+    mean_x, mean_y, square_x, square_y, product = _window(jnp.stack([x, y, x * x, y * y, x * y]))
+    var_x, var_y, covariance = square_x - mean_x**2, square_y - mean_y**2, product - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     return luminance, (2 * covariance + c2) / (var_x + var_y + c2)

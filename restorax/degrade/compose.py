@@ -258,13 +258,14 @@ class OneOf(_Combination):
         if not parts:
             raise ValueError("one_of must have at least one degradation, got none.")
         super().__init__(*parts)
-        object.__setattr__(self, "weights", None if weights is None else tuple(np.asarray(weights).tolist()))
         if weights is not None:
-            check_range(self.weights, "weights", 0)
-            if len(self.weights) != len(parts) or not 0 < sum(self.weights) < math.inf:
+            weights = tuple(np.asarray(weights).tolist())
+            check_range(weights, "weights", 0)
+            if len(weights) != len(parts) or not 0 < sum(weights) < math.inf:
                 raise ValueError(
-                    f"`weights` must be one number per degradation, not all 0, got {self.weights} for {len(parts)}."
+                    f"`weights` must be one number per degradation, not all 0, got {weights} for {len(parts)}."
                 )
+        object.__setattr__(self, "weights", weights)
 
     def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
         """Apply all parts and keep one for every image."""

@@ -3,6 +3,7 @@
 import ast
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from .compose import Chain, Expression, Maybe, OneOf, Op, Shuffle
@@ -14,7 +15,7 @@ LONGEST = 10_000
 """Characters of the longest text that is read."""
 
 _SAMPLERS = {sampler.word: sampler for sampler in (Uniform, LogUniform)}
-_COMBINATIONS = {combination.word: combination for combination in (OneOf, Maybe, Shuffle)}
+_COMBINATIONS: dict[str, Callable[..., Expression]] = {kind.word: kind for kind in (OneOf, Maybe, Shuffle)}
 _ARITHMETIC = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

@@ -157,18 +157,13 @@ def register(
             registration.check(strengths)
             return image
 
-        if random:
+        def with_key(key, image, **strengths):
+            return function(key, checked(image, strengths), **strengths)
 
-            @functools.wraps(function)
-            def operator(key, image, **strengths):
-                return function(key, checked(image, strengths), **strengths)
+        def without_key(image, **strengths):
+            return function(checked(image, strengths), **strengths)
 
-        else:
-
-            @functools.wraps(function)
-            def operator(image, **strengths):
-                return function(checked(image, strengths), **strengths)
-
+        operator = functools.wraps(function)(with_key if random else without_key)
         shown = _ladder(examples)
         registration = Registration(operator, random, defaults, ranges, channels, differentiable, shown)
         for strengths in ({n: v for n, v in defaults.items() if v is not inspect.Parameter.empty}, *shown):
