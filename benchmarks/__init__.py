@@ -1,1 +1,1 @@
-"""Measurements that stand behind numbers in README and cards; each module is a command."""
+"""Benchmark suites behind the numbers in README and model cards: ``python -m benchmarks`` lists them."""

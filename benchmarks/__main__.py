@@ -1,4 +1,4 @@
-"""The suites and what each of them says: ``python -m benchmarks``, and ``python -m benchmarks NAME ...`` runs one."""
+"""List the benchmark suites: ``python -m benchmarks``; ``python -m benchmarks NAME ...`` runs one."""
 
 import ast
 import runpy
@@ -28,7 +28,7 @@ SUITES = (
 
 
 def purpose(name: str) -> str:
-    """First line of a suite's docstring, without importing it."""
+    """Return the first line of a suite's docstring without importing it."""
     return ast.get_docstring(ast.parse((Path(__file__).parent / f"{name}.py").read_text())).splitlines()[0]
 
 
@@ -38,7 +38,7 @@ def main() -> None:
         return
     name = sys.argv[1]
     if name not in SUITES:
-        sys.exit(f"there is no suite {name!r}; there are {', '.join(SUITES)}")
+        sys.exit(f"{name!r} is not a suite; expected one of {', '.join(SUITES)}")
     del sys.argv[1]
     runpy.run_module(f"benchmarks.{name}", run_name="__main__", alter_sys=True)
 

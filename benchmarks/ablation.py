@@ -1,4 +1,4 @@
-"""What recurrence is worth: variants of one network at equal parameters, trained alike.
+"""Ablation of recurrence: variants of one network with equal parameters and equal training.
 
 python -m benchmarks.ablation --data DIR --validate DIR --degradation "missing_pixels(missing=0.8)" --steps 2500
 """
@@ -17,60 +17,56 @@ from rich.table import Table
 from restorax import data
 from restorax.degrade import parse
 from restorax.evaluation import evaluate
-from restorax.models.count import example
 from restorax.models.create import build
 from restorax.recipe import Recipe, Stage
 from restorax.train.step import build_model, init_state, make_restore, make_step
 
 from .record import record
 
-PARAMETERS = 2_570_068  # of scanunet_s
-TIMED = 10  # steps
+PARAMETERS = 2_570_068  # as many as scanunet_s
+TIMED = 10  # steps per timing
 
 
 class Variant(NamedTuple):
-    """An architecture and its fields; its widths are chosen so that all variants have about as many parameters."""
+    """Architecture and configuration; widths are chosen so that all variants have about equally many parameters."""
 
     architecture: str
     config: dict[str, Any]
 
 
-def _scans(levels: tuple[int, ...], **config: bool) -> Variant:
-    return Variant("scanunet_s", {"scan_levels": levels, **config})
-
-
 VARIANTS = {
-    f"{place}{suffix}": _scans(levels, **config)
-    for place, levels in (("bottleneck", (2,)), ("two_levels", (1, 2)), ("all_levels", (0, 1, 2)))
-    for suffix, config in (("", {}), ("_rotating", {"rotate": True}), ("_convolutional", {"recurrent": False}))
+    "bottleneck": Variant("scanunet_s", {"scan_levels": (2,)}),
+    "two_levels": Variant("scanunet_s", {"scan_levels": (1, 2)}),
+    "all_levels": Variant("scanunet_s", {"scan_levels": (0, 1, 2)}),
+    **{f"stages_{n}": Variant("stageunet", {"stages": n, "blocks": 2}) for n in (3, 4, 6)},
+    "plain": Variant("resunet_s", {}),
 }
-VARIANTS |= {f"stages_{n}": Variant("stageunet", {"stages": n, "blocks": 2}) for n in (3, 4, 6)}
-VARIANTS["plain"] = Variant("resunet_s", {})
 
 
 def _parameters(variant: Variant) -> int:
     model = build(variant.architecture, variant.config)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *model.input_shapes(16, 16))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
 
 
 def matched(variant: Variant, parameters: int) -> Variant:
-    """The variant with widths (w, 2 w, 4 w) that give the number of parameters nearest to the one asked for."""
+    """Choose widths (w, 2 w, 4 w) so that the number of parameters is nearest to ``parameters``.
+
+    The number of parameters is a quadratic polynomial in w.
+    """
 
     def at(width: int) -> Variant:
         return variant._replace(config={**variant.config, "widths": (width, 2 * width, 4 * width)})
 
-    low, high = 4, 256
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _parameters(at(middle)) <= parameters else (low, middle)
-    return min((at(low), at(high)), key=lambda v: abs(_parameters(v) - parameters))
+    samples = (4, 8, 12)
+    polynomial = np.polyfit(samples, [_parameters(at(width)) for width in samples], 2)
+    return at(min(range(4, 257), key=lambda width: abs(np.polyval(polynomial, width) - parameters)))
 
 
 def recipe_of(
     variant: Variant, degradation: str, channels: int, *, dtype: str = "float32", seed: int = 0, **stage: Any
 ) -> Recipe:
-    """How a variant is trained; a degradation that says which pixels are known makes the network a masked one."""
+    """Training recipe of a variant; degradations that return a mask require a network conditioned on it."""
     observed = jax.eval_shape(parse(degradation), jax.random.key(0), jnp.zeros((1, 64, 64, channels)))
     fields: dict[str, Any] = {"channels": channels}
     if observed.condition is not None:
@@ -86,9 +82,9 @@ def recipe_of(
 
 
 def train(recipe: Recipe, source: data.FolderPatches) -> tuple[Any, float]:
-    """Averaged parameters after the recipe's steps, and their seconds: steps times the median time of a few.
+    """Train by a recipe and return the averaged parameters and the training time in seconds.
 
-    Compilation does not count, nor do pauses of a machine that does other things now and then.
+    The time is extrapolated from the median time per step, without compilation and interruptions.
     """
     (stage,) = recipe.stages
     init_key, step_key = jax.random.split(jax.random.key(recipe.seed))
@@ -102,62 +98,64 @@ def train(recipe: Recipe, source: data.FolderPatches) -> tuple[Any, float]:
             break
         state, metrics = step(state, patches, step_key)
     if not jnp.isfinite(metrics["loss"]):
-        raise FloatingPointError(f"the loss of {recipe.architecture} is {metrics['loss']} after {recipe.steps} steps")
+        raise FloatingPointError(
+            f"the loss of {recipe.architecture} must be finite, got {metrics['loss']} after {recipe.steps} steps"
+        )
     return state.ema, float(np.median(np.diff(times)[1:])) / TIMED * recipe.steps
 
 
 def _steps_within(seconds: float, recipe: Recipe, source: data.FolderPatches) -> int:
-    """How many steps fit into so many seconds, from the time of a few."""
+    """Number of steps that fit into a time budget, extrapolated from a few steps."""
     short = recipe.with_stages(steps=4 * TIMED)
     return max(1, int(seconds / train(short, source)[1] * short.steps))
 
 
 def main(
-    folder: Path = typer.Option(..., "--data", help="Clean training pictures."),  # noqa: B008
-    validate: Path = typer.Option(..., help="Clean test pictures."),  # noqa: B008
-    degradation: str = typer.Option(..., help="What is undone, in the language of restorax.degrade.parse."),
-    evaluation: list[str] = typer.Option([], help="Degradations to measure under [the trained one]."),  # noqa: B008
-    variant: list[str] = typer.Option([], help="Names; all by default."),  # noqa: B008
+    folder: Path = typer.Option(..., "--data", help="Folder of clean training images."),  # noqa: B008
+    validate: Path = typer.Option(..., help="Folder of clean test images."),  # noqa: B008
+    degradation: str = typer.Option(..., help="Degradation to remove, as parsed by restorax.degrade.parse."),
+    evaluation: list[str] = typer.Option([], help="Degradations for evaluation [the trained one]."),  # noqa: B008
+    variant: list[str] = typer.Option([], help="Variants to train [all]."),  # noqa: B008
     steps: int = typer.Option(0, help="Optimiser steps of each variant."),
-    seconds: float = typer.Option(0.0, help="Instead of steps: time for each variant."),
-    parameters: int = typer.Option(PARAMETERS, help="That the widths are chosen for; 0 leaves the widths alone."),
+    seconds: float = typer.Option(0.0, help="Time budget of each variant, instead of steps."),
+    parameters: int = typer.Option(PARAMETERS, help="Target number of parameters; 0 keeps the default widths."),
     batch: int = 8,
     patch: int = 96,
     channels: int = 1,
-    seed: list[int] = typer.Option([0], help="Of initialisation, data and degradation."),  # noqa: B008
+    seed: list[int] = typer.Option([0], help="Random seeds of initialisation, data and degradation."),  # noqa: B008
     dtype: str = "float32",
     learning_rate: float = 2e-3,
-    quick: bool = typer.Option(False, "--quick", help="Two steps of one variant, to see that it works; no rows."),
+    quick: bool = typer.Option(False, "--quick", help="Smoke test: two steps of one variant, nothing recorded."),
     write: bool = typer.Option(True, help="Append rows to benchmarks/results/ablation.csv."),
 ) -> None:
-    """Train every variant, measure PSNR by the protocol of the cards, print a table, append CSV rows."""
+    """Train every variant, measure PSNR by the protocol of the model cards, print and record the results."""
     names = variant or list(VARIANTS)
     if quick:
         names, steps, seconds, parameters, batch, patch, write = names[-1:], 2, 0.0, 0, 2, 32, False
     if unknown := [name for name in names if name not in VARIANTS]:
-        raise typer.BadParameter(f"there is no variant {unknown[0]!r}; there are {', '.join(VARIANTS)}")
+        raise typer.BadParameter(f"{unknown[0]!r} is not a variant; expected one of {', '.join(VARIANTS)}")
     if bool(steps) == bool(seconds):
-        raise typer.BadParameter("give either --steps or --seconds")
-    pictures, console = data.test_images(validate, channels), Console()
+        raise typer.BadParameter("exactly one of --steps and --seconds is required")
+    images, console = data.test_images(validate, channels), Console()
     if quick:
-        pictures = {key: pictures[key][:64, :64] for key in sorted(pictures)[:1]}
-    under = evaluation or [degradation]
-    table = Table("variant", "widths", "parameters", "seed", "steps", "seconds", "PSNR dB", title=" | ".join(under))
+        images = {key: images[key][:64, :64] for key in sorted(images)[:1]}
+    evaluated = evaluation or [degradation]
+    table = Table("variant", "widths", "parameters", "seed", "steps", "seconds", "PSNR dB", title=" | ".join(evaluated))
     for name in names:
         chosen = matched(VARIANTS[name], parameters) if parameters else VARIANTS[name]
-        for one in seed:
-            options = {"batch": batch, "patch": patch, "dtype": dtype, "learning_rate": learning_rate, "seed": one}
+        for one_seed in seed:
+            options = {"batch": batch, "patch": patch, "dtype": dtype, "learning_rate": learning_rate, "seed": one_seed}
             recipe = recipe_of(chosen, degradation, channels, steps=max(steps, 1), **options)
-            source = data.FolderPatches(folder, size=patch, channels=channels, seed=one)
+            source = data.FolderPatches(folder, size=patch, channels=channels, seed=one_seed)
             if seconds:
                 recipe = recipe.with_stages(steps=_steps_within(seconds, recipe, source))
             params, took = train(recipe, source)
             restore = jax.jit(make_restore(recipe))
             rows = []
-            for text in under:
+            for text in evaluated:
                 result = evaluate(
                     lambda *observed, params=params, restore=restore: restore(params, *observed),
-                    pictures,
+                    images,
                     text,
                     dataset=validate.resolve().name,
                 )
@@ -171,7 +169,7 @@ def main(
                         "batch": batch,
                         "patch": patch,
                         "dtype": dtype,
-                        "seed": one,
+                        "seed": one_seed,
                         "seconds": took,
                         "dataset": result.dataset,
                         "images": result.images,
@@ -183,7 +181,7 @@ def main(
             quality = " | ".join(f"{row['psnr']:.2f}" for row in rows)
             shown = ("variant", "widths", "parameters", "seed", "steps")
             table.add_row(*(str(rows[0][key]) for key in shown), f"{took:.0f}", quality)
-            console.print(f"{name}, seed {one}: {quality} dB after {recipe.steps} steps, {took:.0f} s")
+            console.print(f"{name}, seed {one_seed}: {quality} dB after {recipe.steps} steps, {took:.0f} s")
             if write:
                 record("ablation", rows)
     console.print(table)

@@ -1,7 +1,7 @@
-"""What this device can do at all, matrix products and copies: ``python -m benchmarks.ceiling``.
+"""Peak speed of matrix products and copies on this device: ``python -m benchmarks.ceiling``.
 
-Other suites measure it at their start, to state a share of it. A product of float32 is one of JAX's default precision
-(TF32 where a GPU has it). The best of several sizes and, where it is installed, of JAX and PyTorch counts.
+Other suites measure it first to report their share of peak. float32 products have JAX's default precision (TF32 on
+GPUs). The best of several sizes and, where PyTorch is installed, of JAX and PyTorch counts.
 """
 
 from collections.abc import Callable
@@ -16,23 +16,23 @@ from .timing import interleaved
 
 
 class Ceiling(NamedTuple):
-    """FLOP/s of matrix products by type of the factors, and bytes read and written per second by a copy."""
+    """FLOP/s of matrix products by data type, and bytes read and written per second by a copy."""
 
     float32: float
     bfloat16: float
     copy: float
 
     def share(self, flops: float, seconds: float, dtype: str) -> float:
-        """Of the matrix product's speed."""
+        """Return the share of the peak of matrix products."""
         return flops / seconds / getattr(self, dtype)
 
 
 def measure(*, quick: bool = False, seconds: float = 2.0) -> tuple[Ceiling, list[dict[str, Any]]]:
-    """The ceilings, and a row for every size and way.
+    """Measure the ceilings; return them with one row per size and implementation.
 
     Args:
-        quick: small sizes, to see that it works.
-        seconds: about how long each size is timed.
+        quick: small sizes, as a smoke test.
+        seconds: approximate time per size.
     """
     on_cpu = jax.default_backend() == "cpu"
     sides = (256,) if quick else (1024, 2048, 4096) if on_cpu else (4096, 8192, 16384)
@@ -58,7 +58,9 @@ def _products(side: int, dtype: str) -> dict[str, Callable]:
     if dtype == "float32":
         del forms["JAX, float32 result"]
     if torch := _torch():
-        y = torch.tensor(jax.device_get(x.astype(jnp.float32)), dtype=getattr(torch, dtype), device=_place(torch))
+        y = torch.tensor(
+            jax.device_get(x.astype(jnp.float32)), dtype=getattr(torch, dtype), device=_torch_device(torch)
+        )
         forms["PyTorch"] = lambda: y @ y
     return forms
 
@@ -67,7 +69,7 @@ def _copies(side: int) -> dict[str, Callable]:
     x = jnp.ones((side, side))
     forms = {"JAX": partial(jax.jit(lambda x: x + 1), x)}
     if torch := _torch():
-        y = torch.ones((side, side), device=_place(torch))
+        y = torch.ones((side, side), device=_torch_device(torch))
         forms["PyTorch"] = y.clone
     return forms
 
@@ -81,7 +83,7 @@ def _time(forms, what, dtype, side, work, quick, seconds) -> list[dict[str, Any]
 
 
 def _torch() -> Any:
-    """PyTorch, if it is there and has the device that JAX has."""
+    """Return PyTorch if it is installed and runs on the same kind of device as JAX."""
     try:
         from .peer import torch
     except ImportError:
@@ -89,12 +91,12 @@ def _torch() -> Any:
     return torch if torch.cuda.is_available() == (jax.default_backend() == "gpu") else None
 
 
-def _place(torch: Any) -> str:
+def _torch_device(torch: Any) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def start(*, quick: bool = False) -> Ceiling:
-    """What a suite calls at its start: the ceilings, said in one line and recorded."""
+    """Measure, print and record the ceilings at the start of another suite."""
     ceiling, rows = measure(quick=quick, seconds=1.0)
     print(
         f"ceilings of this device: float32 {ceiling.float32 / 1e9:.0f} and bfloat16 {ceiling.bfloat16 / 1e9:.0f} "
@@ -107,7 +109,7 @@ def start(*, quick: bool = False) -> Ceiling:
 
 
 def main(quick: bool = False, write: bool = True) -> None:
-    """Time matrix products and copies, print a table and append rows to benchmarks/results/ceiling.csv."""
+    """Time matrix products and copies, print and record the results."""
     rows = measure(quick=quick)[1]
     print(table(rows))
     if write and not quick:

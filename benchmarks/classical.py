@@ -1,6 +1,6 @@
-"""Classical restorers with the noise level or the blur given to them, at several settings: the best one counts.
+"""Oracle-tuned classical baselines: they know the noise level or blur kernel, and the best of several settings counts.
 
-That is more than a user of theirs has, and more than the networks are told.
+This favours them over their use in practice and over the networks.
 """
 
 import importlib.util
@@ -25,13 +25,13 @@ _PHOTONS = {"shot_noise": (1.0, 0.0), "emccd_noise": (2.0, 40 / 300), "apd_noise
 
 
 def methods(degradation: str) -> dict[str, list[Method]]:
-    """What is usually called for a degradation, each with its settings.
+    """Return the usual classical methods for a degradation, each at several settings.
 
     Args:
-        degradation: in the language of ``restorax.degrade.parse``, with fixed strengths.
+        degradation: as parsed by ``restorax.degrade.parse``, with fixed strengths.
 
     Returns:
-        ``(image, condition) -> image`` by name, on ``[height, width, channels]``; empty where nothing is usual.
+        ``(image, condition) -> image`` by name, on ``[height, width, channels]``; empty where there is no usual method.
 
     Example:
         >>> sorted(methods("salt_and_pepper_noise(amount=0.3)"))
@@ -58,11 +58,11 @@ def methods(degradation: str) -> dict[str, list[Method]]:
             [partial(opencv_inpaint, radius=radius, flag=flag) for radius in (1, 3, 5)]
             for flag in (cv2.INPAINT_NS, cv2.INPAINT_TELEA)
         )
-        words = [partial(sparse_dct, rounds=rounds) for rounds in (20, 40, 80)]
-        return {"biharmonic": [biharmonic], "sparse DCT": words, "Navier-Stokes": navier, "Telea": telea}
+        sparse_fillers = [partial(sparse_dct, rounds=rounds) for rounds in (20, 40, 80)]
+        return {"biharmonic": [biharmonic], "sparse DCT": sparse_fillers, "Navier-Stokes": navier, "Telea": telea}
     if (kernel := true_kernel(degradation)) is not None:
         return {
-            "Wiener": [partial(wiener, kernel=kernel, balance=b) for b in np.geomspace(1e-4, 1, 13)],
+            "Wiener": [partial(wiener, kernel=kernel, noise_to_signal=b) for b in np.geomspace(1e-4, 1, 13)],
             "Richardson-Lucy": [partial(richardson_lucy, kernel=kernel, iterations=n) for n in (5, 10, 20, 40, 80)],
             "TV, ADMM": [partial(deblur_tv, kernel=kernel, weight=w) for w in np.geomspace(1e-4, 1e-2, 7)],
         }
@@ -72,14 +72,14 @@ def methods(degradation: str) -> dict[str, list[Method]]:
 
 
 def _first(degradation: str) -> Op | None:
-    """The operator that comes first, unless that is a matter of chance."""
+    """Return the first operator, or ``None`` if the order is random."""
     parsed = parse(degradation)
     first = parsed.parts[0] if isinstance(parsed, Chain) else parsed
     return first if isinstance(first, Op) else None
 
 
 def _denoisers(sigma: float | None = None) -> dict[str, list[Method]]:
-    """For white noise; without a level, as it is after a stabilising transform: the image says it."""
+    """Denoisers for white noise; without a level for noise of unit variance after a stabilising transform."""
     level = sigma or 1.0
     found = {
         "non-local means": _nlm(np.array((0.6, 0.8, 1.0)) * level, level),
@@ -101,12 +101,12 @@ def _nlm(strengths, sigma: float = 0.0) -> list[Method]:
 
 
 def median(image, condition, side):
-    """Of a square window."""
+    """Median of a square window."""
     return ndimage.median_filter(image, (side, side, 1), mode="reflect")
 
 
 def adaptive_median(image, condition, largest):
-    """Black and white pixels become the median of the smallest window in which it is neither.
+    """Replace black and white pixels by the median of the smallest window whose median is neither.
 
     Reference:
         Hwang and Haddad, Adaptive median filters, TIP 1995, algorithm RAMF.
@@ -122,26 +122,26 @@ def adaptive_median(image, condition, largest):
 
 
 def tv(image, condition, weight):
-    """Total variation."""
+    """Total-variation denoising (Chambolle)."""
     return restoration.denoise_tv_chambolle(image, weight=weight, channel_axis=-1)
 
 
 def non_local_means(image, condition, strength, sigma):
-    """Non-local means."""
+    """Non-local means denoising."""
     return restoration.denoise_nl_means(
         image, patch_size=5, patch_distance=8, h=strength, sigma=sigma, fast_mode=True, channel_axis=-1
     )
 
 
 def bm3d(image, condition, sigma):
-    """BM3D of the package ``bm3d`` (where it is installed), each channel alone."""
+    """BM3D of the optional package ``bm3d``, channel by channel."""
     from bm3d import bm3d as run
 
     return np.stack([run(image[..., c], sigma) for c in range(image.shape[-1])], axis=-1)
 
 
 def anscombe(method, image, condition, peak, excess, read):
-    """A denoiser between the generalised Anscombe transform and its exact unbiased inverse.
+    """Apply a denoiser between the generalised Anscombe transform and its exact unbiased inverse.
 
     Reference:
         Mäkitalo and Foi, Optimal inversion of the generalized Anscombe transformation, TIP 2013, equations 1 and 10.
@@ -154,30 +154,33 @@ def anscombe(method, image, condition, peak, excess, read):
 
 
 def opencv_inpaint(image, condition, radius, flag):
-    """OpenCV's inpainting, on 8 bit."""
-    picture = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    """OpenCV's inpainting, on 8-bit images."""
+    pixels = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
     holes = (condition[..., 0] < 0.5).astype(np.uint8)
-    return cv2.inpaint(picture.squeeze(), holes, radius, flag).reshape(image.shape) / 255
+    return cv2.inpaint(pixels.squeeze(), holes, radius, flag).reshape(image.shape) / 255
 
 
 def sparse_dct(image, condition, rounds):
-    """What some of the networks look at: few coefficients per block, after filling smoothly."""
+    """Inpainting by sparse block DCT, as in the first layer of some networks."""
     image, mask = jnp.asarray(image)[None], jnp.asarray(condition)[None]
-    return np.asarray(sparse_fill(image, mask, rounds=rounds))[0]
+    return np.asarray(_sparse_fill(image, mask, rounds=rounds))[0]
+
+
+_sparse_fill = jax.jit(sparse_fill, static_argnames="rounds")
 
 
 def biharmonic(image, condition):
-    """Thin plate through the known pixels: the squared Laplacian is least."""
+    """Biharmonic inpainting: minimise the squared Laplacian given the known pixels."""
     height, width = image.shape[:2]
     rows, columns = _second_difference(height), _second_difference(width)
     laplace = (sparse.kron(rows, sparse.eye(width)) + sparse.kron(sparse.eye(height), columns)).tocsc()
     known = condition[..., 0].ravel() > 0.5
-    unknown, given = laplace[:, ~known], laplace[:, known]
+    unknown, fixed = laplace[:, ~known], laplace[:, known]
     system, out = (unknown.T @ unknown).tocsc(), image.reshape(-1, image.shape[-1]).astype(np.float64)
     start = opencv_inpaint(image, condition, 3, cv2.INPAINT_TELEA).reshape(out.shape)
     scale = sparse.diags(1 / system.diagonal())
     for c in range(out.shape[-1]):
-        right = -unknown.T @ (given @ out[known, c])
+        right = -unknown.T @ (fixed @ out[known, c])
         out[~known, c], _ = linalg.cg(system, right, start[~known, c], rtol=1e-5, maxiter=5000, M=scale)
     return out.reshape(image.shape)
 
@@ -187,7 +190,7 @@ def _second_difference(length):
 
 
 def true_kernel(degradation: str) -> np.ndarray | None:
-    """Kernel ``[side, side]`` of the blur that comes first in a degradation, ``None`` if none does."""
+    """Return the kernel ``[side, side]`` if the first operator of a degradation is a blur, otherwise ``None``."""
     first = _first(degradation)
     if first is None or not first.name.endswith("_blur"):
         return None
@@ -196,7 +199,7 @@ def true_kernel(degradation: str) -> np.ndarray | None:
 
 
 def _in_fourier(image, kernel, solve):
-    """Solve on an image reflected far beyond its borders, with the transform of the kernel."""
+    """Solve in the Fourier domain on an image with reflected borders."""
     margin = kernel.shape[0]
     padded = np.pad(image.astype(np.float64), ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
     corner = np.zeros(padded.shape[:2])
@@ -207,24 +210,26 @@ def _in_fourier(image, kernel, solve):
 
 
 def _gradients(shape):
-    """Transforms of the differences along rows and columns."""
+    """Fourier transforms of the difference filters along both axes."""
     down, right = np.zeros(shape), np.zeros(shape)
     down[0, 0], down[-1, 0], right[0, 0], right[0, -1] = -1, 1, -1, 1
     return np.fft.rfft2(down), np.fft.rfft2(right)
 
 
-def wiener(image, condition, kernel, balance):
-    """Regularised inverse filter: the power of the image falls as that of its gradient is weighted."""
+def wiener(image, condition, kernel, noise_to_signal):
+    """Wiener filter with a gradient prior for the signal spectrum."""
 
     def solve(x, transfer):
         smooth = sum(np.abs(g) ** 2 for g in _gradients(x.shape))
-        return np.fft.irfft2(np.conj(transfer) * np.fft.rfft2(x) / (np.abs(transfer) ** 2 + balance * smooth), x.shape)
+        return np.fft.irfft2(
+            np.conj(transfer) * np.fft.rfft2(x) / (np.abs(transfer) ** 2 + noise_to_signal * smooth), x.shape
+        )
 
     return _in_fourier(image, kernel, solve)
 
 
 def richardson_lucy(image, condition, kernel, iterations):
-    """Richardson's and Lucy's iteration for counted photons."""
+    """Richardson-Lucy deconvolution."""
 
     def solve(x, transfer):
         x, estimate = np.maximum(x, 1e-6), np.full_like(x, 0.5)
@@ -238,7 +243,7 @@ def richardson_lucy(image, condition, kernel, iterations):
 
 
 def deblur_tv(image, condition, kernel, weight, iterations=60):
-    """Least total variation among images that blur to this one, by alternating directions.
+    """Total-variation deblurring by the alternating direction method of multipliers.
 
     Reference:
         Wang et al., A new alternating minimization algorithm for total variation image reconstruction, 2008, with the
@@ -264,10 +269,10 @@ def deblur_tv(image, condition, kernel, weight, iterations=60):
 
 
 def observe(method: Method) -> Callable[..., np.ndarray]:
-    """A method as ``restorax.evaluate`` calls it, with JAX arrays."""
+    """Adapt a method to the JAX arrays of ``restorax.evaluate``."""
 
     def restore(image, condition=None):
-        known = None if condition is None else np.asarray(condition)
-        return method(np.asarray(image), known).reshape(image.shape).astype(np.float32)
+        mask = None if condition is None else np.asarray(condition)
+        return method(np.asarray(image), mask).reshape(image.shape).astype(np.float32)
 
     return restore

@@ -1,4 +1,4 @@
-"""The tuned forms of convolution against plain XLA, forward and backward: ``python -m benchmarks.conv``."""
+"""Tuned convolutions compared with plain XLA, forward and backward: ``python -m benchmarks.conv``."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ FORMS = ("plain", "")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small images, few rounds, to see that it works; no rows")
+    parser.add_argument("--quick", action="store_true", help="smoke test: small images, few rounds, nothing recorded")
     parser.add_argument("--no-save", action="store_true", help="do not append to results/conv.csv")
     options = parser.parse_args()
     rounds = 3 if options.quick else 20
@@ -55,7 +55,7 @@ def _row(what: str, shape: tuple[int, ...], plain: Timing, tuned: Timing) -> dic
 
 
 def _traced_as(form: str, function: Callable) -> Callable:
-    """Compile a function with one form of the convolutions."""
+    """Compile a function with one implementation of the convolutions."""
 
     def traced(*arguments):
         before = os.environ.get("RESTORAX_CONV", "")

@@ -1,10 +1,12 @@
-"""How far restorers look, and whether they know their own errors: ``python -m benchmarks.explain``.
+"""Effective receptive fields and error estimates of the entries: ``python -m benchmarks.explain``.
 
-For every entry for single images and every degradation of its card, on pictures of 256 x 256: within what distance
-(along rows or columns) 50, 90 and 99 % of the influence on a pixel lie; the rank correlation between the disagreement
-of eight turns and the true error, both averaged over blocks of 8 x 8, where there is an error; and, for white Gaussian
-noise, the PSNR that Stein's estimate gives without the clean picture beside the true one. With examples in
-docs/explain.jpg.
+For every single-image entry and every degradation of its card, on images of 256 x 256:
+
+- the distance (along rows or columns) within which 50, 90 and 99 % of the influence on an output pixel lie,
+- the rank correlation between the disagreement over the dihedral group and the true error, over blocks of 8 x 8,
+- for white Gaussian noise, Stein's unbiased estimate of the PSNR, and the true one.
+
+Examples are drawn in docs/explain.jpg.
 """
 
 import functools
@@ -26,7 +28,7 @@ from restorax.models.blind_deconvolution import BlindDeconvolution
 
 from .record import record, table
 
-PICTURE = Path(__file__).parent.parent / "docs" / "explain.jpg"
+FIGURE = Path(__file__).parent.parent / "docs" / "explain.jpg"
 EXAMPLES = (
     "resunet_s-gray-noise",
     "resunet_s-gray-blur",
@@ -38,24 +40,24 @@ SHARES = (0.5, 0.9, 0.99)
 BLOCK = 8
 
 
-def measure(restorer: zoo.Restorer, pictures: Mapping[str, np.ndarray], degradation: str) -> dict[str, Any]:
-    """One row: means over the pictures, and for the reach the median over pixels and pictures.
+def measure(restorer: zoo.Restorer, images: Mapping[str, np.ndarray], degradation: str) -> dict[str, Any]:
+    """Return one row: means over the images, and for the reach the median over pixels and images.
 
     Args:
-        restorer: of single images.
-        pictures: clean images by name, ``[height, width, channels]`` in [0, 1], sides multiples of 8.
-        degradation: in the language of ``restorax.degrade.parse``.
+        restorer: a single-image restorer.
+        images: clean images by name, ``[height, width, channels]`` in [0, 1], sides multiples of 8.
+        degradation: as parsed by ``restorax.degrade.parse``.
 
     Returns:
         ``reach_50``, ``reach_90`` and ``reach_99`` in pixels; ``error_rank`` from -1 to 1; ``psnr`` in dB of the
-        network's output, not clipped, and ``sure``, its estimate, where there is one.
+        unclipped output, and ``sure``, its estimate, for white Gaussian noise of known level.
     """
     degrade, reaches, ranks, qualities, estimates = parse(degradation), [], [], [], []
     sigma = degrade.strengths["sigma"] if isinstance(degrade, Op) and degrade.operator is gaussian_noise else None
-    known = isinstance(sigma, float | int) and "per_pixel" not in degrade.strengths
-    estimate = functools.partial(jax.jit(explanation.sure), sigma=sigma) if known else None
-    for i, name in enumerate(sorted(pictures)):
-        key, clean = jax.random.fold_in(jax.random.key(0), i), jnp.asarray(pictures[name])
+    level_known = isinstance(sigma, float | int) and "per_pixel" not in degrade.strengths
+    estimate = functools.partial(jax.jit(explanation.sure), sigma=sigma) if level_known else None
+    for i, name in enumerate(sorted(images)):
+        key, clean = jax.random.fold_in(jax.random.key(0), i), jnp.asarray(images[name])
         image, condition = degrade(key, clean)
         for at in [(y * clean.shape[0] // 4, x * clean.shape[1] // 4) for y in (1, 2, 3) for x in (1, 2, 3)]:
             found = explanation.effective_receptive_field(restorer, image, condition, at=at)
@@ -76,8 +78,8 @@ def measure(restorer: zoo.Restorer, pictures: Mapping[str, np.ndarray], degradat
 
 def _rank(uncertainty: jax.Array, error: jax.Array) -> float:
     blocks = np.stack([_blocks(np.asarray(x)).ravel() for x in (uncertainty, error)])
-    wrong = blocks[:, blocks[1] > 0]  # pixels that are known and copied would be ranked too well
-    return float(scipy.stats.spearmanr(*wrong).statistic)
+    restored = blocks[:, blocks[1] > 0]  # known pixels are copied; their zero error would inflate the correlation
+    return float(scipy.stats.spearmanr(*restored).statistic)
 
 
 def _blocks(x: np.ndarray) -> np.ndarray:
@@ -86,7 +88,7 @@ def _blocks(x: np.ndarray) -> np.ndarray:
 
 
 def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
-    """One row for each entry, on the cat of scikit-image: what came in and out, where it looked, where it is wrong."""
+    """Draw one row per entry: input, output, influence, attribution, disagreement and error on a sample image."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -113,8 +115,8 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
             (smooth(explanation.disagreement(restorer, image, condition)), "viridis", 0, None),
             (smooth(jnp.abs(restored - clean)), "viridis", 0, None),
         )
-        for axis, (picture, colours, low, high) in zip(row, maps, strict=True):
-            axis.imshow(np.asarray(picture).squeeze(), colours, vmin=low, vmax=high, interpolation="nearest")
+        for axis, (values, colours, low, high) in zip(row, maps, strict=True):
+            axis.imshow(np.asarray(values).squeeze(), colours, vmin=low, vmax=high, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
         if isinstance(restorer.model, BlindDeconvolution) and restorer.model.filters:
             inset = row[1].inset_axes((0.7, 0, 0.3, 0.3), xticks=[], yticks=[])
@@ -129,24 +131,24 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
 
 
 def main(name: list[str] | None = None, folder: str = "", quick: bool = False, write: bool = True) -> None:
-    """Measure on a folder of clean pictures, else on the photographs of scikit-image; print, record and draw."""
+    """Measure on a folder of clean images or the sample images of scikit-image; print, record and draw."""
     for one in name or zoo.list_models():
         restorer = zoo.load(one)
         if isinstance(restorer.model, BurstRNN):
             print(f"{one} restores bursts, not single images")
             continue
         channels, side = restorer.card.channels, 48 if quick else 256
-        pictures = data.test_images(folder, channels) if folder else data.sample_images(channels)
-        pictures = {key: pictures[key][:side, :side] for key in sorted(pictures)[: 1 if quick else None]}
+        images = data.test_images(folder, channels) if folder else data.sample_images(channels)
+        images = {key: images[key][:side, :side] for key in sorted(images)[: 1 if quick else None]}
         dataset = Path(folder).resolve().name if folder else "sample photographs"
-        about = {"entry": one, "dataset": dataset, "images": len(pictures)}
+        identity = {"entry": one, "dataset": dataset, "images": len(images)}
         texts = restorer.card.evaluation[: 1 if quick else None]
-        rows = [{**about, "degradation": text, **measure(restorer, pictures, text)} for text in texts]
+        rows = [{**identity, "degradation": text, **measure(restorer, images, text)} for text in texts]
         print(f"\n{table(rows)}", flush=True)
         if write and not quick:
             record("explain", rows)
     if write and not quick:
-        draw(EXAMPLES, PICTURE)
+        draw(EXAMPLES, FIGURE)
 
 
 if __name__ == "__main__":

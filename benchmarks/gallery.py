@@ -1,6 +1,6 @@
-"""Every operator at three strengths, and the table of them: ``python -m benchmarks.gallery docs/gallery.jpg``.
+"""Gallery and table of all degradation operators: ``python -m benchmarks.gallery docs/gallery.jpg``.
 
-Both follow from the registrations in ``restorax.degrade``.
+The figure shows every operator at up to three strengths; the table goes to docs/degradations.md.
 """
 
 import inspect
@@ -15,7 +15,7 @@ from rich.progress import track
 
 from restorax.data import sample_images
 from restorax.degrade import DEGRADATIONS, REGISTRATIONS, Expression, Op
-from restorax.degrade.strengths import text
+from restorax.degrade.strengths import format_strength
 from restorax.files import written_beside
 
 from .zoo_table import fill
@@ -25,7 +25,7 @@ PIPELINES = ("real_esrgan", "bsrgan")
 
 
 def ladders() -> dict[str, tuple[Expression, ...]]:
-    """Degradations from weak to strong by name; operators that take arrays are left out."""
+    """Return degradations from weak to strong by name, without operators that require arrays."""
     found: dict[str, tuple[Expression, ...]] = {}
     for name, registration in REGISTRATIONS.items():
         needed = [s for s, default in registration.defaults.items() if default is inspect.Parameter.empty]
@@ -35,14 +35,14 @@ def ladders() -> dict[str, tuple[Expression, ...]]:
 
 
 def titles(name: str, ladder: tuple[Expression, ...]) -> tuple[str, str]:
-    """The text of the weakest degradation, and the strengths in which the others differ."""
+    """Return the text of the weakest degradation and the changed strengths of the others."""
     first, *others = (one.strengths if isinstance(one, Op) else {} for one in ladder)
-    changed = [next((text(one[s]) for s in one if one[s] != first[s]), "") for one in others]
+    changed = [next((format_strength(one[s]) for s in one if one[s] != first[s]), "") for one in others]
     return name if name in PIPELINES else str(ladder[0]), ", ".join(changed)
 
 
 def table() -> str:
-    """Markdown: the operators, what they do, and what their strengths accept."""
+    """Markdown: the operators, their summaries, and the ranges of their strengths."""
     lines = ["| operator | what it does | strengths |", "|---|---|---|"]
     for name, registration in sorted(REGISTRATIONS.items()):
         if registration.operator.__module__.startswith("restorax."):
@@ -55,12 +55,12 @@ def table() -> str:
 
 def _strength(registration, name: str) -> str:
     default = registration.defaults[name]
-    written = f"`{name}`" if default is inspect.Parameter.empty else f"`{name}={text(default)}`"
+    written = f"`{name}`" if default is inspect.Parameter.empty else f"`{name}={format_strength(default)}`"
     return f"{written} {registration.ranges[name]}" if name in registration.ranges else written
 
 
 def main(out: str, side: int = 128) -> None:
-    """Draw the gallery, write it as an image file, and write the table into the page."""
+    """Write the gallery as an image file and the table into docs/degradations.md."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -82,7 +82,7 @@ def main(out: str, side: int = 128) -> None:
             degraded = jax.jit(degradation)(jax.random.key(i), photograph).image
             degraded = degraded[0] if degraded.ndim > photograph.ndim else degraded
             axes[column][row, i].imshow(np.clip(degraded, 0, 1), interpolation="nearest")
-        # The whole text, as `parse` reads it, runs over the second picture; over the third are the other strengths.
+        # The text of the first degradation spans two panels; the third panel names the other strengths.
         first, _, last = axes[column][row]
         whole, others = titles(name, ladder)
         first.set_title(whole, fontsize=7, loc="left", pad=2)

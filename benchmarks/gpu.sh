@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
-# Measure on a GPU that is at hand for minutes only; everything that was measured is in OUT, even if the time ends first:
+# Run the most important suites on a GPU within a time limit; all results so far are in OUT when the time is over:
 #
 #   RESTORAX_COMMIT=$(git rev-parse --short HEAD) bash benchmarks/gpu.sh OUT [SECONDS]
 #
-# Run it at the top of the repository. It takes SECONDS at most (470) and needs jax with its GPU plugin, flax, optax,
-# jaxtyping, safetensors and Pillow, and PyTorch with CUDA for the comparison; no grain, no TensorFlow Datasets, no typer.
-# `python -m benchmarks.record OUT` then adds the rows to benchmarks/results/.
+# Run it from the repository root. It takes at most SECONDS (470) and requires jax with its GPU plugin, flax, optax,
+# jaxtyping, safetensors and Pillow, and PyTorch with CUDA for the comparison. `python -m benchmarks.record OUT` then
+# adds the rows to benchmarks/results/.
 set -euo pipefail
 out=$1 limit=${2:-470}
 mkdir -p "$out"
 export RESTORAX_RESULTS=$out PYTHONPATH=$PWD PYTHONUNBUFFERED=1
-export XLA_PYTHON_CLIENT_PREALLOCATE=false # PyTorch needs memory too
-python3 -c 'import flax, jax, jaxtyping, optax, PIL, safetensors; assert jax.default_backend() == "gpu", "JAX has no GPU here"'
-python3 -c 'import torch; assert torch.cuda.is_available()' || echo "PyTorch has no GPU here: JAX alone is measured"
+export XLA_PYTHON_CLIENT_PREALLOCATE=false # leave memory to PyTorch
+python3 -c 'import flax, jax, jaxtyping, optax, PIL, safetensors; assert jax.default_backend() == "gpu", "JAX finds no GPU"'
+python3 -c 'import torch; assert torch.cuda.is_available()' || echo "PyTorch finds no GPU: measuring JAX only"
 
-suite() { # name of the suite, arguments of its main
+suite() { # suite, arguments of its main
   local left=$((limit - SECONDS))
   if [ "$left" -lt 15 ]; then
-    echo "no time left for $1 $2"
+    echo "no time left for $1($2)"
     return
   fi
-  timeout "$left" python3 -c "from benchmarks import $1; $1.main($2)" 2>&1 | tee -a "$out/log.txt" || echo "$1 $2 ended early"
+  timeout "$left" python3 -c "from benchmarks import $1; $1.main($2)" 2>&1 | tee -a "$out/log.txt" || echo "$1($2) failed or ran out of time"
 }
 
-# What matters most first; torch.compile takes half a minute for every size.
+# The most important first; torch.compile takes half a minute per size.
 suite throughput "name=['dncnn', 'nafnet'], dtype=['bfloat16'], side=[256], batch=[1, 32], seconds=2"
 suite training "name=['dncnn', 'nafnet'], dtype=['bfloat16'], batch=32, patch=128, seconds=3"
 suite training "name=['resunet_s-gray-noise'], batch=32, seconds=3"

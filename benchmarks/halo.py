@@ -1,9 +1,8 @@
-"""How much context a tile needs: ``python -m benchmarks.halo NAME --data FOLDER``.
+"""Context that tiled restoration needs: ``python -m benchmarks.halo NAME --data FOLDER``.
 
-Recurrent networks hear from the whole image; convolutional ones from their receptive field. Either way most of it comes
-from nearby, and a tile that is restored with enough pixels around it equals the whole image well enough. What is enough
-under all degradations of an entry goes into its card. A window as large as the image would show nothing: such halos are
-left out.
+Measures the PSNR that tiles lose compared with the whole image, as a function of the overlap (halo) around them. The
+smallest sufficient halo over all degradations of an entry is stored in its card. Halos for which a window would cover
+the whole image are skipped.
 """
 
 import dataclasses
@@ -24,13 +23,13 @@ from restorax.degrade import parse
 
 from .record import record
 
-GRID = 16  # of cores and halos, so that tiles keep the alignment of the coarser levels
+GRID = 16  # cores and halos are multiples, which aligns tiles with the coarser levels
 LIMIT = 0.05  # dB
 WHOLE = 2**20  # a tile larger than any image
 
 
 class Loss(NamedTuple):
-    """What tiles with a halo lose against the whole image, in dB: mean over the images, and the worst of them."""
+    """PSNR in dB that tiles lose compared with the whole image: mean and worst case over the images."""
 
     halo: int
     mean: float
@@ -40,13 +39,13 @@ class Loss(NamedTuple):
 def restore_with_halo(
     restorer: zoo.Restorer, image: np.ndarray, condition: np.ndarray | None, *, core: int, halo: int
 ) -> np.ndarray:
-    """Restore an image core by core, each with at least ``halo`` pixels around it, which are thrown away.
+    """Restore an image tile by tile, each with at least ``halo`` pixels of context, which are discarded.
 
     Args:
-        restorer: any restorer of single images.
+        restorer: any single-image restorer.
         image: ``[height, width, channels]``.
         condition: ``[height, width, k]`` or ``None``.
-        core: side of the squares that are kept.
+        core: side of the square kept from each tile.
         halo: pixels of context on each side that is not the border of the image.
 
     Returns:
@@ -57,12 +56,12 @@ def restore_with_halo(
     side = core + 2 * halo
     for top in range(0, height, core):
         for left in range(0, width, core):
-            # At the border the window moves inwards: one size, hence one compiled function.
+            # At the border the window moves inwards, so that one compiled function serves all tiles.
             y, x = (max(0, min(start - halo, length - side)) for start, length in ((top, height), (left, width)))
             y, x = (start + -start % GRID for start in (y, x))
             window = (slice(y, y + side), slice(x, x + side))
-            known = None if condition is None else condition[window]
-            restored = np.asarray(restorax.restore(restorer, image[window], known, tile=WHOLE))
+            part = None if condition is None else condition[window]
+            restored = np.asarray(restorax.restore(restorer, image[window], part, tile=WHOLE))
             kept = restored[top - y : top - y + core, left - x : left - x + core]
             out[top : top + core, left : left + core] = kept
     return out
@@ -76,27 +75,27 @@ def losses(
     core: int = 64,
     halos: tuple[int, ...] = (0, 16, 32, 48, 64, 96, 128, 192),
 ) -> list[Loss]:
-    """PSNR of the whole image minus PSNR of its tiles, for every halo.
+    """Measure the PSNR of the whole image minus the PSNR of its tiles, for every halo.
 
     Args:
-        restorer: any restorer of single images.
+        restorer: any single-image restorer.
         images: clean images by name, ``[height, width, channels]`` in [0, 1].
-        degradation: in the language of ``restorax.degrade.parse``.
-        core: side of the squares that are kept, a multiple of 16.
-        halos: what to try, multiples of 16.
+        degradation: as parsed by ``restorax.degrade.parse``.
+        core: side of the square kept from each tile, a multiple of 16.
+        halos: candidates, multiples of 16.
 
     Returns:
         One row per halo.
 
     Raises:
-        ValueError: if core or a halo is no multiple of 16, or the smallest image is not larger than a tile.
+        ValueError: if the core or a halo is not a multiple of 16, or the smallest image is not larger than a tile.
     """
-    if bad := [number for number in (core, *halos) if number % GRID]:
-        raise ValueError(f"cores and halos must be multiples of {GRID}; {bad[0]} is not")
-    smallest = min(min(picture.shape[:2]) for picture in images.values())
+    if invalid := [number for number in (core, *halos) if number % GRID]:
+        raise ValueError(f"`core` and `halos` must be multiples of {GRID}, got {invalid[0]}")
+    smallest = min(min(image.shape[:2]) for image in images.values())
     halos = tuple(halo for halo in halos if core + 2 * halo + GRID <= smallest)
     if not halos:
-        raise ValueError(f"pictures of {smallest} pixels are too small for tiles of {core}")
+        raise ValueError(f"images of {smallest} pixels are too small for tiles of {core}; lower `core`")
     degrade, differences = jax.jit(parse(degradation)), []
     for i, name in enumerate(sorted(images)):
         clean = images[name]
@@ -112,7 +111,7 @@ def losses(
 
 
 def halo_needed(rows: list[Loss], limit: float = LIMIT) -> int | None:
-    """The smallest halo from which on no image loses or gains more than ``limit`` dB; ``None`` if there is none."""
+    """Return the smallest halo from which on no image changes by more than ``limit`` dB, or ``None``."""
     needed = None
     for row in sorted(rows, key=lambda row: row.halo, reverse=True):
         if row.worst > limit:
@@ -122,32 +121,39 @@ def halo_needed(rows: list[Loss], limit: float = LIMIT) -> int | None:
 
 
 def main(
-    name: str = typer.Argument(..., help="A zoo name or a folder with a card."),
-    folder: Path = typer.Option(..., "--data", help="Clean test pictures, larger than a tile."),  # noqa: B008
-    core: int = typer.Option(64, help="Side of the squares that are kept."),
-    images: int = typer.Option(0, help="Only so many pictures."),
-    quick: bool = typer.Option(False, "--quick", help="A part of one picture, to see that it works; no rows."),
-    write: bool = typer.Option(True, help="Append rows to benchmarks/results/halo.csv and write the card."),
+    name: str = typer.Argument(..., help="Zoo name or folder with a model card."),
+    folder: Path = typer.Option(..., "--data", help="Folder of clean test images, larger than a tile."),  # noqa: B008
+    core: int = typer.Option(64, help="Side of the square kept from each tile."),
+    images: int = typer.Option(0, help="Maximum number of images [all]."),
+    quick: bool = typer.Option(False, "--quick", help="Smoke test: part of one image, nothing recorded."),
+    write: bool = typer.Option(True, help="Record the results and update the card."),
 ) -> None:
-    """Measure the halo under every degradation of the card."""
+    """Measure the halo for every degradation of the card."""
     restorer, console, all_needed = zoo.load(name), Console(), []
-    pictures = data.test_images(folder, restorer.card.channels)
+    test_images = data.test_images(folder, restorer.card.channels)
     if images:
-        pictures = dict(sorted(pictures.items())[:images])
+        test_images = dict(sorted(test_images.items())[:images])
     if quick:
-        pictures, write = {key: pictures[key][:96, :96] for key in sorted(pictures)[:1]}, False
+        test_images, write = {key: test_images[key][:96, :96] for key in sorted(test_images)[:1]}, False
     for degradation in restorer.card.evaluation[: 1 if quick else None]:
-        rows = losses(restorer, pictures, degradation, core=core)
+        rows = losses(restorer, test_images, degradation, core=core)
         table = Table("halo", "mean loss dB", "worst dB", title=f"{restorer.card.name}, {degradation}")
         for row in rows:
             table.add_row(str(row.halo), f"{row.mean:.3f}", f"{row.worst:.3f}")
         console.print(table)
         needed = halo_needed(rows)
         all_needed.append(needed)
-        console.print(f"within {LIMIT} dB from a halo of {needed} pixels" if needed is not None else "none is enough")
+        console.print(
+            f"within {LIMIT} dB from a halo of {needed} pixels" if needed is not None else "no halo is sufficient"
+        )
         if write:
-            origin = {"entry": restorer.card.name, "degradation": degradation, "images": len(pictures), "core": core}
-            record("halo", [{**origin, **row._asdict(), "needed": needed} for row in rows])
+            identity = {
+                "entry": restorer.card.name,
+                "degradation": degradation,
+                "images": len(test_images),
+                "core": core,
+            }
+            record("halo", [{**identity, **row._asdict(), "needed": needed} for row in rows])
     if write:
         halo = None if None in all_needed else max(all_needed)
         dataclasses.replace(restorer.card, halo=halo).write(zoo.find(name))

@@ -1,9 +1,8 @@
-"""The input pipeline alone against the training step alone: ``python -m benchmarks.input --data DIR``.
+"""Input pipeline compared with the training step: ``python -m benchmarks.input --data DIR``.
 
-For a folder, the TFDS dataset prepared from it, and pictures in device memory, where the pipeline is the part of the
-step that crops. The pipeline has to be at least twice as fast as the step. Decoded pictures stay in memory while there
-is room, so two rates are given: of the first epoch, as of sets that are too large, and of those that follow. Rows go to
-``benchmarks/results/input.csv``.
+Sources are a folder, the TFDS dataset prepared from it, and images in device memory, where the pipeline is the cropping
+inside the step. The pipeline should be at least twice as fast as the step. Decoded images are cached, so the rates of
+the first epoch (as for datasets larger than the cache) and of later epochs are reported separately.
 """
 
 import argparse
@@ -15,7 +14,7 @@ import jax
 import numpy as np
 
 from restorax import data
-from restorax.prepare import prepare
+from restorax.dataset_builder import prepare
 from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.step import init_state
@@ -25,7 +24,7 @@ from .timing import interleaved
 
 
 def pipeline(source: data.Patches, batch: int, batches: int) -> tuple[float, float]:
-    """Patches per second in the first epoch, and in those that follow."""
+    """Return patches per second in the first and in later epochs."""
     epoch = -(-source.count // batch)
     feed = data.batches(source, batch=batch, start=0)
 
@@ -41,12 +40,12 @@ def pipeline(source: data.Patches, batch: int, batches: int) -> tuple[float, flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipes", nargs="*", default=["resunet_s-gray-noise"])
-    parser.add_argument("--data", required=True, help="folder of pictures")
+    parser.add_argument("--data", required=True, help="folder of images")
     parser.add_argument("--batches", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=10, help="timed steps")
-    parser.add_argument("--batch", type=int, help="instead of the recipe's")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="instead of the recipe's")
-    parser.add_argument("--quick", action="store_true", help="few small batches, to see that it works; no rows")
+    parser.add_argument("--rounds", type=int, default=10, help="number of timed steps")
+    parser.add_argument("--batch", type=int, help="overrides the recipe")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="overrides the recipe")
+    parser.add_argument("--quick", action="store_true", help="smoke test: few small batches, nothing recorded")
     options = parser.parse_args()
     if options.quick:
         options.batches, options.rounds, options.batch = 3, 2, jax.device_count()
@@ -78,15 +77,15 @@ def main() -> None:
 
 
 def _device_rates(recipe, source, rounds):
-    """Patches per second of the step on patches that are there already, and of cropping in device memory."""
+    """Return patches per second of the step on loaded patches, and of cropping in device memory."""
     mesh, stage = parallel.make_mesh(1, parallel.devices_for(recipe)), recipe.stages[0]
-    step = jax.jit(parallel.jit_step(recipe, stage, mesh))  # no donation: the same state is timed again and again
+    step = jax.jit(parallel.jit_step(recipe, stage, mesh))  # without donation, because the same state is reused
     state = parallel.make_state(partial(init_state, recipe, jax.random.key(0)), mesh)
     rows = parallel.assemble(np.arange(stage.batch), stage.batch, mesh)
     batch = next(data.batches(source, batch=stage.batch, start=0))
     patches = parallel.assemble(batch, stage.batch, mesh)
-    pictures = parallel.replicate(data.DevicePictures.of(source), mesh)
-    crop = jax.jit(lambda keys: jax.vmap(partial(pictures.crop, size=stage.patch))(keys))
+    images = parallel.replicate(data.DevicePictures.of(source), mesh)
+    crop = jax.jit(lambda keys: jax.vmap(partial(images.crop, size=stage.patch))(keys))
     keys = [jax.random.key(i) for i in range(4)]
     stepped, cropped = (
         interleaved([function], arguments, rounds=rounds)[0].median

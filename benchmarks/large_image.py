@@ -1,4 +1,4 @@
-"""Time and peak memory of ``restorax restore`` on a large picture: ``python -m benchmarks.large_image``."""
+"""Time and peak memory of ``restorax restore`` on a large image: ``python -m benchmarks.large_image``."""
 
 import argparse
 import re
@@ -15,7 +15,7 @@ from restorax.data import sample_images
 
 from .record import record, table
 
-# The peak that a process says of itself; what its parent is told begins at the parent's own.
+# The process reports its own peak, because the peak that the parent sees starts at the parent's memory.
 PROGRAM = """
 import atexit
 from pathlib import Path
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=4000)
     parser.add_argument("--width", type=int, default=6000)
     parser.add_argument("--model", default="resunet_s-gray-noise")
-    parser.add_argument("--quick", action="store_true", help="a small picture, to see that it works; no rows")
+    parser.add_argument("--quick", action="store_true", help="smoke test: a small image, nothing recorded")
     parser.add_argument("--no-save", action="store_true", help="do not append to results/large_image.csv")
     options = parser.parse_args()
     if options.quick:
@@ -45,9 +45,9 @@ def main() -> None:
         image.write(source, image.Picture(clean + noise))
         command = [sys.executable, "-c", PROGRAM, "restore", str(source), str(target), "--model", options.model]
         start = time.perf_counter()
-        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         seconds = time.perf_counter() - start
-        kib = int(re.search(r"VmHWM:\s*(\d+)", said)[1])
+        kib = int(re.search(r"VmHWM:\s*(\d+)", output)[1])
         error = image.read(target).pixels - clean
         psnr = -10 * np.log10(np.mean(error**2))
     row = {"model": options.model, "size": f"{options.height}x{options.width}"}

@@ -1,7 +1,7 @@
-"""Every CNN restorer against its twin in PyTorch, with the same weights: ``python -m benchmarks.models``.
+"""Convolutional architectures compared with PyTorch twins with the same weights: ``python -m benchmarks.models``.
 
-Inference of one image and a training step (forward, backward, Adam) of a batch, both in turns. PyTorch runs channels
-last, and compiled where that works; the faster of the two counts. Prints a table and appends to results/models.csv.
+Times inference of one image and a training step (forward, backward, Adam) on a batch, interleaved. PyTorch runs
+channels last, eager and compiled where possible; the faster of the two counts.
 """
 
 import argparse
@@ -39,8 +39,8 @@ NAMES = [name for name in MODELS if _has_twin(name)]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", action="append", choices=NAMES, help="may be given several times [all]")
-    parser.add_argument("--quick", action="store_true", help="small images and few rounds, to see that it works")
+    parser.add_argument("--model", action="append", choices=NAMES, help="repeatable [all]")
+    parser.add_argument("--quick", action="store_true", help="smoke test: small images, few rounds, nothing recorded")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--no-compile", action="store_true", help="PyTorch without torch.compile")
     parser.add_argument("--no-save", action="store_true", help="do not append to results/models.csv")
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compiled: bool) -> dict[str, Any]:
-    """One row: cost, difference and times of an architecture and its twin."""
+    """Return one row: cost, output difference and times of an architecture and its twin."""
     model = MODELS[name]()
     params, twin = peer.matched(model, restorax.create(name)[1])
     cost = restorax.summary(model, side, side)
@@ -90,7 +90,7 @@ def measure(name: str, side: int, batch: int, patch: int, rounds: int, *, compil
 
 
 def _both(observed: tuple[jax.Array, ...]) -> tuple[tuple, tuple]:
-    """An image as JAX and as PyTorch take it."""
+    """Return the inputs as JAX arrays and as PyTorch tensors."""
     return observed, tuple(map(peer.tensor, observed))
 
 
@@ -128,7 +128,7 @@ def _torch_steps(twin: torch.nn.Module, compiled: bool) -> dict[str, Callable]:
 
 
 def _times(jax_form: Callable, peers: dict[str, Callable], arguments: list[tuple], rounds: int) -> dict[str, Any]:
-    """Timings by form; forms that fail (torch.compile without a compiler) are left out."""
+    """Return timings by implementation, without those that fail (torch.compile without a compiler)."""
     working = {form: f for form, f in peers.items() if peer.works(form, f, *arguments[0][1])}
     functions = [lambda ours, _: jax_form(*ours), *(lambda _, theirs, f=f: f(*theirs) for f in working.values())]
     names = ["jax", *("torch" if form == "PyTorch" else form for form in working)]

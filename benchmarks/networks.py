@@ -1,4 +1,4 @@
-"""What the suites measure: entries of the zoo, and architectures as published with fresh parameters."""
+"""Networks for the suites: zoo entries, and published architectures with fresh parameters."""
 
 import dataclasses
 import json
@@ -14,35 +14,37 @@ from restorax import zoo
 from restorax.models import MODELS, RestorationNetwork
 
 ARCHITECTURES = ("dncnn", "nafnet", "unet")
-"""Measured beside the entries by default: those that everybody knows."""
+"""Well-known architectures measured by default, in addition to the entries."""
 
 QUICK = ("resunet_s-gray-noise", "dncnn")
-"""An entry, which is a recipe too, and an architecture: enough to see that a suite works."""
+"""One entry and one architecture for smoke tests."""
 
 
 def load(name: str, dtype: str = "float32", **fields: Any) -> zoo.Restorer:
-    """An entry, or an architecture with fresh parameters and perhaps other fields."""
+    """Load an entry, or create an architecture with fresh parameters and optional fields."""
     if name in zoo.list_models():
         return zoo.load(name, dtype=jnp.dtype(dtype))
     model, params = restorax.create(name, **fields)
-    some = zoo.Card.read(zoo.find(zoo.list_models()[0]))
+    template = zoo.Card.read(zoo.find(zoo.list_models()[0]))
     config = {"channels": model.channels, **fields}
-    card = dataclasses.replace(some, name=name, architecture=name, config=config, channels=model.channels, sha256="")
+    card = dataclasses.replace(
+        template, name=name, architecture=name, config=config, channels=model.channels, sha256=""
+    )
     return zoo.Restorer(params, model.clone(dtype=jnp.dtype(dtype)), card)
 
 
 def groups(names: Sequence[str] = ()) -> list[list[str]]:
-    """Names, by default all entries and well-known architectures; those of equal networks, hence speed, together."""
+    """Group names (by default all entries and ``ARCHITECTURES``) whose networks are identical, hence equally fast."""
     same: dict[str, list[str]] = {}
     for name in names or (*zoo.list_models(), *ARCHITECTURES):
         architecture, config = _network(name)
-        config = {key: value for key, value in config.items() if key != "residual"}  # one sum: takes no time
+        config = {key: value for key, value in config.items() if key != "residual"}  # a single addition
         same.setdefault(json.dumps([architecture, config], sort_keys=True), []).append(name)
     return list(same.values())
 
 
 def _network(name: str) -> tuple[str, dict[str, Any]]:
-    """Architecture and configuration, for which no parameters need be read or made."""
+    """Return architecture and configuration without loading or creating parameters."""
     if name in zoo.list_models():
         card = zoo.Card.read(zoo.find(name))
         return card.architecture, card.config
@@ -52,11 +54,11 @@ def _network(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def observed(model: RestorationNetwork, batch: int, height: int, width: int, seed: int = 0) -> tuple[jax.Array, ...]:
-    """A random image, or a burst of five frames, and a condition if the network takes one, in device memory."""
+    """Return a random image or burst of five frames, and a condition map if the network takes one, on the device."""
     random = np.random.default_rng(seed)
     frames = (5,) if model.takes_frames else ()
     image = jnp.asarray(random.random((batch, *frames, height, width, model.channels), np.float32))
     if not model.condition.channels:
         return (image,)
-    known = random.random((batch, height, width, model.condition.channels)) < 0.5
-    return image, jnp.asarray(known, jnp.float32)
+    mask = random.random((batch, height, width, model.condition.channels)) < 0.5
+    return image, jnp.asarray(mask, jnp.float32)

@@ -1,4 +1,4 @@
-"""Operators against what one would otherwise call, 16 x 256 x 256 x 3: ``python -m benchmarks.operators``."""
+"""Degradation operators compared with other libraries, 16 x 256 x 256 x 3: ``python -m benchmarks.operators``."""
 
 import io
 from collections.abc import Callable
@@ -24,7 +24,7 @@ rng = np.random.default_rng(0)
 
 
 class Case(NamedTuple):
-    """An operator as text, and what else does the same to a float32 batch; ``exact`` peers give the same pixels."""
+    """An operator as text, and peers that do the same to a float32 batch; ``exact`` peers give the same pixels."""
 
     text: str
     peers: dict[str, Callable[[Array], Any]]
@@ -32,7 +32,7 @@ class Case(NamedTuple):
 
 
 def _each(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """A function of one picture as the loop over a batch in common use."""
+    """Apply a function of one image to a batch in a Python loop."""
     return lambda batch: np.stack([function(image) for image in batch])
 
 
@@ -126,8 +126,8 @@ def _pillow_rescale(size: int) -> Callable[[Array], Array]:
 
 
 def _pillow_palette(image: Array) -> Array:
-    picture = PillowImage.fromarray((image * 255 + 0.5).astype(np.uint8))
-    return np.asarray(picture.quantize(16, PillowImage.Quantize.MEDIANCUT, kmeans=10).convert("RGB")) / np.float32(255)
+    paletted = PillowImage.fromarray((image * 255 + 0.5).astype(np.uint8))
+    return np.asarray(paletted.quantize(16, PillowImage.Quantize.MEDIANCUT, kmeans=10).convert("RGB")) / np.float32(255)
 
 
 def _opencv_burst(image: Array) -> Array:
@@ -211,7 +211,7 @@ def _cases() -> dict[str, Case]:
 
 
 def _torch_peers(batch: Array) -> dict[str, dict[str, Callable[[Array], Any]]]:
-    """What PyTorch and kornia offer on a CPU, on tensors that are there already; empty where they are not installed."""
+    """Peers in PyTorch and kornia on a CPU, on tensors created beforehand; empty where they are not installed."""
     if jax.default_backend() != "cpu":
         return {}
     try:
@@ -238,14 +238,13 @@ def _torch_peers(batch: Array) -> dict[str, dict[str, Callable[[Array], Any]]]:
 
 
 def main(quick: bool = False, only: str = "") -> None:
-    """Time every operator and its peers in turns, print a table and append rows to benchmarks/results/operators.csv."""
-    jax.config.update("jax_threefry_partitionable", True)
-    pictures = [cv2.resize(p[:256, :256], (256, 256)) for p in sample_images(3).values()]
-    batch = np.stack([pictures[i % len(pictures)] for i in range(2 if quick else 16)]).astype(np.float32)
+    """Time every operator interleaved with its peers, print and record the results."""
+    images = [cv2.resize(p[:256, :256], (256, 256)) for p in sample_images(3).values()]
+    batch = np.stack([images[i % len(images)] for i in range(2 if quick else 16)]).astype(np.float32)
     cases, torch_peers = _cases(), _torch_peers(batch)
     for name, peers in torch_peers.items():
-        known = cases.get(name, Case("jpeg_straight_through(quality=30)", {}))
-        cases[name] = known._replace(peers={**known.peers, **peers})
+        case = cases.get(name, Case("jpeg_straight_through(quality=30)", {}))
+        cases[name] = case._replace(peers={**case.peers, **peers})
     table = Table("operator", "restorax ms", "compile s", "best peer", "peer ms", "peer / restorax", "difference")
     rows = []
     on_device = jnp.asarray(batch)

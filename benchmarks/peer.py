@@ -1,4 +1,4 @@
-"""PyTorch beside JAX: the same network with the same weights, on the same kind of device, in the same run."""
+"""PyTorch peers of JAX networks: same weights, same kind of device, same run."""
 
 import os
 from collections.abc import Callable
@@ -9,23 +9,23 @@ import torch
 
 from . import torch_twins
 
-PLACE = "cuda" if torch.cuda.is_available() else "cpu"
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
-# What XLA does by itself: as many threads as it takes, TF32 for products of float32, and the fastest of cuDNN's ways.
+# Match XLA: its number of threads, TF32 for float32 products, and the fastest cuDNN algorithms.
 torch.set_num_threads(int(os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or len(os.sched_getaffinity(0))))
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
 torch.backends.cudnn.benchmark = True
 
 
 def matched(model: Any, params: Any) -> tuple[Any, torch.nn.Module]:
-    """:func:`torch_twins.matched` with the twin on the device, channels last."""
+    """Return :func:`torch_twins.matched` with the twin on the device, channels last."""
     params, twin = torch_twins.matched(model, params)
-    return params, twin.to(PLACE, memory_format=torch.channels_last)
+    return params, twin.to(DEVICE, memory_format=torch.channels_last)
 
 
 def tensor(x: Any) -> torch.Tensor:
-    """An image on the device, seen as ``[batch, channel, height, width]``, in memory channels last."""
-    return torch.tensor(np.asarray(x)).to(PLACE).permute(0, 3, 1, 2)
+    """Convert an image to a ``[batch, channel, height, width]`` tensor on the device, channels last in memory."""
+    return torch.tensor(np.asarray(x)).to(DEVICE).permute(0, 3, 1, 2)
 
 
 def array(x: torch.Tensor) -> np.ndarray:
@@ -33,11 +33,11 @@ def array(x: torch.Tensor) -> np.ndarray:
 
 
 def precision(dtype: str) -> torch.autocast:
-    return torch.autocast(PLACE, torch.bfloat16, enabled=dtype == "bfloat16")
+    return torch.autocast(DEVICE, torch.bfloat16, enabled=dtype == "bfloat16")
 
 
 def restorers(twin: torch.nn.Module, dtype: str, *, compiled: bool) -> dict[str, Callable]:
-    """Functions of tensors, without gradients: PyTorch as it is, and compiled."""
+    """Return inference functions of tensors: eager and, if asked for, compiled."""
 
     def restore(network, *observed):
         with torch.inference_mode(), precision(dtype):
@@ -47,7 +47,7 @@ def restorers(twin: torch.nn.Module, dtype: str, *, compiled: bool) -> dict[str,
 
 
 def trainers(twin: torch.nn.Module, dtype: str, *, sigma: float, compiled: bool) -> dict[str, Callable]:
-    """Training steps on clean images in [0, 1]: noise, network, L1, backward, Adam; they return the loss."""
+    """Return training steps on clean images in [0, 1] (noise, network, L1, backward, Adam) that return the loss."""
     twin.train()
     adam = torch.optim.Adam(twin.parameters(), lr=1e-6, fused=True)
 
@@ -64,19 +64,19 @@ def trainers(twin: torch.nn.Module, dtype: str, *, sigma: float, compiled: bool)
 
 
 def forms(function: Callable, twin: torch.nn.Module, *, compiled: bool) -> dict[str, Callable]:
-    """``function(network, ...)`` with the twin and with the compiled twin."""
-    torch._dynamo.reset()  # every size is compiled for itself, as by XLA
+    """Bind ``function(network, ...)`` to the twin and, if asked for, to the compiled twin."""
+    torch._dynamo.reset()  # compile every size separately, as XLA does
     networks = {"PyTorch": twin} | ({"torch.compile": torch.compile(twin, dynamic=False)} if compiled else {})
     return {form: lambda *x, network=network: function(network, *x) for form, network in networks.items()}
 
 
 def works(form: str, function: Callable, *arguments: Any) -> bool:
-    """Whether a form runs here; torch.compile needs a compiler of its own."""
+    """Return whether an implementation runs here; torch.compile needs a C++ compiler."""
     try:
         function(*arguments)
     except Exception as error:
         if form != "torch.compile":
             raise
-        print(f"{form} does not work here: {str(error).splitlines()[0]}", flush=True)
+        print(f"{form} failed: {str(error).splitlines()[0]}", flush=True)
         return False
     return True

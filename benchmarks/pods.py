@@ -1,8 +1,8 @@
-"""Weak scaling on TPU pods, estimated from what the TPU compiler said: ``python -m benchmarks.pods``.
+"""Weak scaling on TPU pods, estimated from compiler output: ``python -m benchmarks.pods``.
 
-Nothing ran there. The rows of results/tpu_compile.csv give arithmetic, traffic and exchanged bytes of a training step
-on one chip, the documentation of the chips their speed. The assumptions are those of ``weak_scaling``: pessimistic
-about communication; input and stragglers are not counted.
+Nothing is run on a pod. results/tpu_compile.csv gives FLOP, memory traffic and exchanged bytes of a training step on
+one chip; the documentation of the chips gives their speed. See ``weak_scaling`` for the assumptions, which are
+pessimistic about communication; input and stragglers are ignored.
 """
 
 import csv
@@ -16,7 +16,7 @@ COMPILED = Path(__file__).parent / "results" / "tpu_compile.csv"
 
 
 class Chip(NamedTuple):
-    """FLOP/s in bfloat16, bytes/s of its memory and of a link to one neighbour in one direction, axes of the torus.
+    """Peak bfloat16 FLOP/s, bytes/s of memory and of one link in one direction, and axes of the torus.
 
     Reference:
         Cloud TPU documentation, pages of v5e, v5p and v6e: 197, 459 and 918 TFLOP/s; 819, 2765 and 1638 GB/s; links of
@@ -34,23 +34,23 @@ CHIPS = {
     "v5p": Chip(459e12, 2765e9, 100e9, 3),
     "v6e": Chip(918e12, 1638e9, 100e9, 2),
 }
-HOP = 1e-6  # assumed seconds from one chip to the next, whatever the size
+HOP = 1e-6  # assumed latency in seconds from one chip to the next
 
 
 def weak_scaling(chip: Chip, *, flops: float, touched: float, exchanged: float, chips: int) -> tuple[float, float]:
-    """Seconds of computation and of communication in a step whose share of the batch stays the same.
+    """Estimate seconds of computation and of communication of a step with a fixed batch per chip.
 
-    Computing takes what the slower of arithmetic and memory takes at its peak, hence too short: the share of the
-    communication is overstated. Gradients are summed after all computing, along one axis of the torus after the other,
-    in one ring in one direction: a link carries ``2 (n - 1) / n`` times their bytes, in ``2 d (n ** (1 / d) - 1)`` hops
+    Computation is bounded by the slower of arithmetic and memory at peak speed, which overstates the share of
+    communication. Gradients are summed after all computation, along one axis of the torus after the other, in one
+    ring in one direction: a link carries ``2 (n - 1) / n`` times their bytes, in ``2 d (n ** (1 / d) - 1)`` hops
     for ``d`` axes. A real pod uses all links at once and overlaps them with the backward pass.
 
     Args:
-        chip: what one can do.
-        flops: of the step on one chip.
-        touched: bytes of its memory read and written.
+        chip: speed of one chip.
+        flops: floating-point operations of the step on one chip.
+        touched: bytes read and written in the memory of one chip.
         exchanged: bytes of the gradients.
-        chips: how many there are.
+        chips: number of chips.
     """
     computing = max(flops / chip.flops, touched / chip.memory)
     hops = 2 * chip.axes * (chips ** (1 / chip.axes) - 1)
@@ -58,7 +58,7 @@ def weak_scaling(chip: Chip, *, flops: float, touched: float, exchanged: float, 
 
 
 def pods(path: Path, counts: Sequence[int]) -> list[dict[str, Any]]:
-    """Estimated efficiency of training on pods, from the rows of the TPU compiler."""
+    """Estimate the efficiency of training on pods from the rows of ``tpu_compile``."""
     rows = []
     with path.open() as file:
         compiled = [row for row in csv.DictReader(file) if row["program"] == "training step" and row["shards"] == "1"]
@@ -70,15 +70,15 @@ def pods(path: Path, counts: Sequence[int]) -> list[dict[str, Any]]:
             "exchanged": 2**20 * float(row["collective MiB"]),
         }
         for count in counts:
-            computing, talking = weak_scaling(CHIPS[kind], **cost, chips=count)
-            times = {"computing_ms": 1e3 * computing, "communication_ms": 1e3 * talking}
-            about = {"name": row["recipe"], "chip": kind, "chips": count, "per_chip": row["per chip"]}
-            rows.append({**about, **times, "efficiency": computing / (computing + talking)})
+            computing, communicating = weak_scaling(CHIPS[kind], **cost, chips=count)
+            times = {"computing_ms": 1e3 * computing, "communication_ms": 1e3 * communicating}
+            identity = {"name": row["recipe"], "chip": kind, "chips": count, "per_chip": row["per chip"]}
+            rows.append({**identity, **times, "efficiency": computing / (computing + communicating)})
     return rows
 
 
 def main(quick: bool = False, write: bool = True) -> None:
-    """Print the estimates and append rows to benchmarks/results/pods.csv."""
+    """Print and record the estimates."""
     rows = pods(COMPILED, (256,) if quick else (4, 16, 64, 256))
     print(table(rows))
     if write and not quick:

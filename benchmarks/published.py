@@ -1,4 +1,4 @@
-"""What papers report, as far as their protocol is that of the cards, beside what the entries reach."""
+"""Published results of other methods, measured by the protocol of the model cards."""
 
 import csv
 import functools
@@ -19,17 +19,17 @@ def rows() -> list[dict[str, str]]:
 
 
 def tables(cards: Mapping[str, zoo.Card]) -> str:
-    """Markdown: for every test set that papers report on, methods and entries under the same degradations."""
+    """Markdown: one table per test set, with published methods and entries under the same degradations."""
     parts = []
     for dataset, group in groupby(rows(), lambda row: row["dataset"]):
         cells: dict[str, dict[str, tuple[float, ...]]] = {}
         for row in group:
-            told = tuple(float(row[key]) for key in ("psnr", "psnr_b") if row[key])
-            cells.setdefault(f"{row['method']} ({row['source']})", {})[row["degradation"]] = told
+            values = tuple(float(row[key]) for key in ("psnr", "psnr_b") if row[key])
+            cells.setdefault(f"{row['method']} ({row['source']})", {})[row["degradation"]] = values
         degradations = list(dict.fromkeys(degradation for row in cells.values() for degradation in row))
         for name, card in cards.items():
             own = [r for r in card.results if r.dataset == dataset]
-            found = {undone(r.degradation): (r.psnr, r.psnr_b) if r.psnr_b else (r.psnr,) for r in own}
+            found = {without_noise_level(r.degradation): (r.psnr, r.psnr_b) if r.psnr_b else (r.psnr,) for r in own}
             if shared := {degradation: found[degradation] for degradation in degradations if degradation in found}:
                 cells[f"**`{name}`**"] = shared
         middle = degradations[(len(degradations) - 1) // 2]
@@ -44,8 +44,10 @@ def tables(cards: Mapping[str, zoo.Card]) -> str:
 
 
 @functools.cache
-def undone(degradation: str) -> str:
-    """A degradation without the noise level as a condition: what is undone is the same."""
+@functools.cache
+def without_noise_level(degradation: str) -> str:
+    """Drop ``with_level`` from a degradation: it changes the condition, not the degraded image."""
     parsed = parse(degradation)
-    told = any("with_level" in op.strengths for op in parsed.operators)
-    return str(parsed.replace(with_level=None)) if told else degradation
+    if not any("with_level" in op.strengths for op in parsed.operators):
+        return degradation
+    return str(parsed.replace(with_level=None))

@@ -1,8 +1,8 @@
-"""Entries of the zoo against classical methods on the same pictures: ``python -m benchmarks.quality NAME --data DIR``.
+"""Zoo entries compared with oracle-tuned classical baselines: ``python -m benchmarks.quality NAME --data DIR``.
 
-Every classical method knows the degradation and has its parameters set by the truth (the best mean of a grid), except
-BM3D and biharmonic inpainting, which have none; the entries know only what their cards' `condition` says. Those that
-can be told the kernel of a blur are measured both ways.
+Classical methods know the degradation, and the best setting of a grid (by mean PSNR) counts; BM3D and biharmonic
+inpainting have no settings. Entries receive only the condition on their cards; those that accept a known blur kernel
+are measured both with it and without.
 """
 
 from collections.abc import Sequence
@@ -26,52 +26,54 @@ from .record import record
 
 
 def compare(
-    restorers: Sequence[zoo.Restorer], pictures: dict[str, np.ndarray], degradation: str, *, dataset: str
+    restorers: Sequence[zoo.Restorer], images: dict[str, np.ndarray], degradation: str, *, dataset: str
 ) -> list[dict[str, object]]:
-    """One row per method: the entries first, then the classical ones, the degraded image last."""
+    """Return one row per method: entries first, then classical methods, the degraded image last."""
     forms = {restorer.card.name: [partial(restorax.restore, restorer)] for restorer in restorers} | {
         name: [observe(one) for one in settings] for name, settings in methods(degradation).items()
     }
     if (kernel := true_kernel(degradation)) is not None:
-        told = [
+        non_blind = [
             restorer
             for restorer in restorers
             if isinstance(restorer.model, BlindDeconvolution) and restorer.model.filters
         ]
-        forms |= {f"{restorer.card.name}, true kernel": [partial(_deconvolve, restorer, kernel)] for restorer in told}
+        forms |= {
+            f"{restorer.card.name}, true kernel": [partial(_deconvolve, restorer, kernel)] for restorer in non_blind
+        }
     rows = []
     for name, settings in forms.items():
-        results = [evaluate(one, pictures, degradation, dataset=dataset) for one in settings]
+        results = [evaluate(one, images, degradation, dataset=dataset) for one in settings]
         best = max(results, key=lambda result: result.psnr)
-        where = {"dataset": dataset, "images": len(pictures), "degradation": degradation, "method": name}
+        where = {"dataset": dataset, "images": len(images), "degradation": degradation, "method": name}
         quality = {"psnr": f"{best.psnr:.2f}", "ssim": f"{best.ssim:.4f}"}
         rows.append(where | {"setting": f"{results.index(best) + 1} of {len(settings)}"} | quality)
-    untouched = {"method": "none", "setting": "", "psnr": f"{best.input_psnr:.2f}", "ssim": ""}
-    return [*rows, where | untouched]
+    degraded = {"method": "none", "setting": "", "psnr": f"{best.input_psnr:.2f}", "ssim": ""}
+    return [*rows, where | degraded]
 
 
 def _deconvolve(restorer: zoo.Restorer, kernel: np.ndarray, image: jax.Array, condition: None) -> jax.Array:
-    variables, known = {"params": restorer.params}, jnp.asarray(kernel, jnp.float32)
-    return jnp.clip(restorer.model.apply(variables, image, known, method="deconvolve"), 0, 1)
+    variables, kernel = {"params": restorer.params}, jnp.asarray(kernel, jnp.float32)
+    return jnp.clip(restorer.model.apply(variables, image, kernel, method="deconvolve"), 0, 1)
 
 
 def main(
-    names: list[str] = typer.Argument(None, help="Entries; all by default."),  # noqa: B008
-    folder: Path = typer.Option(..., "--data", help="Clean test pictures."),  # noqa: B008
-    degradation: list[str] = typer.Option([], help="What is undone [every evaluation of the card]."),  # noqa: B008
-    quick: bool = typer.Option(False, "--quick", help="Two pictures, quarter size."),
+    names: list[str] = typer.Argument(None, help="Entries [all]."),  # noqa: B008
+    folder: Path = typer.Option(..., "--data", help="Folder of clean test images."),  # noqa: B008
+    degradation: list[str] = typer.Option([], help="Degradations [those of the card]."),  # noqa: B008
+    quick: bool = typer.Option(False, "--quick", help="Smoke test: two small images, nothing recorded."),
     write: bool = typer.Option(True, help="Append rows to benchmarks/results/quality.csv."),
 ) -> None:
-    """Degrade every picture, restore it by every method, print a table per degradation and append CSV rows."""
+    """Degrade every image, restore it by every method, print and record the results."""
     console, together = Console(), {}
     for restorer in map(zoo.load, names or zoo.list_models()):
         for text in degradation or restorer.card.evaluation:
             together.setdefault((restorer.card.channels, text), []).append(restorer)
     for (channels, text), restorers in together.items():
-        pictures = data.test_images(folder, channels)
+        images = data.test_images(folder, channels)
         if quick:
-            pictures = {key: pictures[key][:96, :96] for key in sorted(pictures)[:2]}
-        rows = compare(restorers, pictures, text, dataset=folder.resolve().name)
+            images = {key: images[key][:96, :96] for key in sorted(images)[:2]}
+        rows = compare(restorers, images, text, dataset=folder.resolve().name)
         table = Table("method", "setting", "PSNR [dB]", "SSIM", title=f"{text}, {folder.name}")
         for row in rows:
             table.add_row(*(row[key] for key in ("method", "setting", "psnr", "ssim")))

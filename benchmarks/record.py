@@ -1,10 +1,9 @@
-"""Results as CSV rows that say where they come from; rows from elsewhere: ``python -m benchmarks.record FOLDER``."""
+"""CSV rows of results with date, device, versions and commit; ``python -m benchmarks.record FOLDER`` imports rows."""
 
 import csv
 import datetime
 import functools
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 import jax
 
+from restorax import provenance
 from restorax.files import written_beside
 
 RESULTS = Path(os.environ.get("RESTORAX_RESULTS") or Path(__file__).parent / "results")
@@ -23,11 +23,11 @@ def record(suite: str, rows: Iterable[Mapping[str, Any]]) -> Path:
     """Append rows to ``<suite>.csv`` in ``RESULTS``, each with date, device, driver, versions and commit.
 
     Args:
-        suite: name of the file.
-        rows: measurements; numbers are kept to four digits.
+        suite: name of the file, without suffix.
+        rows: measurements; numbers are rounded to four digits.
 
     Returns:
-        The file.
+        Path of the file.
     """
     path = RESULTS / f"{suite}.csv"
     _append(path, [{**origin(), **{key: _text(value) for key, value in row.items()}} for row in rows])
@@ -35,7 +35,7 @@ def record(suite: str, rows: Iterable[Mapping[str, Any]]) -> Path:
 
 
 def read(suite: str) -> list[dict[str, str]]:
-    """The rows of a suite, oldest first; none if it has not run."""
+    """Read the rows of a suite, oldest first; empty if there are none."""
     path = RESULTS / f"{suite}.csv"
     if not path.exists():
         return []
@@ -44,12 +44,12 @@ def read(suite: str) -> list[dict[str, str]]:
 
 
 def newest(rows: Iterable[Mapping[str, str]], key: Sequence[str]) -> list[Mapping[str, str]]:
-    """The last row of each key, in the order in which the keys came first."""
+    """Return the last row of each key, ordered by the first appearance of the keys."""
     return list({tuple(row.get(k, "") for k in key): row for row in rows}.values())
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
-    """Rows as a Markdown table, also to be read in a terminal; by default with the columns of the first row."""
+    """Format rows as an aligned Markdown table, by default with the columns of the first row."""
     columns = columns or list(rows[0])
     lines = [list(columns), *([_text(row.get(column, "")) for column in columns] for row in rows)]
     widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
@@ -60,24 +60,19 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str
 
 
 def _text(value: Any) -> str:
-    """Numbers to four digits, and without an exponent up to a million."""
+    """Format floats with four digits, without an exponent up to a million."""
     return f"{float(f'{value:.4g}'):g}" if isinstance(value, float) else str(value)
 
 
 def device() -> str:
-    """The accelerator, or the processor with the number of cores that this process may use."""
+    """Return the accelerator, or the processor with the number of cores available to this process."""
     if jax.default_backend() != "cpu":
         return jax.devices()[0].device_kind
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
+    return f"{provenance.processor()}, {len(os.sched_getaffinity(0))} cores"
 
 
 def _append(path: Path, rows: list[Mapping[str, Any]]) -> None:
-    """Rows may bring columns that the file has not had; they stay empty in the rows before."""
+    """Append rows; new columns stay empty in previous rows."""
     before = []
     if path.exists():
         with path.open(newline="") as file:
@@ -92,29 +87,26 @@ def _append(path: Path, rows: list[Mapping[str, Any]]) -> None:
 
 @functools.cache
 def origin() -> dict[str, str]:
-    """Date, device, driver, versions and commit, as every row says them."""
+    """Return date, device, driver, versions and commit: the first columns of every row."""
     return {
         "date": datetime.date.today().isoformat(),
         "device": device(),
         "driver": _driver(),
         "jax": jax.__version__,
-        "xla": _version("jaxlib"),  # carries it
+        "xla": _version("jaxlib"),  # jaxlib contains XLA
         "torch": _version("torch"),
-        "commit": os.environ.get("RESTORAX_COMMIT") or _commit(),
+        "commit": os.environ.get("RESTORAX_COMMIT") or provenance.commit("benchmarks/*.py", short=True),
     }
-
-
-def _commit() -> str:
-    """The commit that is checked out, with ``+`` if code has been changed since."""
-    git = ("git", "-C", str(Path(__file__).parent.parent))
-    changed = _said(*git, "status", "--porcelain", "--", "restorax", "benchmarks/*.py")
-    return _said(*git, "rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def _driver() -> str:
     if jax.default_backend() != "gpu":
         return ""
-    return _said("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0")
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _version(package: str) -> str:
@@ -124,16 +116,8 @@ def _version(package: str) -> str:
         return ""
 
 
-def _said(*command: str) -> str:
-    """What a command prints; nothing if there is no such command."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    except FileNotFoundError:
-        return ""
-
-
 def main(folders: Sequence[str]) -> None:
-    """Append the rows of every CSV file in the folders to those in ``RESULTS``."""
+    """Append the rows of all CSV files in the folders to those in ``RESULTS``."""
     for path in (path for folder in folders for path in sorted(Path(folder).glob("*.csv"))):
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))

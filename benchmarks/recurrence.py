@@ -1,4 +1,4 @@
-"""Recurrences in time and memory, compile time of recurrent networks: ``python -m benchmarks.recurrence``."""
+"""Time and memory of recurrences, compile time of recurrent networks: ``python -m benchmarks.recurrence``."""
 
 import time
 from collections.abc import Callable
@@ -20,8 +20,8 @@ from restorax.models import MODELS
 from .record import record
 from .timing import Timing, interleaved
 
-LANES = 8192  # of a linear recurrence: a batch of 8, 64 columns, 16 channels
-BATCH, UNITS = 64, 64  # of LSTM and GRU
+LANES = 8192  # independent linear recurrences: batch of 8, 64 columns, 16 channels
+BATCH, UNITS = 64, 64  # LSTM and GRU
 RECURRENT = ("row_lstm", "renet", "spatial_rnn", "scanunet_s", "prenet", "stageunet", "srn_s", "srn", "burst_rnn")
 Forms = dict[str, Callable[..., Any]]
 
@@ -50,14 +50,6 @@ def _linear(steps: int, longest_loop: int) -> tuple[Forms, tuple]:
         forms["Python loop"] = _unrolled
     a = jax.nn.sigmoid(jax.random.normal(jax.random.key(0), (steps, LANES)))
     return forms, (a, jax.random.normal(jax.random.key(1), (steps, LANES)))
-
-
-def _rotating(steps: int, _: int) -> tuple[Forms, tuple]:
-    def run(a, b, kind):
-        return linear_recurrence(a, (b, b), angle=a, axis=0, kind=kind)[0]
-
-    forms: Forms = {kind: partial(run, kind=kind) for kind in ("scan", "associative")}
-    return forms, _linear(steps, 0)[1]
 
 
 def _cell(kind: type, steps: int, longest_loop: int) -> tuple[Forms, tuple]:
@@ -100,7 +92,7 @@ def _cell(kind: type, steps: int, longest_loop: int) -> tuple[Forms, tuple]:
 
 
 def _torch(kind: type, steps: int) -> tuple[Callable, Callable] | None:
-    """Forward, and forward with backward, of PyTorch's layer of the same sizes, which is timed on CPUs only."""
+    """Forward pass, and forward with backward, of the PyTorch layer of the same size, on CPUs only."""
     if jax.default_backend() != "cpu":
         return None
     try:
@@ -153,7 +145,7 @@ def _milliseconds(name: str, timing: Timing) -> dict[str, float]:
 
 
 def _compile_times(names: tuple[str, ...]) -> list[dict]:
-    """Seconds to trace and compile a network as published, for one image and for the gradient of a batch."""
+    """Measure the time to trace and compile each network, for one image and for the gradient of a batch."""
     rows = []
     for name in names:
         model = MODELS[name]()
@@ -180,22 +172,21 @@ def _table(title: str, rows: list[dict]) -> Table:
 
 
 def main(
-    steps: list[int] = typer.Option([64, 256, 1024], help="Lengths."),  # noqa: B008
-    rounds: int = typer.Option(20, help="Timed calls of each form."),
-    longest_loop: int = typer.Option(64, help="Longest Python loop: longer ones compile for minutes."),
-    only: str = typer.Option("", help="linear, rotating, LSTM, GRU or compile."),
-    quick: bool = typer.Option(False, "--quick", help="One short length, to see that it works; no rows."),
+    steps: list[int] = typer.Option([64, 256, 1024], help="Sequence lengths."),  # noqa: B008
+    rounds: int = typer.Option(20, help="Timed calls of each implementation."),
+    longest_loop: int = typer.Option(64, help="Longest Python loop; longer ones compile for minutes."),
+    only: str = typer.Option("", help="linear, LSTM, GRU or compile [all]."),
+    quick: bool = typer.Option(False, "--quick", help="Smoke test: one short length, nothing recorded."),
     write: bool = typer.Option(True, help="Append rows to benchmarks/results/."),
 ) -> None:
-    """Time every form in turns with PyTorch's, and measure the memory of the backward pass."""
+    """Time every implementation interleaved with PyTorch, and measure the memory of the backward pass."""
     makers = {
         "linear": (_linear, None),
-        "rotating": (_rotating, None),
         "LSTM": (partial(_cell, LSTM), LSTM),
         "GRU": (partial(_cell, GRU), GRU),
     }
     if only not in ("", "compile", *makers):
-        raise typer.BadParameter(f"{only!r} is not one of {', '.join(makers)} and compile")
+        raise typer.BadParameter(f"{only!r} is unknown; expected one of {', '.join(makers)}, compile")
     if quick:
         steps, rounds, longest_loop, write = [8], 3, 8, False
     console = Console()

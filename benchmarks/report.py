@@ -1,110 +1,66 @@
-"""The newest rows of every suite as one page, benchmarks/report.md: ``python -m benchmarks report``."""
+"""Summarise the newest rows of every suite in benchmarks/report.md: ``python -m benchmarks report``.
+
+``python -m benchmarks report SUITE`` prints all newest rows of one suite with all columns instead.
+"""
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from restorax import zoo
-from restorax.files import written_beside
+from restorax.files import write_atomically, written_beside
 
 from . import networks, published, record
 from .record import newest, table
+from .zoo_table import CHOICES
 
 Row = Mapping[str, str]
 PAGE = Path(__file__).parent / "report.md"
 README = PAGE.parent.parent / "README.md"
 PLOTS = README.parent / "docs"
-SIZE = "512x512"  # of the speeds that README and cards say
+SIZE = "512x512"  # image size of the speeds in README and cards
 SPEED = ("device", "entry", "form", "dtype", "size", "batch")
 ORIGIN = ("date", "device", "driver", "jax", "xla", "torch", "commit")
+LIMIT = 10  # rows per table
 
 
 class Section(NamedTuple):
-    """A table of a suite's file: of the rows with one key (and device, where they are times), the newest."""
+    """Summary of a suite.
+
+    Attributes:
+        suite: name of the CSV file in ``benchmarks/results``.
+        question: what the suite answers; the heading.
+        key: columns that identify a measurement, of which the newest row counts.
+        columns: columns of the table.
+        select: chooses and condenses rows of one device.
+        timed: whether results depend on the device.
+        note: explanation of the columns.
+    """
 
     suite: str
-    title: str
+    question: str
     key: tuple[str, ...]
+    columns: tuple[str, ...]
+    select: Callable[[Sequence[Row]], Sequence[Row]] = list
     timed: bool = True
-
-
-SECTIONS = (
-    Section(
-        "ceiling",
-        "Ceilings of the devices; convolutions may exceed the products of a library",
-        ("what", "dtype", "side", "by"),
-    ),
-    Section("training", "Training", ("name", "what", "dtype", "devices", "batch", "patch")),
-    Section("scaling", "Scaling; pretended devices show overhead, not speed", ("part", "name", "size", "dtype")),
-    Section("pods", "Weak scaling on pods, estimated from the TPU compiler's numbers", ("name", "chip", "chips")),
-    Section("tpu_compile", "What the TPU compiler says", ("recipe", "topology", "shards", "program")),
-    Section("quality", "Quality", ("dataset", "degradation", "method"), timed=False),
-    Section("operators", "Operators; ratio: time of the fastest peer / time of ours", ("operator", "batch")),
-    Section("models", "Architectures beside PyTorch; ratios: time of ours / time of PyTorch's faster form", ("model",)),
-    Section("conv", "Tuned convolutions against plain XLA, forward and backward", ("what", "input")),
-    Section("recurrence", "Recurrences", ("recurrence", "steps", "form")),
-    Section("recurrence_compile", "Compiling recurrent networks", ("network",)),
-    Section("input", "Input", ("recipe", "source")),
-    Section("large_image", "A large picture on the command line", ("model", "size")),
-    Section(
-        "explain",
-        "How far restorers look, and whether they know their errors",
-        ("entry", "dataset", "degradation"),
-        timed=False,
-    ),
-    Section("halo", "Context that a tile needs", ("entry", "degradation", "core", "halo"), timed=False),
-    Section(
-        "ablation", "What recurrence is worth", ("variant", "trained", "degradation", "steps", "batch", "dtype", "seed")
-    ),
-)
-
-
-def page(plots: Path = PLOTS) -> str:
-    """Markdown; the plots that it shows are written beside."""
-    parts = ["# Benchmarks", "Made by `python -m benchmarks report` from the rows in `benchmarks/results/`."]
-    speed = speeds(record.read("throughput"))
-    quality = newest(record.read("quality"), ("dataset", "degradation", "method"))
-    parts += _by_device(
-        "Throughput; share: of the fastest matrix product measured; JAX / PyTorch: of pixels per second", head(speed)
-    )
-    for name, title, costs in (
-        ("multiply_adds", "multiply-adds per pixel", _work()),
-        ("milliseconds", "ms per Mpix, float32", _times(speed)),
-    ):
-        points = [(row, costs.get(row["method"])) for row in _levels(quality)]
-        points = [(row, cost) for row, cost in points if cost or row["method"] not in zoo.list_models()]
-        if draw(points, title, plots / f"psnr_{name}.png"):
-            parts.append(f"![PSNR against {title}](../docs/psnr_{name}.png)")
-    for section in SECTIONS:
-        rows = record.read(section.suite)
-        if not section.timed:
-            rows = _anywhere(rows)
-        parts += _by_device(section.title, newest(rows, ("device", *section.key)))
-    gains = newest(_anywhere(record.read("robustness")), ("entry", "degradation", "dataset"))
-    parts += _by_device("Robustness: PSNR gained in dB", matrix(gains))
-    if gains:
-        parts.append("![Gains as a heat map](../docs/robustness.png)")
-    return "\n\n".join(parts) + "\n"
-
-
-def _anywhere(rows: Sequence[Row]) -> list[Row]:
-    """Rows of what does not depend on the device."""
-    return [row | {"device": "any device"} for row in rows]
+    note: str = ""
 
 
 def speeds(rows: Sequence[Row]) -> list[Row]:
-    """The newest rows of throughput by network: each under the names that its network has today.
+    """Return the newest rows of ``throughput`` by network, under the current names of the network.
 
-    A row says the names at the time of measuring, of which the first was loaded; since then others may have come.
+    A row holds the names at the time of measuring, the first of which was loaded; entries may have been added since.
     """
-    today = {name: " ".join(together) for together in networks.groups() for name in together}
-    return newest([row | {"entry": today.get(row["entry"].split()[0], row["entry"])} for row in rows], SPEED)
+    current = {name: " ".join(together) for together in networks.groups() for name in together}
+    return newest([row | {"entry": current.get(row["entry"].split()[0], row["entry"])} for row in rows], SPEED)
 
 
 def head(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """JAX and PyTorch side by side: one image alone, and the most pixels per second of any batch."""
+    """Put JAX and PyTorch side by side: latency of one image, and the best throughput of any batch."""
     lines = []
     for key in dict.fromkeys((row["device"], row["entry"], row["dtype"], row["size"]) for row in rows):
         same = [row for row in rows if (row["device"], row["entry"], row["dtype"], row["size"]) == key]
@@ -125,39 +81,32 @@ def head(rows: Sequence[Row]) -> list[dict[str, str]]:
 
 
 def _fastest(rows: Sequence[Row], *, jax: bool) -> Row | None:
-    wanted = (row for row in rows if row["form"].startswith("JAX") == jax)
-    return max(wanted, key=lambda row: float(row["mpix_per_s"]), default=None)
-
-
-def matrix(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """Entries as columns, degradations as lines."""
-    lines: dict[tuple[str, str], dict[str, str]] = {}
-    for row in rows:
-        key = row["degradation"], row["dataset"]
-        same = {"date": row["date"], "device": row["device"], "degradation": key[0], "dataset": key[1]}
-        lines.setdefault(key, same)[row["entry"]] = row["gain"]
-    return list(lines.values())
+    candidates = (row for row in rows if row["form"].startswith("JAX") == jax)
+    return max(candidates, key=lambda row: float(row["mpix_per_s"]), default=None)
 
 
 def _levels(quality: Sequence[Row]) -> list[Row]:
-    """PSNR of entries, from their cards and from the suite, of classical methods, and of papers."""
+    """Collect PSNR of entries (cards and suite), classical methods and published results."""
     cards = (zoo.Card.read(zoo.find(name)) for name in zoo.list_models())
     own = [
         {"dataset": r.dataset, "degradation": r.degradation, "method": card.name, "psnr": f"{r.psnr}"}
         for card in cards
         for r in card.results
     ]
-    rows = [dict(row, degradation=published.undone(row["degradation"])) for row in (*quality, *own, *published.rows())]
+    rows = [
+        dict(row, degradation=published.without_noise_level(row["degradation"]))
+        for row in (*quality, *own, *published.rows())
+    ]
     return [row for row in newest(rows, ("dataset", "degradation", "method")) if row["method"] != "none"]
 
 
 def _work() -> dict[str, float]:
-    """Multiply-adds per pixel of the entries."""
+    """Return multiply-adds per pixel of the entries."""
     return {name: zoo.Card.read(zoo.find(name)).flops_per_megapixel / 2 / 2**20 for name in zoo.list_models()}
 
 
 def _times(speed: Sequence[Row]) -> dict[str, float]:
-    """Milliseconds per megapixel of the entries in images of 512 x 512, on the device that was measured last."""
+    """Return milliseconds per megapixel of the entries at 512 x 512, on the device measured last."""
     rows = [r for r in speed if (r["form"], r["dtype"], r["size"], r["batch"]) == ("JAX", "float32", SIZE, "1")]
     last = max(rows, key=lambda row: row["date"], default={"device": ""})["device"]
     per_pixel = [(row["entry"], float(row["median_ms"]) / _pixels(row)) for row in rows if row["device"] == last]
@@ -170,10 +119,10 @@ def _pixels(row: Row) -> int:
 
 
 def draw(points: Sequence[tuple[Row, float | None]], title: str, path: Path) -> bool:
-    """Plot PSNR against a cost: a panel where entries compete, with lines for methods whose cost is not known.
+    """Plot PSNR against cost, one panel per degradation with several entries; lines mark methods of unknown cost.
 
     Returns:
-        Whether there was anything to plot.
+        Whether there were points to plot.
     """
     import matplotlib
 
@@ -216,26 +165,331 @@ def draw(points: Sequence[tuple[Row, float | None]], title: str, path: Path) -> 
     return True
 
 
-def _by_device(title: str, rows: Sequence[Row]) -> list[str]:
-    """A table for every device, with what the rows have in common above it."""
-    parts = [f"## {title}"] if rows else []
-    for device in dict.fromkeys(row.get("device", "") for row in rows):
-        mine = [row for row in rows if row.get("device", "") == device]
-        dates = sorted({row["date"] for row in mine if row.get("date")})
-        versions = {f"{k} {row[k]}" for row in mine for k in ("driver", "jax", "torch", "commit") if row.get(k)}
-        if device:
-            parts.append(
-                f"{device}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; {', '.join(sorted(versions))}"
-            )
-        seen = dict.fromkeys(c for row in mine for c in row if c not in ORIGIN and any(r.get(c) for r in mine))
-        parts.append(table(mine, list(seen)))
-    return parts
+def newest_rows(section: Section) -> list[Row]:
+    """Newest row of every measurement of a suite."""
+    rows = record.read(section.suite)
+    if section.suite == "throughput":
+        return speeds(rows)
+    if not section.timed:
+        rows = [row | {"device": ""} for row in rows]
+    return newest(rows, ("device", *section.key))
+
+
+def page(plots: Path = PLOTS) -> str:
+    """Markdown of the report; its plots are written to ``plots``."""
+    parts = [
+        "# Benchmarks",
+        "For every suite the question it answers and the newest rows that answer it. `python -m benchmarks report`\n"
+        "generates this page, `python -m benchmarks report SUITE` prints all newest rows of a suite, and\n"
+        "`python -m benchmarks SUITE` runs it. `benchmarks/results/` holds every row with device, versions and commit.",
+    ]
+    for section in SECTIONS:
+        rows = newest_rows(section)
+        if not rows:
+            continue
+        parts += [f"## {section.question}", f"Suite: `{section.suite}`. {section.note}".strip()]
+        for device in dict.fromkeys(row.get("device", "") for row in rows):
+            mine = [row for row in rows if row.get("device", "") == device]
+            selected = list(section.select(mine))[:LIMIT]
+            if selected:
+                parts += [_origin(mine), table(selected, section.columns)]
+        parts += _figures(section.suite, plots)
+    return "\n\n".join(parts) + "\n"
+
+
+def _origin(rows: Sequence[Row]) -> str:
+    """Device, dates and versions of a table."""
+    dates = sorted({row["date"] for row in rows if row.get("date")})
+    parts = [rows[0].get("device", ""), " to ".join(dict.fromkeys((*dates[:1], *dates[-1:])))]
+    for name, package in (("JAX", "jax"), ("PyTorch", "torch")):
+        versions = sorted({row[package] for row in rows if row.get(package)})
+        parts.append(f"{name} {', '.join(versions)}" if versions else "")
+    return f"{'; '.join(filter(None, parts))}."
+
+
+def _figures(suite: str, plots: Path) -> list[str]:
+    """Markdown of the figures of a suite; those of quality are drawn."""
+    if suite == "robustness":
+        return ["![Gain in PSNR for every entry and degradation](../docs/robustness.png)"]
+    if suite != "quality":
+        return []
+    figures, levels = [], _levels(newest(record.read("quality"), ("dataset", "degradation", "method")))
+    for name, title, costs in (
+        ("multiply_adds", "multiply-adds per pixel", _work()),
+        ("milliseconds", "ms per Mpix, float32", _times(speeds(record.read("throughput")))),
+    ):
+        points = [(row, costs.get(row["method"])) for row in levels]
+        points = [(row, cost) for row, cost in points if cost or row["method"] not in zoo.list_models()]
+        if draw(points, title, plots / f"psnr_{name}.png"):
+            figures.append(f"![PSNR against {title}](../docs/psnr_{name}.png)")
+    return figures
+
+
+def _groups(rows: Sequence[Row], *keys: str) -> list[list[Row]]:
+    """Rows with equal values of the keys, in order of appearance."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row.get(key, "") for key in keys), []).append(row)
+    return list(found.values())
+
+
+def _chosen(rows: Sequence[Row]) -> Sequence[Row]:
+    """Rows of the entries and degradations in ``zoo_table.CHOICES``, or all where there are none."""
+    chosen = {(name, degradation) for _, name, degradation in CHOICES}
+    return [row for row in rows if (row["entry"], row["degradation"]) in chosen] or rows
+
+
+def _throughput(rows: Sequence[Row]) -> list[Row]:
+    lines = [line for line in head(rows) if (line["dtype"], line["size"]) == ("float32", SIZE)]
+    lines.sort(key=lambda line: "PyTorch Mpix/s" not in line)
+    return [line | {"entry": _short(line["entry"])} for line in lines]
+
+
+def _ceilings(rows: Sequence[Row]) -> list[Row]:
+    best = [max(group, key=lambda row: float(row["giga_per_s"])) for group in _groups(rows, "what", "dtype")]
+    return [row | {"rate": f"{row['giga_per_s']} {'GB/s' if row['what'] == 'copy' else 'GFLOP/s'}"} for row in best]
+
+
+def _against_pytorch(rows: Sequence[Row]) -> list[Row]:
+    """One line per architecture and type: images per second of JAX and PyTorch."""
+    rows = [row for row in rows if row["what"].startswith("Adam, ")]
+    return [
+        group[0] | {row["what"].removeprefix("Adam, "): row["images_per_s"] for row in group}
+        for group in _groups(rows, "name", "dtype")
+    ]
+
+
+def _growth(rows: Sequence[Row]) -> list[Row]:
+    """One line per part: exponents of the power laws over all sizes, and the overhead at the largest."""
+    lines = []
+    for group in _groups(rows, "part"):
+        line = group[-1] | {"sizes": f"{group[0]['size']} to {group[-1]['size']}"}
+        for column in ("exponent", "memory_exponent", "overhead"):
+            line[column] = f"{float(line[column]) + 0.0:.2f}".replace("-0.00", "0.00") if line.get(column) else ""
+        lines.append(line)
+    return lines
+
+
+def _pods(rows: Sequence[Row]) -> list[Row]:
+    largest = max((int(row["chips"]) for row in rows), default=0)
+    return sorted((row for row in rows if row["chips"] == str(largest)), key=lambda row: float(row["efficiency"]))
+
+
+def _largest_programs(rows: Sequence[Row]) -> list[Row]:
+    programs = [row for row in rows if row["program"] == "training step"]
+    return sorted(programs, key=lambda row: -float(row["scratch MiB"]))
+
+
+def _best_methods(rows: Sequence[Row]) -> list[Row]:
+    """One line per degradation of ``CHOICES``: the best classical method and the best entry."""
+    lines, entries = [], set(zoo.list_models())
+    for group in _groups(rows, "dataset", "degradation"):
+        degraded = next((row["psnr"] for row in group if row["method"] == "none"), "")
+        line = dict(group[0]) | {"input": degraded}
+        for title, names in (
+            ("classical", {row["method"] for row in group if "true kernel" not in row["method"]} - entries - {"none"}),
+            ("entry", entries),
+        ):
+            best = max((row for row in group if row["method"] in names), key=lambda row: float(row["psnr"]), default={})
+            line |= {title: best.get("method", ""), f"{title} PSNR": best.get("psnr", "")}
+        if line["classical"] and line["entry"]:
+            lines.append(line)
+    chosen = {degradation for *_, degradation in CHOICES}
+    return [line for line in lines if line["degradation"] in chosen] or lines
+
+
+def _extremes(rows: Sequence[Row]) -> list[Row]:
+    """The operators that are slowest and fastest relative to their peers."""
+    ranked = sorted(rows, key=lambda row: float(row["ratio"]))
+    return ranked if len(ranked) <= LIMIT else [*ranked[: LIMIT // 2], *ranked[-LIMIT // 2 :]]
+
+
+def _longest(rows: Sequence[Row]) -> list[Row]:
+    steps = max((int(row["steps"]) for row in rows), default=0)
+    return [row for row in rows if row["steps"] == str(steps) and row["recurrence"] in ("linear", "LSTM", "GRU")]
+
+
+def _halos(rows: Sequence[Row]) -> list[Row]:
+    """Per entry the degradation that needs most context, with the loss of tiles without a halo."""
+    lines = []
+    for group in _groups([row for row in rows if row["halo"] == "0"], "entry"):
+        needed = lambda row: float(row["needed"]) if row["needed"].isdigit() else float("inf")  # noqa: E731
+        most = max(group, key=needed)
+        lines.append(most | {"loss without halo [dB]": most["mean"], "halo needed [px]": most["needed"]})
+    chosen = {name for _, name, _ in CHOICES}
+    return sorted(lines, key=lambda line: line["entry"] not in chosen)
+
+
+def _variants(rows: Sequence[Row]) -> list[Row]:
+    """One line per variant and degradation: the mean over seeds at the number of steps that was used most."""
+    steps = statistics.mode(row["steps"] for row in rows)
+    lines = []
+    for group in _groups(
+        [r for r in rows if r["steps"] == steps and not r["variant"].endswith("_rotating")], "degradation", "variant"
+    ):
+        psnr = statistics.mean(float(row["psnr"]) for row in group)
+        lines.append(group[0] | {"seeds": str(len(group)), "psnr": f"{psnr:.2f}"})
+    return sorted(lines, key=lambda line: (line["degradation"], -float(line["psnr"])))
+
+
+def _out_of_distribution(rows: Sequence[Row]) -> list[Row]:
+    """One line per entry: its gains on degradations whose operators it was not trained on."""
+    lines = []
+    for group in _groups([row for row in rows if row.get("trained") != "True"], "entry"):
+        gains = [float(row["gain"]) for row in group]
+        worst = min(group, key=lambda row: float(row["gain"]))
+        improved = f"{sum(gain > 0 for gain in gains)} of {len(gains)}"
+        lines.append(
+            group[0]
+            | {"improved": improved, "median gain [dB]": f"{statistics.median(gains):.2f}"}
+            | {"worst gain [dB]": worst["gain"], "worst degradation": worst["degradation"]}
+        )
+    chosen = {name for _, name, _ in CHOICES}
+    return sorted(lines, key=lambda line: line["entry"] not in chosen)
+
+
+SECTIONS = (
+    Section(
+        "quality",
+        "How do the entries compare with oracle-tuned classical baselines?",
+        ("dataset", "degradation", "method"),
+        ("dataset", "degradation", "input", "classical", "classical PSNR", "entry", "entry PSNR"),
+        _best_methods,
+        timed=False,
+    ),
+    Section(
+        "robustness",
+        "How much do the entries gain on degradations that they were not trained on?",
+        ("entry", "degradation", "dataset"),
+        ("entry", "improved", "median gain [dB]", "worst gain [dB]", "worst degradation"),
+        _out_of_distribution,
+        timed=False,
+        note="Gain in PSNR over the degraded image, clipped to [0, 1].",
+    ),
+    Section(
+        "throughput",
+        "How fast is restoration, compared with PyTorch with the same weights?",
+        SPEED,
+        ("entry", "JAX ms", "PyTorch ms", "torch.compile ms", "JAX Mpix/s", "JAX / PyTorch", "memory_MiB"),
+        _throughput,
+    ),
+    Section(
+        "training",
+        "How many images per second does a training step take, compared with PyTorch?",
+        ("name", "what", "dtype", "devices", "batch", "patch"),
+        ("name", "dtype", "batch", "patch", "JAX", "PyTorch", "torch.compile"),
+        _against_pytorch,
+    ),
+    Section(
+        "models",
+        "How fast are the architectures, compared with PyTorch with the same weights?",
+        ("model",),
+        ("model", "inference_jax_ms", "inference_torch_ms", "inference_ratio", "training_ratio"),
+        lambda rows: sorted(rows, key=lambda row: -float(row["inference_ratio"])),
+        note="Ratio: time of JAX / time of the faster of PyTorch and torch.compile, the largest first.",
+    ),
+    Section(
+        "operators",
+        "How fast are degradation operators, compared with other libraries?",
+        ("operator", "batch"),
+        ("operator", "ms", "peer", "peer_ms", "ratio"),
+        _extremes,
+        note="Ratio: time of the fastest peer / time of restorax; the five smallest and the five largest.",
+    ),
+    Section(
+        "scaling",
+        "How do time and memory grow with pixels, tiles, batch, depth and simulated devices?",
+        ("part", "name", "size", "dtype"),
+        ("part", "name", "sizes", "exponent", "memory_exponent", "overhead"),
+        _growth,
+    ),
+    Section(
+        "ceiling",
+        "How fast are matrix products and copies on this device?",
+        ("what", "dtype", "side", "by"),
+        ("what", "dtype", "side", "by", "rate"),
+        _ceilings,
+    ),
+    Section(
+        "large_image",
+        "What does a large image cost on the command line?",
+        ("model", "size"),
+        ("model", "size", "seconds", "peak_GiB", "psnr"),
+    ),
+    Section(
+        "halo",
+        "How much context does a tile need?",
+        ("entry", "degradation", "core", "halo"),
+        ("entry", "degradation", "loss without halo [dB]", "halo needed [px]"),
+        _halos,
+        timed=False,
+    ),
+    Section(
+        "explain",
+        "How far do the entries look, and do error estimates agree with the true error?",
+        ("entry", "dataset", "degradation"),
+        ("entry", "degradation", "reach_50", "reach_90", "reach_99", "error_rank", "psnr", "sure"),
+        _chosen,
+        timed=False,
+        note="Reach: pixels within which 50, 90 and 99 % of the influence on an output pixel lie; `error_rank`: rank\n"
+        "correlation of estimated and true error; `sure`: PSNR estimated without ground truth.",
+    ),
+    Section(
+        "ablation",
+        "What does recurrence gain at equal parameters and training?",
+        ("variant", "trained", "degradation", "steps", "batch", "dtype", "seed"),
+        ("degradation", "variant", "parameters", "steps", "seeds", "psnr"),
+        _variants,
+        note="`_convolutional`: convolutional blocks of equal size in place of the scans.",
+    ),
+    Section(
+        "recurrence",
+        "Which form of a recurrence is fastest, and how much memory does its gradient take?",
+        ("recurrence", "steps", "form"),
+        ("recurrence", "steps", "form", "forward_ms", "both_ms", "backward_MiB"),
+        _longest,
+    ),
+    Section(
+        "recurrence_compile",
+        "How long do recurrent networks compile?",
+        ("network",),
+        ("network", "parameters", "forward_s", "gradient_s"),
+    ),
+    Section(
+        "conv",
+        "Are tuned convolutions faster than plain XLA, forward and backward?",
+        ("what", "input"),
+        ("what", "input", "plain_median_ms", "tuned_median_ms", "plain / tuned"),
+    ),
+    Section(
+        "input",
+        "Is the input pipeline faster than the training step?",
+        ("recipe", "source"),
+        ("recipe", "source", "pipeline_images_per_s", "step_images_per_s", "ratio"),
+    ),
+    Section(
+        "tpu_compile",
+        "How much memory per chip do the largest training steps need on TPU pods?",
+        ("recipe", "topology", "shards", "program"),
+        ("recipe", "topology", "per chip", "held MiB", "scratch MiB", "collectives"),
+        _largest_programs,
+    ),
+    Section(
+        "pods",
+        "Which recipes would scale worst on the largest TPU pods, estimated from compiler output?",
+        ("name", "chip", "chips"),
+        ("name", "chip", "chips", "per_chip", "efficiency"),
+        _pods,
+        timed=False,
+    ),
+)
 
 
 def in_readme(text: str, rows: Sequence[Row]) -> str:
-    """The same text with the speed at 512 x 512 between its markers, if it has them."""
+    """Replace the table of speeds at 512 x 512 between its markers, if the text has them."""
+    columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "JAX / PyTorch")
     lines = [row | {"entry": _short(row["entry"])} for row in head(rows) if row["size"] == SIZE]
-    columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "share", "JAX / PyTorch")
+    lines = [row for row in lines if all(row.get(column) for column in columns)]
     if not lines:
         return text
     return re.sub(
@@ -247,25 +501,30 @@ def in_readme(text: str, rows: Sequence[Row]) -> str:
 
 
 def _short(entries: str) -> str:
-    """The first of several entries, and how many have the same network."""
+    """Return the first of several entries, and how many others have the same network."""
     first, *others = entries.split()
     return f"{first} and {len(others)} like it" if others else first
 
 
 def in_cards(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Megapixels per second in images of 512 x 512, by entry and then by device and type, as cards say them."""
+    """Return megapixels per second at 512 x 512 for the cards, by entry and then by device and type."""
     found: dict[str, dict[str, float]] = {}
     lines = [row for row in head(rows) if row["size"] == SIZE]
     for name in zoo.list_models():
-        known = [row for row in lines if name in row["entry"].split()]
-        found[name] = {f"{row['device']}, {row['dtype']}": float(row["JAX Mpix/s"]) for row in known}
+        matching = [row for row in lines if name in row["entry"].split()]
+        found[name] = {f"{row['device']}, {row['dtype']}": float(row["JAX Mpix/s"]) for row in matching}
     return found
 
 
-def main() -> None:
-    """Write the page and its plots, the head of the table of speeds into README, and speeds into cards."""
-    with written_beside(PAGE) as beside:
-        beside.write_text(page())
+def main(suite: str = "") -> None:
+    """Write the report, its plots, and the speeds in README and cards; or print all newest rows of one suite."""
+    if suite:
+        section = next((section for section in SECTIONS if section.suite == suite), None)
+        if section is None:
+            sys.exit(f"{suite!r} is not a suite; expected one of {', '.join(section.suite for section in SECTIONS)}")
+        print(table(newest_rows(section)))
+        return
+    write_atomically(PAGE, page())
     speed = speeds(record.read("throughput"))
     for name, throughput in in_cards(speed).items():
         card = zoo.Card.read(zoo.find(name))
@@ -273,10 +532,9 @@ def main() -> None:
             dataclasses.replace(card, throughput=throughput).write(zoo.find(name))
     text = in_readme(README.read_text(), speed)
     if text != README.read_text():
-        with written_beside(README) as beside:
-            beside.write_text(text)
+        write_atomically(README, text)
     print(PAGE)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,8 +1,7 @@
-"""Every entry for single images against what it was not trained on: ``python -m benchmarks.robustness``.
+"""Gains of single-image entries on out-of-distribution degradations: ``python -m benchmarks.robustness``.
 
-What it gains over the degraded image clipped to [0, 1], in dB, as rows and as a heat map in docs/robustness.png.
-Entries are told no more than their card asks for: a mask of known pixels where there is one, else one that says that
-all are known; or a noise level, which is estimated from the picture.
+The gain is the PSNR in dB over the degraded image clipped to [0, 1]; docs/robustness.png shows a heat map. Entries that
+require a mask get the true one, or one of all known pixels; the noise level is estimated from the image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,18 +42,22 @@ DEGRADATIONS = (
 
 
 def gains(
-    restorer: zoo.Restorer, pictures: Mapping[str, np.ndarray], degradations: Sequence[str], *, dataset: str
+    restorer: zoo.Restorer, images: Mapping[str, np.ndarray], degradations: Sequence[str], *, dataset: str
 ) -> list[dict[str, Any]]:
-    """A row per degradation, with the PSNR before and after."""
+    """Return one row per degradation, with the PSNR before and after."""
     rows = []
     for text in degradations:
-        result = evaluate(partial(_restore, restorer), pictures, text, dataset=dataset)
-        # Clipping alone gains up to 3 dB where there is much noise.
-        clipped = evaluate(lambda image, _: image, pictures, text, dataset=dataset).psnr
+        result = evaluate(partial(_restore, restorer), images, text, dataset=dataset)
+        # Clipping alone gains up to 3 dB for strong noise.
+        clipped = evaluate(lambda image, _: image, images, text, dataset=dataset).psnr
         quality = {"input_psnr": f"{clipped:.2f}", "psnr": f"{result.psnr:.2f}"}
-        about = {"entry": restorer.card.name, "degradation": text, "trained": trained(restorer.card.degradation, text)}
+        identity = {
+            "entry": restorer.card.name,
+            "degradation": text,
+            "trained": trained(restorer.card.degradation, text),
+        }
         gain = {"gain": f"{result.psnr - clipped:.2f}"}
-        rows.append({**about, "dataset": dataset, "images": len(pictures), **quality, **gain})
+        rows.append({**identity, "dataset": dataset, "images": len(images), **quality, **gain})
     return rows
 
 
@@ -72,14 +75,14 @@ def _restore(restorer: zoo.Restorer, image: Any, condition: Any = None) -> Any:
     return restorax.restore(restorer, image, condition)
 
 
-def trained(learnt: str, text: str) -> bool:
-    """Whether an entry has seen all operators of a degradation; their strengths may have been others."""
-    seen, asked = ({op.operator for op in parse(one).operators} for one in (learnt, text))
-    return asked <= seen
+def trained(training: str, degradation: str) -> bool:
+    """Return whether all operators of a degradation occur in training, whatever their strengths."""
+    seen, needed = ({op.operator for op in parse(text).operators} for text in (training, degradation))
+    return needed <= seen
 
 
 def heat_map(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw the gains, entries to the right and degradations down; frames are where operators are known."""
+    """Draw gains by degradation (rows) and entry (columns); frames mark operators seen in training."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -97,7 +100,7 @@ def heat_map(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     colours = axis.imshow(grid, "RdBu", aspect="auto", vmin=-12, vmax=12)
     axis.set_xticks(range(len(entries)), entries, rotation=40, ha="right", fontsize=7)
     axis.set_yticks(range(len(texts)), texts, fontsize=7)
-    axis.set_title("PSNR gained [dB]; framed: operators of the training", fontsize=8)
+    axis.set_title("Gain in PSNR [dB]; framed: operators seen in training", fontsize=8)
     figure.colorbar(colours, extend="both")
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_beside(path) as beside:
@@ -112,7 +115,7 @@ def main(
     quick: bool = False,
     write: bool = True,
 ) -> None:
-    """Measure on a folder of clean pictures, else on the photographs of scikit-image; print, record and draw."""
+    """Measure on a folder of clean images or the sample images of scikit-image; print, record and draw."""
     rows = []
     for one in name or zoo.list_models():
         restorer = zoo.load(one)
@@ -120,12 +123,12 @@ def main(
             print(f"{one} restores bursts, not single images")
             continue
         channels = restorer.card.channels
-        pictures = data.test_images(folder, channels) if folder else data.sample_images(channels)
+        images = data.test_images(folder, channels) if folder else data.sample_images(channels)
         if quick:
-            pictures = {key: pictures[key][:48, :48] for key in sorted(pictures)[:1]}
+            images = {key: images[key][:48, :48] for key in sorted(images)[:1]}
         dataset = Path(folder).resolve().name if folder else "sample photographs"
         texts = degradation or DEGRADATIONS[:: 9 if quick else 1]
-        rows += (mine := gains(restorer, pictures, texts, dataset=dataset))
+        rows += (mine := gains(restorer, images, texts, dataset=dataset))
         print(f"\n{table(mine)}", flush=True)
         if write and not quick:
             record("robustness", mine)

@@ -1,7 +1,6 @@
-"""How time and memory grow with pixels, batch, depth and devices: ``python -m benchmarks.scaling``.
+"""Scaling of time and memory with pixels, tiles, batch, depth and devices: ``python -m benchmarks.scaling``.
 
-Parts: pixels (whole images), tiles, batch, depth and devices. Devices pretended by one processor share its cores: what
-they take more than one device is overhead, and nothing is said of speed.
+Simulated devices share the cores of one processor: their extra time is overhead, and their speed means nothing.
 """
 
 import contextlib
@@ -33,16 +32,16 @@ from .timing import interleaved
 
 PARTS = ("pixels", "tiles", "batch", "depth", "devices")
 TILE = 512
-PRETENDED = 8
+SIMULATED = 8
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """Of the power law that fits best, by least squares of the logarithms."""
+    """Fit a power law by least squares in log-log space and return its exponent."""
     return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
 
 
 def _forward(restorer: Restorer, batch: int, side: int, seconds: float) -> dict[str, Any]:
-    """Time and temporary memory of whole square images."""
+    """Measure time and temporary memory of whole square images."""
     variables = {"params": restorer.params}
     images = [networks.observed(restorer.model, batch, side, side, seed) for seed in range(3)]
     apply = jax.jit(restorer.model.apply)
@@ -53,25 +52,25 @@ def _forward(restorer: Restorer, batch: int, side: int, seconds: float) -> dict[
 
 
 def pixels(name: str, sides: Sequence[int], dtype: str, seconds: float) -> list[dict[str, Any]]:
-    """Whole images of growing sides."""
+    """Measure whole images of growing size."""
     restorer = networks.load(name, dtype)
     return _fitted("pixels", name, [(side**2, _forward(restorer, 1, side, seconds)) for side in sides])
 
 
 def batch(name: str, sizes: Sequence[int], side: int, dtype: str, seconds: float) -> list[dict[str, Any]]:
-    """Growing batches of small images."""
+    """Measure growing batches of small images."""
     restorer = networks.load(name, dtype)
     return _fitted("batch", name, [(size, _forward(restorer, size, side, seconds)) for size in sizes])
 
 
 def depth(depths: Sequence[int], side: int, dtype: str, seconds: float) -> list[dict[str, Any]]:
-    """DnCNN with more and more layers."""
+    """Measure DnCNN with a growing number of layers."""
     forward = lambda layers: _forward(networks.load("dncnn", dtype, depth=layers), 1, side, seconds)  # noqa: E731
     return _fitted("depth", "dncnn", [(layers, forward(layers)) for layers in depths])
 
 
 def tiles(name: str, sides: Sequence[int], tile: int, dtype: str, rounds: int = 2) -> list[dict[str, Any]]:
-    """Images in tiles: memory of the program for a tile, and what was measured with the image and its sums beside."""
+    """Measure tiled images: program memory for one tile, and measured peak including the image and blending buffers."""
     restorer, rows = networks.load(name, dtype), []
     for side in sides:
         observed = [np.asarray(x[0]) for x in networks.observed(restorer.model, 1, side, side)]
@@ -79,7 +78,7 @@ def tiles(name: str, sides: Sequence[int], tile: int, dtype: str, rounds: int = 
         timing = interleaved([run], [()], rounds=rounds)[0]
         part = [x[..., :tile, :tile, :] for x in observed]
         program = _temporary(jax.jit(restorer.model.apply).lower({"params": restorer.params}, *part))
-        # An accelerator only tells the peak of everything since the process began.
+        # Accelerators report only the peak since the start of the process.
         measured = peak_memory(run) if jax.default_backend() == "cpu" else ""
         memory = {"memory_MiB": program, "measured_MiB": measured}
         rows.append((side**2, {**timing.columns(), **memory, "image_MiB": observed[0].nbytes / 2**20}))
@@ -87,11 +86,11 @@ def tiles(name: str, sides: Sequence[int], tile: int, dtype: str, rounds: int = 
 
 
 def peak_memory(run: Callable[[], Any]) -> float:
-    """MiB of the process that a function takes at most beyond what is there before."""
+    """Return the peak growth of resident memory, in MiB, while a function runs."""
     gc.collect()
     resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")  # noqa: E731
     with contextlib.suppress(OSError, AttributeError):  # no glibc
-        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what is freed but kept would be used again unseen
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # otherwise reuse of freed memory would go unnoticed
     before, peak, done = resident(), 0, threading.Event()
 
     def watch():
@@ -110,7 +109,7 @@ def peak_memory(run: Callable[[], Any]) -> float:
 
 
 def devices(name: str, counts: Sequence[int], seconds: float, dtype: str, **sizes: int) -> list[dict[str, Any]]:
-    """The same batch on more and more devices of this process."""
+    """Measure the same batch on a growing number of devices of this process."""
     recipe = RECIPES[name].adjusted(dtype=dtype).with_stages(**sizes)
     stage = recipe.stages[0]
     shape = (stage.batch, stage.patch, stage.patch, recipe.config["channels"])
@@ -119,9 +118,9 @@ def devices(name: str, counts: Sequence[int], seconds: float, dtype: str, **size
     for count in counts:
         mesh = parallel.make_mesh(devices=jax.devices()[:count])
         state = parallel.make_state(partial(init_state, recipe, jax.random.key(0)), mesh)
-        step = jax.jit(parallel.jit_step(recipe, stage, mesh))  # no donation: the same state is timed again and again
-        ours = [parallel.assemble(x, stage.batch, mesh) for x in (patches, np.arange(stage.batch))]
-        runs.append((step, (state, ours[0], jax.random.key(1), ours[1])))
+        step = jax.jit(parallel.jit_step(recipe, stage, mesh))  # without donation, because the same state is reused
+        inputs = [parallel.assemble(x, stage.batch, mesh) for x in (patches, np.arange(stage.batch))]
+        runs.append((step, (state, inputs[0], jax.random.key(1), inputs[1])))
     timings = interleaved([partial(step, *arguments) for step, arguments in runs], [()], rounds=20, seconds=seconds)
     rows = [
         {
@@ -137,12 +136,12 @@ def devices(name: str, counts: Sequence[int], seconds: float, dtype: str, **size
 
 
 def _temporary(lowered: Any) -> float:
-    """MiB that a program takes beyond what goes in and out, as the compiler says."""
+    """Return the temporary memory of a program in MiB, by the compiler's analysis."""
     return lowered.compile().memory_analysis().temp_size_in_bytes / 2**20
 
 
 def _fitted(part: str, name: str, measured: Sequence[tuple[float, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Rows with the exponents of all sizes, and of each size from the one before."""
+    """Add the exponent over all sizes, and the local exponent between successive sizes."""
     sizes, costs = zip(*measured, strict=True)
 
     def fit(key, of):
@@ -166,12 +165,12 @@ def main(
     quick: bool = False,
     write: bool = True,
 ) -> None:
-    """Measure parts, print a table each and append rows to benchmarks/results/scaling.csv."""
+    """Measure the parts, print and record the results."""
     if unknown := set(part or ()) - set(PARTS):
-        raise ValueError(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        raise ValueError(f"`part` must be among {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
     seconds, write = (0.1, False) if quick else (seconds, write)
     if part == ["devices"] and os.environ.get("JAX_PLATFORMS", "cpu") == "cpu":
-        jax.config.update("jax_num_cpu_devices", 2 if quick else PRETENDED)
+        jax.config.update("jax_num_cpu_devices", 2 if quick else SIMULATED)
     top = ceiling.start(quick=quick) if set(part or PARTS) & {"pixels", "batch", "depth"} else None
     sides = [32, 64] if quick else [s for s in (64, 128, 256, 512, 1024) if s <= largest]
     tiled = [160, 224] if quick else [s for s in (1024, 2048, 4096) if s <= largest]
@@ -185,7 +184,7 @@ def main(
         "devices": lambda: devices(name, powers, seconds, dtype, **small),
     }
     for one in part or PARTS:
-        if one == "devices" and len(part or PARTS) > 1:  # in a process of its own, whose devices are pretended
+        if one == "devices" and len(part or PARTS) > 1:  # in a separate process with simulated devices
             options = ["--quick"] * quick + ["--no-write"] * (not write)
             options += ["--seconds", str(seconds), "--name", name, "--dtype", dtype]
             subprocess.run([sys.executable, "-m", "benchmarks.scaling", "--part", "devices", *options], check=True)

@@ -1,7 +1,7 @@
-"""How fast every entry restores, beside PyTorch where it has a twin: ``python -m benchmarks.throughput``.
+"""Inference speed of the entries, compared with PyTorch twins: ``python -m benchmarks.throughput``.
 
-Latency of one image, throughput of batches, and 12 megapixels in tiles; float32 and bfloat16. PyTorch runs channels
-last, as it is and compiled, with the same weights; bfloat16 is its autocast. Networks that are equal are timed once.
+Measures latency of one image, throughput of batches, and 12 megapixels in tiles, in float32 and bfloat16. PyTorch runs
+channels last, eager and compiled, with the same weights (bfloat16 by autocast). Identical networks are timed once.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ SHOWN = [
 def measure(
     restorer: Restorer, dtype: str, side: int, batch: int, top: ceiling.Ceiling, *, compiled: bool, seconds: float
 ) -> list[dict[str, Any]]:
-    """A row for JAX and, where the network has a twin, for each form of PyTorch; square images of a batch."""
+    """Return a row for JAX and, where the network has a twin, for each PyTorch implementation; square images."""
     model, params = restorer.model, restorer.params
     images = [networks.observed(model, batch, side, side, seed) for seed in range(3)]
     peers, tensors = {}, [()] * len(images)
@@ -75,7 +75,7 @@ def measure(
 def measure_tiled(
     restorer: Restorer, dtype: str, size: tuple[int, int], tile: int, top: ceiling.Ceiling, *, rounds: int = 2
 ) -> dict[str, Any]:
-    """A row for a large image in host memory that is restored tile by tile."""
+    """Return a row for a large image in host memory, restored tile by tile."""
     model = restorer.model
     image, *condition = (np.asarray(x[0]) for x in networks.observed(model, 1, *size))
     shapes = [jax.ShapeDtypeStruct((1, *x.shape), x.dtype) for x in (image, *condition)]
@@ -88,7 +88,7 @@ def measure_tiled(
 
 
 def _twin(restorer: Restorer) -> tuple | None:
-    """Parameters and the network in PyTorch that has them too; nothing without PyTorch or a twin."""
+    """Return parameters and the PyTorch twin that shares them, or ``None`` without PyTorch or a twin."""
     try:
         from . import peer
 
@@ -99,10 +99,10 @@ def _twin(restorer: Restorer) -> tuple | None:
 
 def _row(form, dtype, size, batch, timing, work, top, **rest) -> dict[str, Any]:
     height, width = size
-    about = {"form": form, "dtype": dtype, "size": f"{height}x{width}", "batch": batch}
+    identity = {"form": form, "dtype": dtype, "size": f"{height}x{width}", "batch": batch}
     speed = {"images_per_s": batch / timing.median, "mpix_per_s": batch * height * width / timing.median / 1e6}
     return {
-        **about,
+        **identity,
         **timing.columns(),
         **speed,
         "gflop_per_image": work / batch / 1e9,
@@ -113,7 +113,7 @@ def _row(form, dtype, size, batch, timing, work, top, **rest) -> dict[str, Any]:
 
 
 def batches(side: int, pixels: int, ladder: Sequence[int]) -> list[int]:
-    """Those batches of square images that have no more than so many pixels, and one image at least."""
+    """Return the batch sizes with at most ``pixels`` pixels of square images; one image is always included."""
     return [batch for batch in ladder if batch == 1 or batch * side**2 <= pixels]
 
 
@@ -128,7 +128,7 @@ def main(
     quick: bool = False,
     write: bool = True,
 ) -> None:
-    """Time entries and architectures, print a table each and append rows to benchmarks/results/throughput.csv."""
+    """Time entries and architectures, print and record the results."""
     keep_freed_memory()
     on_cpu = jax.default_backend() == "cpu"
     ladder = batch or ((1, 2, 8) if on_cpu else (1, 8, 64))

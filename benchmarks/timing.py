@@ -1,4 +1,4 @@
-"""Timing that waits for the result."""
+"""Timing that blocks until results are ready and interleaves the compared functions."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Timing(NamedTuple):
-    """Seconds: of the first call (with compilation), then median and 10th and 90th percentile of the rest."""
+    """Seconds of the first call (with compilation), and median, 10th and 90th percentile of the others."""
 
     first: float
     median: float
@@ -18,7 +18,7 @@ class Timing(NamedTuple):
     p90: float
 
     def columns(self) -> dict[str, float]:
-        """For a row; what the first call took beyond the others is called compiling."""
+        """Return columns of a CSV row; the excess of the first call counts as compilation."""
         compiling = {"compile_s": max(self.first - self.median, 0.0)}
         return {f"{name}_ms": 1e3 * getattr(self, name) for name in ("median", "p10", "p90")} | compiling
 
@@ -26,13 +26,13 @@ class Timing(NamedTuple):
 def interleaved(
     functions: Sequence[Callable], arguments: Sequence[tuple], *, rounds: int = 20, seconds: float | None = None
 ) -> list[Timing]:
-    """Time several functions in turns, so that a busy machine slows them alike.
+    """Time several functions in alternation, so that other load slows them equally.
 
     Args:
-        functions: what to time; each result is waited for.
-        arguments: tuples of arguments, used one after the other, so that caches do not lie.
+        functions: functions to time; each call blocks until its result is ready.
+        arguments: tuples of arguments, used in rotation to avoid measuring caches.
         rounds: timed calls of every function.
-        seconds: fewer rounds, but three, if all of them would take longer.
+        seconds: time budget, which lowers the rounds to three at least.
 
     Returns:
         One timing per function.
@@ -53,7 +53,7 @@ def _seconds(f: Callable, arguments: tuple) -> float:
 
 
 def _wait(result: object) -> None:
-    """Until JAX and PyTorch have computed every array in it."""
+    """Block until JAX and PyTorch have computed every array in a result."""
     jax.block_until_ready(result)
     if any(getattr(leaf, "is_cuda", False) for leaf in jax.tree.leaves(result)):
         sys.modules["torch"].cuda.synchronize()

@@ -1,4 +1,4 @@
-"""The CNN restorers in PyTorch, for comparison: equal layers, and where weights are published, their names."""
+"""PyTorch twins of the convolutional networks: equal layers, and the names of published weights."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ class Residual(nn.Module):
 
 
 class Chain(nn.Module):
-    """DnCNN and IRCNN: a chain of convolutions whose output is subtracted from its input."""
+    """DnCNN and IRCNN: a chain of convolutions whose output is subtracted from the input."""
 
     def __init__(self, channels: int, width: int, dilations: Sequence[int], norm: bool = False):
         super().__init__()
@@ -78,22 +78,22 @@ class DRUNet(nn.Module):
         self.m_tail = conv(widths[0], channels, bias=False)
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
-        seen = [self.m_head(torch.cat([x, level], 1))]
+        skips = [self.m_head(torch.cat([x, level], 1))]
         for down in (self.m_down1, self.m_down2, self.m_down3):
-            seen.append(down(seen[-1]))
-        x = self.m_body(seen[-1])
+            skips.append(down(skips[-1]))
+        x = self.m_body(skips[-1])
         for up in (self.m_up3, self.m_up2, self.m_up1):
-            x = up(x + seen.pop())
-        return self.m_tail(x + seen.pop())
+            x = up(x + skips.pop())
+        return self.m_tail(x + skips.pop())
 
 
-class Steered(Residual):
+class Modulated(Residual):
     def forward(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         return x + gamma * self.res(x) + beta
 
 
 class FBCNN(nn.Module):
-    """Under the names of its authors; the second argument is ``1 - quality / 100`` as ``[batch, 1]``, or nothing."""
+    """With the authors' layer names; the optional second argument is ``1 - quality / 100``, ``[batch, 1]``."""
 
     def __init__(
         self, channels: int, widths: Sequence[int] = (64, 128, 256, 512), blocks: int = 4, embedding: int = 512
@@ -103,9 +103,9 @@ class FBCNN(nn.Module):
         for i in range(3):
             chain = [Residual(widths[i]) for _ in range(blocks)]
             self.add_module(f"m_down{i + 1}", nn.Sequential(*chain, nn.Conv2d(widths[i], widths[i + 1], 2, 2)))
-            steered = [Steered(widths[i]) for _ in range(blocks)]
+            modulated = [Modulated(widths[i]) for _ in range(blocks)]
             up = nn.ConvTranspose2d(widths[i + 1], widths[i], 2, 2)
-            self.add_module(f"m_up{i + 1}", nn.ModuleList([up, *steered]))
+            self.add_module(f"m_up{i + 1}", nn.ModuleList([up, *modulated]))
             self.add_module(f"to_gamma_{i + 1}", nn.Sequential(nn.Linear(embedding, widths[i]), nn.Sigmoid()))
             self.add_module(f"to_beta_{i + 1}", nn.Sequential(nn.Linear(embedding, widths[i]), nn.Tanh()))
         self.m_body_encoder = nn.Sequential(*[Residual(widths[3]) for _ in range(blocks)])
@@ -120,19 +120,19 @@ class FBCNN(nn.Module):
         self.qf_embed = nn.Sequential(*layers)
 
     def forward(self, x: Tensor, loss: Tensor | None = None) -> Tensor:
-        seen = [self.m_head(x)]
+        skips = [self.m_head(x)]
         for down in (self.m_down1, self.m_down2, self.m_down3):
-            seen.append(down(seen[-1]))
-        x = self.m_body_encoder(seen[-1])
+            skips.append(down(skips[-1]))
+        x = self.m_body_encoder(skips[-1])
         embedded = self.qf_embed(self.qf_pred(x) if loss is None else loss)
         x = self.m_body_decoder(x)
         for i in (3, 2, 1):
             up, *blocks = getattr(self, f"m_up{i}")
             gamma, beta = (getattr(self, f"to_{part}_{i}")(embedded)[:, :, None, None] for part in ("gamma", "beta"))
-            x = up(x + seen.pop())
+            x = up(x + skips.pop())
             for block in blocks:
                 x = block(x, gamma, beta)
-        return self.m_tail(x + seen.pop())
+        return self.m_tail(x + skips.pop())
 
 
 class PixelNorm(nn.Module):
@@ -182,18 +182,18 @@ class NAFNet(nn.Module):
         self.decoders = nn.ModuleList([chain(w, n) for w, n in zip(widths[-2::-1], decoder, strict=True)])
 
     def forward(self, image: Tensor) -> Tensor:
-        x, seen = self.intro(image), []
+        x, skips = self.intro(image), []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
-            seen.append(encoder(x))
-            x = down(seen[-1])
+            skips.append(encoder(x))
+            x = down(skips[-1])
         x = self.middle_blks(x)
         for up, decoder in zip(self.ups, self.decoders, strict=True):
-            x = decoder(up(x) + seen.pop())
+            x = decoder(up(x) + skips.pop())
         return image + self.ending(x)
 
 
 class BasicConv(nn.Module):
-    """MIMO-UNet's layer: a convolution, or a transposed one for size 4, and perhaps ReLU."""
+    """Layer of MIMO-UNet: a convolution (transposed for size 4) with optional ReLU."""
 
     def __init__(self, entering: int, features: int, size: int, relu: bool, stride: int = 1):
         super().__init__()
@@ -256,7 +256,7 @@ class AFF(nn.Module):
 
 
 class MIMOUNet(nn.Module):
-    """Under the names of its authors; returns the output of full size."""
+    """With the authors' layer names; returns the full-resolution output."""
 
     def __init__(self, channels: int, width: int, blocks: int):
         super().__init__()
@@ -288,7 +288,7 @@ class MIMOUNet(nn.Module):
         return image + features[5](x)
 
 
-# Networks without published PyTorch weights have the names of their JAX parameters, see copy_params.
+# Networks without published PyTorch weights use the names of their JAX parameters, see copy_params.
 
 
 class Named(nn.Module):
@@ -333,18 +333,18 @@ class UNet(Named):
         return F.relu(self[f"{name}_conv1"](F.relu(self[f"{name}_conv0"](x))))
 
     def forward(self, image: Tensor) -> Tensor:
-        x, seen = image, []
+        x, skips = image, []
         for i in range(self.coarsest):
-            seen.append(self._pair(x, f"down{i}"))
-            x = F.max_pool2d(seen[-1], 2)
+            skips.append(self._pair(x, f"down{i}"))
+            x = F.max_pool2d(skips[-1], 2)
         x = self._pair(x, "bottom")
         for i in reversed(range(self.coarsest)):
-            x = self._pair(torch.cat([self[f"grow{i}"](x), seen.pop()], 1), f"up{i}")
+            x = self._pair(torch.cat([self[f"grow{i}"](x), skips.pop()], 1), f"up{i}")
         return image + self["tail"](x)
 
 
 def _unshuffle(x: Tensor) -> Tensor:
-    """Channels within a sub-pixel, as in JAX."""
+    """Pixel unshuffle with the channel order of the JAX layer."""
     n, c, h, w = x.shape
     return x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 3, 5, 1, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
 
@@ -376,13 +376,13 @@ class ResUNet(Named):
         return x
 
     def forward(self, image: Tensor) -> Tensor:
-        x, seen = self.unet["head"](_unshuffle(image)), []
+        x, skips = self.unet["head"](_unshuffle(image)), []
         for i in range(self.bottom):
-            seen.append(self._level(x, f"down{i}"))
-            x = self.unet[f"shrink{i}"](_unshuffle(seen[-1]))
+            skips.append(self._level(x, f"down{i}"))
+            x = self.unet[f"shrink{i}"](_unshuffle(skips[-1]))
         x = self._level(x, f"bottom{self.bottom}")
         for i in reversed(range(self.bottom)):
-            x = self._level(_shuffle(self.unet[f"grow{i}"](x)) + seen.pop(), f"up{i}")
+            x = self._level(_shuffle(self.unet[f"grow{i}"](x)) + skips.pop(), f"up{i}")
         return image + _shuffle(self.unet["tail"](x))
 
 
@@ -418,10 +418,10 @@ class ConvAutoencoder(Named):
 
 
 def build(model: Any) -> nn.Module:
-    """The twin of a JAX network, with random weights.
+    """Return the twin of a JAX network, with random weights.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if the network has no twin.
     """
     builders: dict[str, Callable[[], nn.Module]] = {
         "ARCNN": lambda: ARCNN(model.channels, model.widths, model.sizes),
@@ -443,7 +443,7 @@ def build(model: Any) -> nn.Module:
 
 
 def randomise(twin: nn.Module, seed: int = 0) -> None:
-    """Weights that keep signals at their size, and statistics and scales that are not trivial."""
+    """Draw weights that preserve the signal's scale, with non-trivial statistics and scales."""
     generator = torch.Generator().manual_seed(seed)
     for module in twin.modules():
         for name, value in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
@@ -460,33 +460,33 @@ def randomise(twin: nn.Module, seed: int = 0) -> None:
 
 
 def copy_params(twin: nn.Module, params: dict[str, Any]) -> None:
-    """Give a twin with the names of the JAX parameters their values."""
+    """Copy JAX parameters into a twin that uses their names."""
     for path, layer in twin.named_modules():
         if not isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             continue
-        ours: Any = params
+        layer_params: Any = params
         for name in path.split("."):
-            ours = ours[name]
-        kernel = np.asarray(ours["kernel"])
+            layer_params = layer_params[name]
+        kernel = np.asarray(layer_params["kernel"])
         if isinstance(layer, nn.ConvTranspose2d):
             kernel = kernel.reshape(kernel.shape[2], 2, 2, -1).transpose(0, 3, 1, 2)
         else:
             kernel = kernel.T if kernel.ndim == 2 else kernel.transpose(3, 2, 0, 1)
         layer.weight.data.copy_(torch.tensor(np.ascontiguousarray(kernel)))
-        layer.bias.data.copy_(torch.tensor(np.asarray(ours["bias"])))
+        layer.bias.data.copy_(torch.tensor(np.asarray(layer_params["bias"])))
 
 
 def matched(model: Any, params: dict[str, Any]) -> tuple[dict[str, Any], nn.Module]:
-    """Parameters for a JAX network, and its twin with the same weights.
+    """Return parameters for a JAX network, and its twin with the same weights.
 
-    They are the given ones, or random where weights only go from PyTorch's layout to JAX's.
+    These are the given parameters, or random ones where weights can only be converted from PyTorch to JAX.
 
     Raises:
         ValueError: if the network has no twin.
     """
     for field in ("residual", "condition"):
         if getattr(model, field) != getattr(type(model), field):
-            raise ValueError(f"{type(model).__name__} with another {field} than published has no twin in PyTorch")
+            raise ValueError(f"{type(model).__name__} with a non-default `{field}` has no twin in PyTorch")
     twin = build(model)
     architecture = next((name for name in CONVERTERS if type(MODELS[name]()) is type(model)), None)
     if architecture is None:

@@ -1,7 +1,7 @@
-"""Compile every recipe for TPU pods, without one: ``python -m benchmarks.tpu_compile`` (extra ``tpu-aot``).
+"""Compile every recipe for TPU pods ahead of time, without TPUs: ``python -m benchmarks.tpu_compile``.
 
-The package libtpu holds the compiler. What it says of a program, memory and traffic per chip above all, is what it
-would say on the pod; nothing is run. Rows go to ``benchmarks/results/tpu_compile.csv``.
+Requires the extra ``tpu-aot``: the package libtpu contains the compiler. Reports memory and traffic per chip, as on a
+real pod; nothing is run.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # no machine is asked what it is
+os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # do not query a metadata server
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
@@ -37,13 +37,13 @@ from .record import origin
 
 RESULTS = Path(__file__).parent / "results" / "tpu_compile.csv"
 TOPOLOGIES = ("v5e:16x16", "v5p:4x4x4", "v6e:8x8")
-_IMAGES = P(("data", "model"))  # one on each chip
+_IMAGES = P(("data", "model"))  # one per chip
 _COLLECTIVE = re.compile(r"= (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(")
 _ARRAY = re.compile(r"\b([a-z]+\d+)\[([\d,]*)\]")
 
 
 def pod(topology: str, shards: int = 1) -> Mesh:
-    """The mesh of a pod that nobody has."""
+    """Return the mesh of a pod from its topology, without hardware."""
     return parallel.make_mesh(shards, topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
 
 
@@ -71,7 +71,7 @@ def compile_inference(recipe: Recipe, mesh: Mesh, side: int) -> dict[str, Any]:
     if model.condition.channels:
         condition = jax.ShapeDtypeStruct((*image.shape[:3], model.condition.channels), jnp.float32, sharding=place)
     restore = make_restore(recipe)
-    # Each chip by itself: a batch that plain jit spreads is gathered for every Fourier transform (openxla/xla#24).
+    # One program per chip: plain jit gathers a sharded batch for every Fourier transform (openxla/xla#24).
     mapped = jax.shard_map(restore, mesh=mesh, in_specs=(P(), _IMAGES, _IMAGES), out_specs=_IMAGES, check_vma=False)
     columns = _compile(jax.jit(mapped), state.ema, image, condition)
     work = flops(restore, state.ema, image, condition) / mesh.size
@@ -98,7 +98,7 @@ def _compile(function: Any, *arguments: Any) -> dict[str, Any]:
 
 
 def collectives(program: str) -> tuple[Counter, Counter]:
-    """How many collective operations a compiled program has, and the bytes of their results, by kind."""
+    """Count the collective operations of a compiled program and the bytes of their results, by kind."""
     counts, traffic = Counter(), Counter()
     for result, kind in _COLLECTIVE.findall(program):
         counts[kind] += 1
@@ -113,10 +113,10 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", default=sorted(RECIPES))
     parser.add_argument("--topology", action="append", help=f"default {' '.join(TOPOLOGIES)}")
     parser.add_argument("--per-chip", type=int, default=16, help="patches per chip")
-    parser.add_argument("--side", type=int, default=512, help="of the image per chip")
-    parser.add_argument("--shards", type=int, default=1, help="chips that share one copy of the parameters")
+    parser.add_argument("--side", type=int, default=512, help="side of the image per chip")
+    parser.add_argument("--shards", type=int, default=1, help="chips per copy of the parameters")
     parser.add_argument("--csv", type=Path, default=RESULTS)
-    parser.add_argument("--quick", action="store_true", help="one recipe for four chips, to see that it works; no rows")
+    parser.add_argument("--quick", action="store_true", help="smoke test: one recipe for four chips, nothing recorded")
     options = parser.parse_args()
     if options.quick:
         options.recipes, options.topology = options.recipes[:1], ["v5e:2x2"]
@@ -125,19 +125,19 @@ def main() -> None:
     for topology in options.topology or TOPOLOGIES:
         mesh = pod(topology, options.shards)
         for name in options.recipes:
-            about = {"recipe": name, "topology": topology, "chips": mesh.size, "shards": options.shards}
+            identity = {"recipe": name, "topology": topology, "chips": mesh.size, "shards": options.shards}
             for columns in (
                 compile_training(RECIPES[name], mesh, options.per_chip),
                 compile_inference(RECIPES[name], mesh, options.side),
             ):
-                row = {key: str(value) for key, value in (about | columns | versions).items()}
+                row = {key: str(value) for key, value in (identity | columns | versions).items()}
                 print(", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
                 if not options.quick:
                     _keep(options.csv, row)
 
 
 def _keep(path: Path, row: dict[str, str]) -> None:
-    """Put a row into the file, in the place of the one for the same program."""
+    """Write a row, replacing the previous one of the same program."""
     same = ("recipe", "topology", "shards", "program")
     rows = [row]
     if path.exists():

@@ -1,9 +1,9 @@
-"""How fast recipes train, and where the time of a step goes: ``python -m benchmarks.training``.
+"""Training speed of the recipes, and the parts of a step: ``python -m benchmarks.training``.
 
-Every recipe's own step on one device and on all, through jit and through pmap, on patches that come from the host. Its
-parts are timed alone: degradation, forward and gradient; backward is gradient less forward, update what the step takes
-beyond degradation and gradient. DnCNN, U-Net and NAFNet take one step with Adam that PyTorch takes too: noise, network,
-L1, backward, update.
+Times the step of every recipe on one and on all devices, by jit and pmap, on patches from the host. Degradation,
+forward and gradient are timed separately; backward is gradient minus forward, and update is the step minus degradation
+and gradient. DnCNN, U-Net and NAFNet are compared with PyTorch in a step with Adam: noise, network, L1, backward,
+update.
 """
 
 import time
@@ -34,14 +34,14 @@ SHOWN = ("what", "dtype", "devices", "batch", "median_ms", "p10_ms", "p90_ms", "
 
 
 def measure_steps(recipe: Recipe, top: ceiling.Ceiling, seconds: float) -> list[dict[str, Any]]:
-    """The whole step: jit on one device and, where there are several, on all; pmap on all."""
+    """Time the whole step: jit on one device and, where there are several, on all; pmap on all."""
     stage = recipe.stages[0]
     devices, init = jax.devices(), partial(init_state, recipe, jax.random.key(0))
     forms = {}
     for some in (devices[:1], devices) if len(devices) > 1 else (devices,):
         mesh = parallel.make_mesh(devices=some)
-        forms["jit", len(some)] = _going_on(parallel.jit_step(recipe, stage, mesh), parallel.make_state(init, mesh))
-    forms["pmap", len(devices)] = _going_on(parallel.pmap_step(recipe, stage), jax.jit(init)())
+        forms["jit", len(some)] = _stateful(parallel.jit_step(recipe, stage, mesh), parallel.make_state(init, mesh))
+    forms["pmap", len(devices)] = _stateful(parallel.pmap_step(recipe, stage), jax.jit(init)())
     arguments = [(_patches(recipe, seed), jax.random.key(1), np.arange(stage.batch)) for seed in range(3)]
     timings = interleaved(list(forms.values()), arguments, rounds=20, seconds=seconds)
     work = flops(make_step(recipe, stage), jax.eval_shape(init), *arguments[0])
@@ -52,7 +52,7 @@ def measure_steps(recipe: Recipe, top: ceiling.Ceiling, seconds: float) -> list[
 
 
 def measure_parts(recipe: Recipe, seconds: float) -> list[dict[str, Any]]:
-    """Where the time of a step on one device goes, and the step's temporary memory."""
+    """Time the parts of a step on one device, and measure its temporary memory."""
     stage = recipe.stages[0]
     model, distance, draw = build_model(recipe), parse_loss(stage.loss), make_draw(stage)
 
@@ -81,30 +81,30 @@ def measure_parts(recipe: Recipe, seconds: float) -> list[dict[str, Any]]:
     rows += [
         _row(what, recipe, seconds, memory_MiB=memory)
         for what, seconds in differences.items()
-        if seconds is not None and (what == "input" or seconds > spread)  # else it cannot be told from chance
+        if seconds is not None and (what == "input" or seconds > spread)  # otherwise indistinguishable from noise
     ]
     return rows
 
 
 class Photographs(data.Patches):
-    """Patches of the photographs that come with scikit-image."""
+    """Patches of the sample images of scikit-image."""
 
     title = "photographs"
 
     def __init__(self, **options: int):
         super().__init__(**options)
-        self.pictures = [np.uint8(255 * p) for p in data.sample_images(self.channels).values()]
+        self.images = [np.uint8(255 * p) for p in data.sample_images(self.channels).values()]
 
     @property
     def count(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def picture(self, number: int) -> np.ndarray:
-        return self.pictures[number]
+        return self.images[number]
 
 
 def input_seconds(recipe: Recipe, batches: int = 40) -> float | None:
-    """Seconds in which one thread of the host prepares a batch, beside the step; nothing where packages lack."""
+    """Return the seconds in which one host thread prepares a batch, or ``None`` if packages are missing."""
     try:
         (stage, *_), channels = recipe.stages, recipe.config["channels"]
         feed = data.batches(Photographs(size=stage.patch, channels=channels, seed=0), batch=stage.batch, start=0)
@@ -120,7 +120,7 @@ def input_seconds(recipe: Recipe, batches: int = 40) -> float | None:
 def measure_peers(
     name: str, dtype: str, batch: int, patch: int, top: ceiling.Ceiling, *, compiled: bool, seconds: float
 ) -> list[dict[str, Any]]:
-    """The step with Adam, in JAX and in PyTorch; the difference is that of the first losses without noise."""
+    """Time the step with Adam in JAX and PyTorch; ``difference`` compares their first losses without noise."""
     model = networks.load(name, dtype).model
     clean = [networks.observed(model, batch, patch, patch, seed)[0] for seed in range(3)]
     params, peers, tensors, difference = networks.load(name, dtype).params, {}, clean, ""
@@ -149,7 +149,7 @@ def measure_peers(
 
 
 def _adam_step(model: Any, params: Any, clean: jax.Array) -> tuple[Callable, float]:
-    """A step that keeps its state, and the floating-point operations of it."""
+    """Return a step that keeps its own state, and its floating-point operations."""
     adam = optax.adam(1e-6)
 
     def loss(params, noisy, clean):
@@ -164,11 +164,11 @@ def _adam_step(model: Any, params: Any, clean: jax.Array) -> tuple[Callable, flo
         return (optax.apply_updates(params, updates), moments, key), value
 
     state = (jax.tree.map(jnp.array, params), adam.init(params), jax.random.key(0))
-    return _going_on(jax.jit(step, donate_argnums=0), state), flops(step, state, clean)
+    return _stateful(jax.jit(step, donate_argnums=0), state), flops(step, state, clean)
 
 
-def _going_on(step: Callable, state: Any) -> Callable:
-    """A step that goes on from its last state, which it overwrites."""
+def _stateful(step: Callable, state: Any) -> Callable:
+    """Wrap a step to continue from its last state, which is donated."""
     held = [state]
 
     def run(*arguments):
@@ -185,14 +185,14 @@ def _patches(recipe: Recipe, seed: int) -> np.ndarray:
 
 
 def _row(what: str, recipe: Recipe, took: Timing | float, *, devices=1, share="", memory_MiB="", difference=""):
-    """A difference of medians is a number of seconds, without a spread."""
+    """Return a CSV row; a difference of medians has no percentiles."""
     median = took if isinstance(took, float) else took.median
     times = took.columns() if isinstance(took, Timing) else {"median_ms": 1e3 * took, "p10_ms": "", "p90_ms": ""}
     batch, patch = recipe.stages[0].batch, recipe.stages[0].patch
-    about = {"what": what, "dtype": recipe.dtype, "devices": devices, "batch": batch, "patch": patch}
+    identity = {"what": what, "dtype": recipe.dtype, "devices": devices, "batch": batch, "patch": patch}
     speed = {"steps_per_s": 1 / median, "images_per_s": batch / median}
     rest = {"share": share, "memory_MiB": memory_MiB, "difference": difference}
-    return about | times | {"compile_s": times.get("compile_s", "")} | speed | rest
+    return identity | times | {"compile_s": times.get("compile_s", "")} | speed | rest
 
 
 def main(
@@ -206,7 +206,7 @@ def main(
     quick: bool = False,
     write: bool = True,
 ) -> None:
-    """Time recipes and architectures, print a table each and append rows to benchmarks/results/training.csv."""
+    """Time recipes and architectures, print and record the results."""
     keep_freed_memory()
     top = ceiling.start(quick=quick)
     batch, patch, seconds = (jax.device_count(), 16, 0.1) if quick else (batch, patch, seconds)

@@ -2,10 +2,9 @@
 
 import dataclasses
 import json
-from pathlib import PurePath
 from typing import Any
 
-from .files import write_atomically
+from .files import AnyPath, write_atomically
 from .recipe import Recipe, Training, recipe_fields
 from .typed_json import from_json, read_object, to_json
 from .types import Condition
@@ -118,7 +117,7 @@ class Card:
         return from_json(Recipe, recipe_fields(to_json(self)), self.name)
 
     @classmethod
-    def read(cls, folder: PurePath) -> "Card":
+    def read(cls, folder: AnyPath) -> "Card":
         """Read ``folder/card.json``.
 
         Raises:
@@ -130,7 +129,7 @@ class Card:
             raise FileNotFoundError(f"{folder} has no card.json")
         return from_json(cls, read_object(path), str(path))
 
-    def write(self, folder: PurePath) -> None:
+    def write(self, folder: AnyPath) -> None:
         """Write ``folder/card.json`` atomically."""
         content = to_json(self)
         for results in (content["results"], content["ood_results"]):

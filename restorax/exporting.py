@@ -26,7 +26,8 @@ def export(
         What :mod:`jax.export` knows: ``call(image)`` for float32 ``[batch, height, width, channels]``, or
         ``call(image, condition)`` where the card asks for a condition; ``serialize()`` gives bytes for
         ``jax.export.deserialize``. A restorer of bursts takes ``[batch, frames, height, width, channels]``, and
-        such a condition.
+        such a condition. Serialized bytes expire: JAX up to six months newer than the one that wrote them reads them,
+        later versions may refuse them (https://docs.jax.dev/en/latest/export/export.html#compatibility-guarantees).
 
     Raises:
         ValueError: if the network cannot take any size and none is given, or size or platforms are not understood.

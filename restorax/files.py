@@ -5,7 +5,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etils import epath
+
+    AnyPath = Path | epath.Path
+else:
+    AnyPath = PurePath  # etils is imported where a bucket is meant
 
 # It can only be read by setting it, for all threads: once, before there are any.
 _UMASK = os.umask(0)
@@ -42,7 +49,7 @@ def absolute(path: str | os.PathLike) -> Any:
     return path if path.is_absolute() else path.resolve()  # resolving a bucket would lead into the directory
 
 
-def write_atomically(path: PurePath, content: bytes | str) -> None:
+def write_atomically(path: AnyPath, content: bytes | str) -> None:
     """Write a file beside its name and rename it; in a bucket, objects appear whole anyway.
 
     Args:

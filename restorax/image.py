@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import ExifTags, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from PIL import Image as PillowImage
 
 from .files import written_beside
@@ -105,8 +105,9 @@ def decode(content: bytes, name: str) -> Picture:
 
 def _raw_mode(file: PillowImage.Image) -> str:
     """How the file stores a pixel, such as ``"RGB;16B"``; the arguments of a decoder hold numbers besides."""
-    arguments = file.tile[0].args if file.tile else ""
-    if file.format == "PPM" and file.mode == "RGB" and arguments[1:] == (65535,):
+    tile = file.tile if isinstance(file, ImageFile.ImageFile) else ()
+    arguments = tile[0].args if tile else ""
+    if file.format == "PPM" and file.mode == "RGB" and tuple(arguments or ())[1:] == (65535,):
         return "RGB;16B"
     return arguments if isinstance(arguments, str) else str(arguments[0]) if arguments else ""
 
@@ -135,7 +136,10 @@ def _as_shown(raw: np.ndarray, file: PillowImage.Image, stored: str) -> np.ndarr
         return np.stack([raw, np.where(raw == see_through, 0, 2**16 - 1)], axis=2).astype(np.uint16)
     if stored.startswith("I;12"):
         raw = np.round(raw * ((2**16 - 1) / (2**12 - 1))).astype(np.uint16)
-    white_is_zero = file.format == "TIFF" and file.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0
+    white_is_zero = (
+        isinstance(file, TiffImagePlugin.TiffImageFile)
+        and file.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == 0
+    )
     return 2**16 - 1 - raw if white_is_zero else raw
 
 

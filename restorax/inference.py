@@ -1,5 +1,6 @@
 """Restoring pictures of any size: one compiled function, in overlapping tiles where memory asks for it."""
 
+import functools
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .types import Array, Condition, ConditionMap, Image, check_count, check_image, check_range
 from .zoo import Restorer
@@ -59,8 +61,8 @@ def restore(
         (20, 30, 1)
     """
     if ensemble:
-        total = sum(dihedral_outputs(restorer, image, condition, tile=tile, progress=progress))
-        return (total / 8).astype(jnp.asarray(image).dtype)
+        outputs = dihedral_outputs(restorer, image, condition, tile=tile, progress=progress)
+        return (functools.reduce(jnp.add, outputs) / 8).astype(jnp.asarray(image).dtype)
     return _restore(restorer, *_checked(image, condition, tile), tile, progress)
 
 
@@ -79,21 +81,22 @@ def _restore(
         return jnp.moveaxis(restored[..., 0], 0, -1)
 
     height, width = image.shape[-3:-1]
-    traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((restorer, image, condition)))
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((restorer, image, condition)))
     side = tile or (None if traced else _tile_side(restorer, image))
     if side is None or side >= max(height, width):
         return _apply(restorer, image, condition)
     if traced:
-        raise ValueError("tiles are restored one after the other, which jit and vmap cannot do; leave tile away there")
-    padded = (None if x is None else np.asarray(_to_grid(x)) for x in (image, condition))
-    return jnp.asarray(_restore_tiles(restorer, *padded, side, progress)[..., :height, :width, :], image.dtype)
+        raise ValueError("tiles are restored one after the other, which jit and vmap cannot do; omit `tile` there")
+    on_grid, mask = np.asarray(_to_grid(image)), None if condition is None else np.asarray(_to_grid(condition))
+    restored = _restore_tiles(restorer, on_grid, mask, side, progress)
+    return jnp.asarray(restored[..., :height, :width, :], image.dtype)
 
 
 def _checked(image: Image, condition: ConditionMap | None, tile: int | None) -> tuple[Array, Array | None]:
     """Image and condition as arrays, or what is wrong with them; what is traced has no values to check."""
     image = check_image(image)
     finite, most_above = jnp.isfinite(image).all(), jnp.count_nonzero(image > 2) > image.size // 2
-    if not isinstance(finite, jax.core.Tracer):
+    if not isinstance(finite, Tracer):
         if not finite:
             raise ValueError("the image holds NaN or infinity; only finite values can be restored")
         # Single photons go far above 1, but never most of the values.
@@ -167,7 +170,7 @@ def _tile_side(restorer: Restorer, image: Array) -> int | None:
     channels = restorer.model.condition.channels
     known = jax.ShapeDtypeStruct((*probe.shape[:-1], channels), image.dtype) if channels else None
     memory = _apply.lower(restorer, probe, known).compile().memory_analysis()
-    per_pixel = max(memory.temp_size_in_bytes, 1) / math.prod(probe.shape[:-1])
+    per_pixel = max(memory.temp_size_in_bytes if memory else 0, 1) / math.prod(probe.shape[:-1])
     affordable = min(_LARGEST_BUDGET, _free_memory() / 2) / per_pixel
     if pixels <= affordable:
         return None
@@ -196,19 +199,18 @@ def _restore_tiles(
 ) -> np.ndarray:
     (rows, side_y), (columns, side_x) = (_tiles(length, side) for length in image.shape[-3:-1])
     window = _ramp(side_y)[:, None, None] * _ramp(side_x)[None, :, None]
-    total, weight = None, np.zeros((*image.shape[-3:-1], 1), np.float32)
+    total, weight = np.zeros(()), np.zeros((*image.shape[-3:-1], 1), np.float32)
     places = [(y, x) for y in rows for x in columns]
     for done, (top, left) in enumerate(places):
         here = (..., slice(top, top + side_y), slice(left, left + side_x), slice(None))
         restored = np.asarray(_apply(restorer, image[here], None if condition is None else condition[here]))
-        if total is None:  # a burst has lost its axis of frames
+        if total.ndim == 0:  # a burst has lost its axis of frames
             total = np.zeros((*restored.shape[:-3], *image.shape[-3:]), np.float32)
         total[here] += window * restored
         weight[here] += window
         if progress:
             progress((done + 1) / len(places))
-    total /= weight
-    return total
+    return total / weight
 
 
 def _to_grid(x: Array) -> Array:

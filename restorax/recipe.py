@@ -6,9 +6,9 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
 from typing import Any
 
+from .files import AnyPath
 from .typed_json import from_json, read_object, to_json
 
 
@@ -203,7 +203,7 @@ def stages(*steps: int, later: dict[str, Any] | None = None, **fields: Any) -> t
     return tuple(one())
 
 
-def read_recipe(path: PurePath) -> Recipe:
+def read_recipe(path: AnyPath) -> Recipe:
     """Read a recipe from JSON: a file of its fields, the ``recipe.json`` of a training directory, or a model card.
 
     Args:

@@ -4,13 +4,14 @@ import dataclasses
 import json
 import typing
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Any, TypeVar
+
+from .files import AnyPath
 
 T = TypeVar("T")
 
 
-def read_object(path: PurePath) -> dict[str, Any]:
+def read_object(path: AnyPath) -> dict[str, Any]:
     """Read a file that holds one JSON object.
 
     Args:
@@ -68,7 +69,7 @@ def to_json(value: Any) -> Any:
     """A dataclass as JSON values: the inverse of :func:`from_json`."""
     import msgspec
 
-    return msgspec.to_builtins(value)
+    return msgspec.to_builtins(dataclasses.asdict(value))  # msgspec itself omits fields that it left at None
 
 
 def _unknown(cls: Any, content: Any) -> Iterator[str]:

@@ -1,15 +1,15 @@
-"""The words of the library: array types and the two contracts that everything else speaks.
+"""Shared types: image arrays, observations, degradations and conditions, and the checks of function arguments.
 
-Shapes use these names throughout:
+Shape annotations use these axis names:
 
-    *batch    any number of leading axes, also none
-    height    rows of pixels
-    width     columns of pixels
+    *batch    any number of leading axes, including none
+    height    rows
+    width     columns
     channel   1 (gray), 3 (RGB) or more; always the last axis
     k         channels of a condition map
 
-Images are linear in [0, 1]; every intensity (a noise level, say) is in the same unit, so that the
-field's "sigma 25" is written 25 / 255.
+Images have values in [0, 1]. Every intensity, such as a noise level, has the same unit: the field's "sigma 25" is
+``25 / 255``.
 """
 
 import math
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
@@ -44,7 +45,7 @@ Params = Mapping[str, Any]
 
 
 class Condition(StrEnum):
-    """What a non-blind network is told besides the image, as a map of one channel in [0, 1].
+    """The condition of a non-blind network: a map of one channel in [0, 1], given besides the image.
 
     Example:
         >>> Condition("noise_level").channels, Condition.NONE.channels
@@ -58,16 +59,16 @@ class Condition(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> None:
-        raise ValueError(f"condition is {value!r}; accepted are {', '.join(cls)}")
+        raise ValueError(f"`condition` must be one of {', '.join(repr(str(c)) for c in cls)}, got {value!r}.")
 
     @property
     def channels(self) -> int:
-        """Channels of the condition map, 0 or 1."""
+        """Number of channels of the condition map, 0 or 1."""
         return int(self is not Condition.NONE)
 
     @property
     def description(self) -> str | None:
-        """What the condition map holds, as model cards say it; ``None`` without a condition."""
+        """Description of the condition map for model cards; ``None`` without a condition."""
         return _DESCRIPTIONS.get(self)
 
 
@@ -81,64 +82,64 @@ _DESCRIPTIONS = {
 
 
 class Observation(NamedTuple):
-    """What a camera or a file gives us: a degraded image and what is known about the damage.
+    """A degraded image, with a condition if something about the degradation is known.
 
     Attributes:
         image: degraded image, ``[*batch, height, width, channel]``.
-        condition: ``None``, or a map ``[*batch, height, width, k]`` that a non-blind restorer may look at
-            (a noise level, the mask of known pixels, a quality).
+        condition: ``None``, or a map ``[*batch, height, width, k]`` for non-blind restorers: a noise level, a mask of
+            known pixels or a JPEG quality.
     """
 
-    image: jax.Array
+    image: Image
     condition: jax.Array | None = None
 
 
 Degradation = Callable[[PRNGKeyArray, jax.Array], Observation]
-"""Any pure function ``(key, clean) -> Observation``."""
+"""A pure function ``(key, clean) -> Observation``."""
 
 
-def check_image(image: Any, name: str = "image", *, exact: bool = False) -> jax.Array:
-    """Return ``image`` as an array, or say what is wrong with its shape or type.
+def check_image(image: Any, name: str = "image", *, full_precision: bool = False) -> jax.Array:
+    """Check the shape and dtype of an image and return it as a JAX array.
 
     Args:
-        image: anything array-like, expected as floating point ``[*batch, height, width, channel]``.
-        name: how the message calls it.
-        exact: refuse half precision, in which counts and coordinates of pixels go wrong.
+        image: array-like, floating point, ``[*batch, height, width, channel]``.
+        name: name of the argument in error messages.
+        full_precision: reject 16-bit floats, which cannot represent pixel counts and coordinates.
 
     Returns:
         The same values as a JAX array.
 
     Raises:
-        TypeError: if the values are not floating point, or, where that matters, of less than 32 bits.
-        ValueError: if there are fewer than three axes, or an axis of the picture is empty.
+        TypeError: if the dtype is not floating point, or has fewer than 32 bits and ``full_precision`` is set.
+        ValueError: if there are fewer than three axes, or height, width or channel is 0.
 
     Example:
-        >>> check_image(jnp.zeros((4, 4, 1))).shape
-        (4, 4, 1)
+        >>> check_image(np.zeros((4, 4, 1), np.uint8))
+        Traceback (most recent call last):
+        TypeError: `image` must be floating point in [0, 1], got uint8; divide 8-bit values by 255.
     """
     image = jnp.asarray(image)
     if not jnp.issubdtype(image.dtype, jnp.floating):
-        raise TypeError(
-            f"{name} has type {image.dtype}; floating point in [0, 1] is needed (divide 8-bit values by 255)"
-        )
-    if exact and jnp.finfo(image.dtype).bits < 32:
-        raise TypeError(f"{name} has type {image.dtype}; float32 is needed (convert after degrading, not before)")
+        hint = "; divide 8-bit values by 255" if image.dtype == jnp.uint8 else ""
+        raise TypeError(f"`{name}` must be floating point in [0, 1], got {image.dtype}{hint}.")
+    if full_precision and jnp.finfo(image.dtype).bits < 32:
+        raise TypeError(f"`{name}` must be float32 or float64, got {image.dtype}; convert it after degrading.")
     if image.ndim < 3:
-        raise ValueError(f"{name} has shape {image.shape}; [*batch, height, width, channel] is needed")
+        raise ValueError(f"`{name}` must have shape [*batch, height, width, channel], got {image.shape}.")
     if 0 in image.shape[-3:]:
-        raise ValueError(f"{name} has shape {image.shape}; height, width and channel must be at least 1")
+        raise ValueError(f"`{name}` must have height, width and channel of at least 1, got shape {image.shape}.")
     return image
 
 
-def per_image(strength: Strength, image: jax.Array) -> jax.Array:
-    """Shape a strength so that it multiplies an image: one value for all, or one per leading batch index.
+def per_image(strength: Strength, image: Image) -> jax.Array:
+    """Reshape a scalar, or one value per image, to broadcast against a batch of images.
 
     Args:
-        strength: scalar, or an array that broadcasts against the leading batch axes of ``image``.
+        strength: scalar, or an array that broadcasts against the batch axes of ``image``.
         image: ``[*batch, height, width, channel]``.
 
     Returns:
-        ``strength`` in the type of ``image``, ``[*ones or batch, 1, 1, 1]``.
+        ``strength`` in the dtype of ``image``, ``[*ones or batch, 1, 1, 1]``.
 
     Raises:
         ValueError: if ``strength`` does not broadcast against the batch axes.
@@ -147,14 +148,14 @@ def per_image(strength: Strength, image: jax.Array) -> jax.Array:
         >>> per_image(jnp.ones(2), jnp.zeros((2, 8, 8, 1))).shape
         (2, 1, 1, 1)
     """
-    strength = jnp.asarray(strength, image.dtype)
+    values = jnp.asarray(strength, image.dtype)
     batch = image.shape[:-3]
-    ranks_match = strength.ndim in (0, len(batch))
-    if not ranks_match or any(s not in (1, b) for s, b in zip(strength.shape, batch, strict=False)):
+    ranks_match = values.ndim in (0, len(batch))
+    if not ranks_match or any(s not in (1, b) for s, b in zip(values.shape, batch, strict=False)):
         raise ValueError(
-            f"a strength of shape {strength.shape} does not fit the batch axes {batch}; give a scalar or one per image"
+            f"A strength must be a scalar or have one value per image (batch shape {batch}), got shape {values.shape}."
         )
-    return strength.reshape((1,) * (len(batch) - strength.ndim) + strength.shape + (1, 1, 1))
+    return values.reshape((1,) * (len(batch) - values.ndim) + values.shape + (1, 1, 1))
 
 
 def check_range(
@@ -163,57 +164,58 @@ def check_range(
     low: float | int = -math.inf,
     high: float | int = math.inf,
     *,
-    above: bool = False,
+    exclude_low: bool = False,
     hint: str = "",
 ) -> None:
-    """Refuse numbers outside a range; what is traced cannot be checked.
+    """Raise an error for numbers outside a range; traced values are not checked.
 
     Args:
         value: a number or an array of numbers.
-        name: how the message calls it.
-        low: smallest value that is accepted.
-        high: largest value that is accepted.
-        above: ``low`` itself is not accepted.
-        hint: advice for a value above ``high``, appended to the message.
+        name: name of the argument in error messages.
+        low: smallest accepted value.
+        high: largest accepted value.
+        exclude_low: reject ``low`` itself.
+        hint: advice that the message adds if the value exceeds ``high``.
 
     Raises:
-        ValueError: if a value lies outside, or is not a number.
+        ValueError: if a value is out of range or not a number.
 
     Example:
         >>> check_range(25, "sigma", 0, 1, hint="divide by 255 for 8-bit units")
         Traceback (most recent call last):
         ValueError: `sigma` must be in [0, 1], got 25; divide by 255 for 8-bit units.
     """
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return
     values = np.ravel(value)
     if not jnp.issubdtype(values.dtype, jnp.number):
         raise ValueError(f"`{name}` must be a number, got {value!r}.")
-    outside = values[~((values > low if above else values >= low) & (values <= high))]
+    outside = values[~((values > low if exclude_low else values >= low) & (values <= high))]
     if outside.size:
         advice = f"; {hint}" if hint and outside[0] > high else ""
-        raise ValueError(f"`{name}` must be {range_text(low, high, above=above)}, got {outside[0]:g}{advice}.")
+        accepted = describe_range(low, high, exclude_low=exclude_low)
+        raise ValueError(f"`{name}` must be {accepted}, got {outside[0]:g}{advice}.")
 
 
-def range_text(low: float | int, high: float | int, *, above: bool = False) -> str:
-    """Describe a range of numbers; arguments are those of :func:`check_range`.
+def describe_range(low: float | int, high: float | int, *, exclude_low: bool = False) -> str:
+    """Describe a range of numbers in words; see :func:`check_range` for the arguments.
 
     Example:
-        >>> range_text(0, 1, above=True), range_text(2, math.inf)
+        >>> describe_range(0, 1, exclude_low=True), describe_range(2, math.inf)
         ('in (0, 1]', 'at least 2')
     """
     if high < math.inf:
-        return f"in {'(' if above else '['}{low:.6g}, {high:.6g}]"
+        return f"in {'(' if exclude_low else '['}{low:.6g}, {high:.6g}]"
     if low > -math.inf:
-        return f"{'above' if above else 'at least'} {low:.6g}"
+        return f"{'above' if exclude_low else 'at least'} {low:.6g}"
     return "a number"
 
 
 def check_count(value: Any, name: str, low: int = 1) -> None:
-    """Refuse what is not an integer of at least ``low``: a number that fixes the size of the program.
+    """Raise an error unless the value is a static integer of at least ``low``.
 
     Raises:
-        ValueError: if it is something else, also if it is traced.
+        ValueError: if it is not an integer, too small, or traced.
 
     Example:
         >>> check_count(2.5, "radius")
@@ -221,5 +223,5 @@ def check_count(value: Any, name: str, low: int = 1) -> None:
         ValueError: `radius` must be an integer >= 1, got 2.5.
     """
     if not isinstance(value, int | np.integer) or value < low:
-        got = "a traced value" if isinstance(value, jax.core.Tracer) else repr(value)
+        got = "a traced value" if isinstance(value, Tracer) else repr(value)
         raise ValueError(f"`{name}` must be an integer >= {low}, got {got}.")

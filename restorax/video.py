@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, tee
 from pathlib import Path
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -25,8 +26,7 @@ def restore_stream(
 ) -> Iterator[np.ndarray]:
     """Restore frames as they come, each with what the ones before have shown.
 
-    A gray restorer is applied to each colour channel by itself. A bidirectional one needs to see the last frame before
-    it can restore the first: it reads all frames, and keeps them in memory.
+    A gray restorer is applied to each colour channel by itself.
 
     Args:
         restorer: one that takes frames.
@@ -59,12 +59,6 @@ def _stream(restorer: Restorer, frames: Iterator[np.ndarray], mask: np.ndarray |
     planes = _planes(first, restorer.card.channels)
     known = None if mask is None else jnp.broadcast_to(mask, (*planes.shape[:-1], mask.shape[-1]))
     arriving = (_alike(frame, first) for frame in chain([first], frames))
-    if not restorer.model.streams:
-        burst = jnp.stack([_planes(frame, restorer.card.channels) for frame in arriving], axis=1)
-        every = None if known is None else jnp.broadcast_to(known[:, None], (*burst.shape[:-1], known.shape[-1]))
-        for restored in jnp.moveaxis(_all_frames(restorer, burst, every), 1, 0):
-            yield _frame(restored, first.shape[-1])
-        return
     carry = restorer.model.apply({"params": restorer.params}, planes, method="start")
     for frame in arriving:
         carry, restored = _step(restorer, carry, _planes(frame, restorer.card.channels), known)
@@ -73,13 +67,9 @@ def _stream(restorer: Restorer, frames: Iterator[np.ndarray], mask: np.ndarray |
 
 @jax.jit
 def _step(restorer: Restorer, carry: tuple[Array, ...], frame: Array, mask: Array | None) -> tuple:
-    carry, restored = restorer.model.apply({"params": restorer.params}, carry, frame, mask, method="step")
+    outputs = restorer.model.apply({"params": restorer.params}, carry, frame, mask, method="step")
+    carry, restored = cast(tuple[tuple[Array, ...], Array], outputs)
     return carry, jnp.clip(restored, 0, 1)
-
-
-@jax.jit
-def _all_frames(restorer: Restorer, burst: Array, mask: Array | None) -> Array:
-    return jnp.clip(restorer.model.apply({"params": restorer.params}, burst, mask, method="frames"), 0, 1)
 
 
 def _alike(frame: np.ndarray, first: np.ndarray) -> np.ndarray:
@@ -92,10 +82,10 @@ def _alike(frame: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 def _planes(frame: np.ndarray, channels: int) -> Array:
     """A frame as a batch of what the restorer takes: ``[1 or 3, height, width, channels]``."""
-    frame = jnp.asarray(frame)
+    pixels = jnp.asarray(frame)
     if channels == 1:
-        return jnp.moveaxis(frame, -1, 0)[..., None]
-    return jnp.broadcast_to(frame, (*frame.shape[:-1], channels))[None]
+        return jnp.moveaxis(pixels, -1, 0)[..., None]
+    return jnp.broadcast_to(pixels, (*pixels.shape[:-1], channels))[None]
 
 
 def _frame(planes: Array, channels: int) -> np.ndarray:

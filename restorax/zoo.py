@@ -4,7 +4,8 @@ import dataclasses
 import difflib
 import hashlib
 import os
-from pathlib import Path, PurePath
+from pathlib import Path
+from typing import Any, cast
 
 import flax.struct
 import flax.traverse_util
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .card import Card, Result
-from .files import is_remote, written_beside
+from .files import AnyPath, is_remote, written_beside
 from .models import MODELS, RestorationNetwork
 from .models.create import build
 from .types import Array, ConditionMap, DTypeLike, Image, Params
@@ -56,7 +57,7 @@ class Restorer(flax.struct.PyTreeNode):
 
         A network of frames takes ``[*batch, frames, height, width, channels]`` and restores one frame.
         """
-        return self.model.apply({"params": self.params}, image, condition)
+        return self.model.run(self.params, image, condition)
 
 
 def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
@@ -76,7 +77,7 @@ def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
     return sorted(p.parent.name for p in folder.glob("*/card.json"))
 
 
-def find(name: str | os.PathLike) -> PurePath:
+def find(name: str | os.PathLike) -> AnyPath:
     """The folder of an entry: a published name, the path of a folder with a card, or a training directory.
 
     Of a folder in a bucket, ``gs://...``, the path is one of ``etils.epath``.
@@ -175,7 +176,7 @@ def save(folder: str | os.PathLike, card: Card, params: Params) -> Card:
     return card
 
 
-def _read_params(folder: PurePath, card: Card) -> Params:
+def _read_params(folder: AnyPath, card: Card) -> Params:
     import safetensors.numpy
 
     path = folder / "params.safetensors"
@@ -204,9 +205,13 @@ def check_params(model: RestorationNetwork, params: Params, folder: str | os.Pat
     image = jax.ShapeDtypeStruct((1, 8, 8, model.channels), jnp.float32)
     condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition.channels), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image, condition if model.condition.channels else None)
-    expected = flax.traverse_util.flatten_dict(variables["params"], sep="/")
-    stored = flax.traverse_util.flatten_dict(params, sep="/")
+    expected, stored = (_shapes(tree) for tree in (variables["params"], params))
     for name in sorted(expected.keys() | stored.keys()):
-        wanted, given = (tree[name].shape if name in tree else "nothing" for tree in (expected, stored))
-        if wanted != given:
-            raise ValueError(f"{folder}: parameter {name} has {given}; this architecture expects {wanted}")
+        there, here = stored.get(name, "nothing"), expected.get(name, "nothing")
+        if there != here:
+            raise ValueError(f"{folder}: parameter {name} has {there}; this architecture expects {here}")
+
+
+def _shapes(params: Params) -> dict[str, Any]:
+    flat = cast(dict[str, Any], flax.traverse_util.flatten_dict(params, sep="/"))
+    return {name: leaf.shape for name, leaf in flat.items()}

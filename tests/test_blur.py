@@ -1,4 +1,4 @@
-"""Kernels and filtering against SciPy and first principles."""
+"""Blur kernels and convolution against SciPy and analytic properties."""
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ def _centre_and_spread(kernel):
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_kernels_have_unit_sum_and_one_per_strength(name):
+def test_kernels_have_unit_sum_and_batch_axes_of_strengths(name):
     kernel = jax.jit(KERNELS[name])()
     assert kernel.shape[0] == 2
     np.testing.assert_allclose(kernel.sum((1, 2)), 1, atol=1e-5)
@@ -37,7 +37,7 @@ def test_kernels_have_unit_sum_and_one_per_strength(name):
         np.testing.assert_allclose(kernel, kernel[:, ::-1, ::-1], atol=1e-6)
 
 
-def test_gaussian_kernel_has_the_covariance_asked_for():
+def test_gaussian_kernel_has_the_requested_covariance():
     kernel = np.asarray(kernels.gaussian_kernel(sigma=3.0, ratio=0.5, angle=30.0, radius=14))
     _, ((yy, yx), (_, xx)) = _centre_and_spread(kernel)
     c, s = np.cos(np.pi / 6), np.sin(np.pi / 6)
@@ -49,7 +49,7 @@ def test_gaussian_kernel_has_the_covariance_asked_for():
 
 @pytest.mark.parametrize("length", [3.0, 9.0, 15.0])
 @pytest.mark.parametrize("upright", [False, True])
-def test_motion_along_an_axis_is_a_moving_average(length, upright):
+def test_motion_kernel_along_an_axis_is_a_moving_average(length, upright):
     kernel = np.asarray(kernels.motion_kernel(length=length, angle=90.0 if upright else 0.0, radius=8))
     line = kernel[:, 8] if upright else kernel[8]
     expected = (np.abs(np.arange(-8, 9)) <= length // 2) / length
@@ -58,7 +58,7 @@ def test_motion_along_an_axis_is_a_moving_average(length, upright):
 
 
 @pytest.mark.parametrize("angle", [0.0, 25.0, 45.0, 110.0])
-def test_motion_has_the_direction_and_spread_of_a_line(angle):
+def test_motion_kernel_has_direction_and_variance_of_a_line(angle):
     kernel = np.asarray(kernels.motion_kernel(length=13.0, angle=angle, radius=9))
     _, ((yy, yx), (_, xx)) = _centre_and_spread(kernel)
     measured = np.rad2deg(0.5 * np.arctan2(-2 * yx, xx - yy)) % 180
@@ -67,7 +67,7 @@ def test_motion_has_the_direction_and_spread_of_a_line(angle):
 
 
 @pytest.mark.parametrize("radius", [0.9, 2.0, 4.3])
-def test_defocus_covers_each_pixel_as_a_disk_does(radius):
+def test_defocus_kernel_equals_a_supersampled_disk(radius):
     kernel = np.asarray(kernels.defocus_kernel(blur_radius=radius, radius=5), np.float64)
     fine = (np.arange(11 * 101) + 0.5) / 101 - 5.5
     disk = (fine[:, None] ** 2 + fine[None] ** 2 <= radius**2).reshape(11, 101, 11, 101).mean((1, 3))
@@ -76,7 +76,7 @@ def test_defocus_covers_each_pixel_as_a_disk_does(radius):
 
 @pytest.mark.parametrize("cutoff", [0.5, 1.5, 3.1])
 @pytest.mark.parametrize("radius", [10, 60])
-def test_sinc_is_the_one_of_scipy(cutoff, radius):
+def test_sinc_kernel_equals_scipy(cutoff, radius):
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     r = np.hypot(y, x)
     r[radius, radius] = 1
@@ -85,7 +85,7 @@ def test_sinc_is_the_one_of_scipy(cutoff, radius):
     np.testing.assert_allclose(kernels.sinc_kernel(cutoff=cutoff, radius=radius), expected / expected.sum(), atol=1e-5)
 
 
-def test_shake_is_centred_has_its_length_and_differs():
+def test_shake_kernels_are_centred_random_and_of_limited_extent():
     made = np.asarray(kernels.shake_kernel(jax.random.key(0), length=jnp.full(200, 12.0), radius=12))
     centres = np.array([_centre_and_spread(k)[0] for k in made])
     assert np.abs(centres).max() < 0.5
@@ -95,28 +95,28 @@ def test_shake_is_centred_has_its_length_and_differs():
     assert np.abs(made[0] - made[1]).max() > 0.01
 
 
-def test_long_shakes_are_in_one_piece():
+def test_long_shake_kernels_are_connected():
     made = np.asarray(kernels.shake_kernel(jax.random.key(0), length=jnp.full(20, 90.0), radius=48))
     assert max(scipy.ndimage.label(k > 0, np.ones((3, 3)))[1] for k in made) == 1
 
 
 @pytest.mark.parametrize(("border", "scipy_mode"), BORDERS)
 @pytest.mark.parametrize("size", [(3, 5), (11, 7)])
-def test_blur_equals_scipy_on_both_paths(border, scipy_mode, size, key, monkeypatch):
+def test_blur_equals_scipy_directly_and_by_fft(border, scipy_mode, size, key, monkeypatch):
     image, kernel = jax.random.uniform(key, (23, 30, 2)), jax.random.uniform(jax.random.key(1), size)
     exact = [np.asarray(image[..., c], np.float64) for c in (0, 1)]
     expected = np.stack([scipy.ndimage.convolve(c, np.asarray(kernel), mode=scipy_mode) for c in exact], -1)
-    for limit in (0, 1000):  # always through Fourier, never
-        monkeypatch.setattr(filtering, "_DIRECT", limit)
+    for limit in (0, 1000):  # by FFT, directly
+        monkeypatch.setattr(filtering, "_MAX_DIRECT_TAPS", limit)
         np.testing.assert_allclose(
             degrade.kernel_blur(image, kernel=kernel, border=border), expected, rtol=1e-5, atol=1e-5
         )
 
 
-def test_kernels_per_image(key, monkeypatch):
+def test_one_kernel_per_image(key, monkeypatch):
     images, made = jax.random.uniform(key, (2, 20, 24, 3)), KERNELS["motion"]()
     for limit in (0, 1000):
-        monkeypatch.setattr(filtering, "_DIRECT", limit)
+        monkeypatch.setattr(filtering, "_MAX_DIRECT_TAPS", limit)
         blur = jax.jit(lambda x, kernel: degrade.kernel_blur(x, kernel=kernel))
         both = blur(images, made)
         for i in range(2):
@@ -124,8 +124,8 @@ def test_kernels_per_image(key, monkeypatch):
 
 
 @pytest.mark.parametrize("limit", [0, 1000])
-def test_blur_on_a_circle_has_the_turned_kernel_as_adjoint(limit, key, monkeypatch):
-    monkeypatch.setattr(filtering, "_DIRECT", limit)
+def test_adjoint_of_circular_blur_is_blur_with_the_flipped_kernel(limit, key, monkeypatch):
+    monkeypatch.setattr(filtering, "_MAX_DIRECT_TAPS", limit)
     a, b = jax.random.normal(key, (2, 16, 20, 1))
     kernel = jax.random.uniform(key, (5, 7))
     blur = jax.jit(lambda x, kernel: degrade.kernel_blur(x, kernel=kernel, border="circular"))
@@ -143,20 +143,20 @@ def test_blur_on_a_circle_has_the_turned_kernel_as_adjoint(limit, key, monkeypat
         ("defocus_blur", {"blur_radius": 2.5}),
     ],
 )
-def test_radius_is_found_when_it_can_be(operator, strengths, key):
+def test_radius_is_inferred_from_concrete_strengths_only(operator, strengths, key):
     image, run = jax.random.uniform(key, (24, 24, 1)), degrade.OPERATORS[operator]
     np.testing.assert_allclose(run(image, **strengths), run(image, **strengths, radius=9), atol=2e-4)
     first = next(iter(strengths))
-    with pytest.raises(ValueError, match=f"{first} is traced"):
+    with pytest.raises(ValueError, match=f"`radius` must be given if `{first}` is traced"):
         jax.jit(lambda s: run(image, **{**strengths, first: s}))(1.0)
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_blur_refuses_in_a_sentence():
+def test_invalid_kernels_raise_a_clear_error():
     image = jnp.zeros((2, 8, 8, 1))
     with pytest.raises(ValueError, match="odd sides"):
         degrade.kernel_blur(image, kernel=jnp.ones((2, 3)))
-    with pytest.raises(ValueError, match="do not fit the batch axes"):
+    with pytest.raises(ValueError, match="or one kernel per image"):
         degrade.kernel_blur(image, kernel=jnp.ones((3, 3, 3)))
     with pytest.raises(ValueError, match="`border` must be one of 'reflect', 'replicate', 'circular', got 'zero'"):
         degrade.kernel_blur(image, kernel=jnp.ones((3, 3)), border="zero")
@@ -175,18 +175,18 @@ def test_gaussian_blur_equals_scipy(border, scipy_mode, sigma, photograph):
     np.testing.assert_allclose(degrade.gaussian_blur(image, sigma=sigma, border=border)[..., 0], expected, atol=2e-6)
 
 
-def test_gaussian_blur_finds_its_radius_under_jit_when_sigma_is_known(key):
+def test_gaussian_blur_infers_its_radius_under_jit_from_a_concrete_sigma(key):
     image = _image(key)
     expected = degrade.gaussian_blur(image, sigma=1.3)
     np.testing.assert_allclose(jax.jit(lambda x: degrade.gaussian_blur(x, sigma=1.3))(image), expected, atol=1e-6)
 
 
-def test_gaussian_blur_without_width_is_the_identity(key):
+def test_gaussian_blur_of_sigma_zero_is_the_identity(key):
     image = _image(key)
     np.testing.assert_array_equal(degrade.gaussian_blur(image, sigma=0.0), image)
 
 
-def test_gaussian_blur_is_its_own_adjoint_on_a_circle(key):
+def test_circular_gaussian_blur_is_self_adjoint(key):
     a, b = _image(key), _image(jax.random.key(1))
     blur = lambda x: degrade.gaussian_blur(x, sigma=1.3, border="circular")  # noqa: E731
     assert abs(float((blur(a) * b).sum() - (a * blur(b)).sum())) < 1e-4
@@ -201,8 +201,8 @@ def test_gaussian_blur_gradient_is_the_adjoint(border, key):
     np.testing.assert_allclose(adjoint.ravel(), columns @ b.ravel(), atol=1e-5)
 
 
-def test_gaussian_blur_says_what_it_needs(key):
+def test_gaussian_blur_rejects_unknown_border_and_missing_radius(key):
     with pytest.raises(ValueError, match="`border` must be one of 'reflect', 'replicate', 'circular', got 'zero'"):
         degrade.gaussian_blur(_image(key), sigma=1.0, border="zero")
-    with pytest.raises(ValueError, match="give radius"):
+    with pytest.raises(ValueError, match="`radius` must be given"):
         jax.jit(lambda s: degrade.gaussian_blur(_image(key), sigma=s))(1.0)

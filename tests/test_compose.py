@@ -1,4 +1,4 @@
-"""Combinations of degradations: order, keys, conditions, equality; their text is tested in test_grammar.py."""
+"""Combinations of degradations: order, keys, conditions and equality; for their text see test_grammar.py."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def _image(key):
     return jax.random.uniform(key, (17, 12, 1))
 
 
-def test_chain_applies_in_order_with_own_keys(key):
+def test_chain_applies_parts_in_order_with_separate_keys(key):
     image = _image(key)
     first = Op(degrade.gaussian_noise, sigma=0.1)
     second = Op(degrade.missing_pixels, missing=0.5)
@@ -33,13 +33,13 @@ def test_chain_concatenates_conditions(key):
     assert Chain()(key, _image(key)).condition is None
 
 
-def test_random_strengths_differ_between_images(key):
+def test_sampled_strengths_differ_between_images(key):
     flat = jnp.zeros((200, 16, 16, 1))
     noisy = Op(degrade.gaussian_noise, sigma=Uniform(0.1, 0.3))(key, flat).image
     sigmas = noisy.std((1, 2, 3))
     assert 0.08 < float(sigmas.min()) < 0.13
     assert 0.27 < float(sigmas.max()) < 0.33
-    with pytest.raises(ValueError, match="must be in order, got 2, 1"):
+    with pytest.raises(ValueError, match="must satisfy low <= high, got 2, 1"):
         Uniform(2, 1)
 
 
@@ -52,7 +52,7 @@ def test_log_uniform_is_uniform_in_the_logarithm(key):
 
 
 @pytest.mark.parametrize("sampler", ["uniform", "log_uniform"])
-def test_draws_outside_the_range_are_refused_before_they_are_drawn(sampler, key):
+def test_sampler_bounds_out_of_range_raise_before_sampling(sampler, key):
     with pytest.raises(ValueError, match=r"^`sigma` must be in \[0, 1\], got 55"):
         jax.jit(parse(f"gaussian_noise(sigma={sampler}(0.1, 55))"))(key, _image(key))
     with pytest.raises(ValueError, match=r"^`peak` must be above 0, got -1"):
@@ -64,13 +64,13 @@ def test_draws_outside_the_range_are_refused_before_they_are_drawn(sampler, key)
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_frames_are_made_before_what_chooses_between_images(key):
+def test_burst_must_precede_random_choices_and_conditions(key):
     images, frames = jnp.ones((3, 8, 8, 1)), Op(degrade.burst, frames=3)
     for wrong in (Maybe(frames), OneOf(frames, Op(_shift, by=1.0)), Shuffle(frames)):
-        with pytest.raises(ValueError, match="make frames of an image; apply them before"):
+        with pytest.raises(ValueError, match="must have degradations that keep the shape"):
             jax.eval_shape(wrong, key, images)
     holes = Op(degrade.missing_pixels, missing=0.5)
-    with pytest.raises(ValueError, match="must stand before those that bring a condition"):
+    with pytest.raises(ValueError, match="must come before those that return a condition"):
         jax.eval_shape(Chain(holes, frames), key, images)
     observed = jax.eval_shape(Chain(frames, Maybe(Op(_shift, by=1.0)), holes), key, images)
     assert observed.condition.shape == observed.image.shape == (3, 3, 8, 8, 1)
@@ -84,7 +84,7 @@ def _scale(image, *, by):
     return image * by
 
 
-def test_one_of_and_maybe_choose_per_image(key):
+def test_one_of_and_maybe_choose_independently_per_image(key):
     images = jnp.ones((3000, 1, 1, 1))
     either = jax.jit(OneOf(*(Op(_shift, by=float(by)) for by in (1, 2, 3))))(key, images)
     assert either.condition is None
@@ -115,7 +115,7 @@ def test_shuffle_takes_every_order(key):
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_chains_are_flat_and_a_chain_of_one_keeps_its_key(key):
+def test_nested_chains_are_flattened_and_a_chain_of_one_passes_its_key(key):
     one, two = Op(degrade.gaussian_noise, sigma=0.1), Op(_shift, by=1.0)
     assert Chain(Chain(one, two), one) == Chain(one, Chain(two, one)) == Chain(one, two, one)
     assert Chain(one) == one
@@ -139,7 +139,7 @@ def test_degradations_are_equal_by_value():
         Op(degrade.gaussian_noise, sigma=Uniform(0, 0.1)),
         Op(degrade.gaussian_noise, sigma=LogUniform(0.01, 0.1)),
         Op(degrade.gaussian_noise, sigma=0.1, with_level=True),
-        Op(degrade.gaussian_noise, with_level=True, sigma=0.1),  # samplers are keyed by their place
+        Op(degrade.gaussian_noise, with_level=True, sigma=0.1),  # keys of samplers depend on the order
         Op(degrade.speckle_noise, sigma=0.1),
         Op(degrade.low_resolution, factor=2),
         Op(_scale, by=2),
@@ -154,7 +154,7 @@ def test_degradations_are_equal_by_value():
         noise.operator = degrade.jpeg
 
 
-def test_operators_are_listed_and_their_strengths_replaced():
+def test_operators_property_and_replace():
     both = parse("one_of(gaussian_noise(sigma=0.1), maybe(shuffle(jpeg(quality=30)))) + gaussian_noise(sigma=0.2)")
     assert [op.name for op in both.operators] == ["gaussian_noise", "jpeg", "gaussian_noise"]
     assert both.operators[1].strengths == {"quality": 30}
@@ -164,9 +164,9 @@ def test_operators_are_listed_and_their_strengths_replaced():
     assert str(changed) == f"{kinds} + gaussian_noise(sigma=0.3)"
     text = "one_of(jpeg(quality={0}), jpeg(quality={0}), weights=(3, 1)) + maybe(jpeg(quality={0}), probability=0.1)"
     assert str(parse(text.format(5)).replace(quality=9)) == text.format(9)
-    told = parse("gaussian_noise(sigma=0.1, with_level=True)")
-    assert told.replace(with_level=None) == parse("gaussian_noise(sigma=0.1)")
-    with pytest.raises(ValueError, match="gives no strength 'peak'; it gives sigma, quality"):
+    with_condition = parse("gaussian_noise(sigma=0.1, with_level=True)")
+    assert with_condition.replace(with_level=None) == parse("gaussian_noise(sigma=0.1)")
+    with pytest.raises(ValueError, match="sets no strength 'peak'; it sets sigma, quality"):
         both.replace(peak=3)
     with pytest.raises(ValueError, match="`sigma` must be in"):
         both.replace(sigma=3)

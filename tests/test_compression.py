@@ -1,4 +1,4 @@
-"""JPEG against Pillow."""
+"""JPEG and its variants against Pillow."""
 
 import io
 
@@ -33,7 +33,7 @@ def test_jpeg_equals_pillow(quality, size, photograph):
     ("name", "size"),
     [("chelsea", (200, 304)), ("coffee", (384, 384)), ("chelsea", (61, 45)), ("chelsea", (17, 5)), ("chelsea", (1, 4))],
 )
-def test_jpeg_of_colour_equals_pillow(subsampling, quality, name, size):
+def test_colour_jpeg_equals_pillow(subsampling, quality, name, size):
     from restorax.data import sample_images
 
     image = sample_images(3)[name][: size[0], : size[1]]
@@ -45,15 +45,15 @@ def test_jpeg_of_colour_equals_pillow(subsampling, quality, name, size):
     np.testing.assert_array_equal(np.round(decoded * 255), np.asarray(PillowImage.open(file)))
 
 
-def test_jpeg_says_what_it_takes():
-    with pytest.raises(ValueError, match="jpeg takes images with 1 or 3 channels, got 2"):
+def test_jpeg_rejects_invalid_channels_and_subsampling():
+    with pytest.raises(ValueError, match="The image of jpeg must have 1 or 3 channels, got 2"):
         degrade.jpeg(jnp.zeros((8, 8, 2)), quality=50)
     with pytest.raises(ValueError, match="`subsampling` must be one of '4:2:0', '4:4:4', got '4:1:1'"):
         degrade.jpeg(jnp.zeros((8, 8, 3)), quality=50, subsampling="4:1:1")
 
 
 @pytest.mark.parametrize(("channels", "subsampling"), [(1, "4:2:0"), (3, "4:2:0"), (3, "4:4:4")])
-def test_straight_through_has_the_values_of_jpeg_and_a_useful_slope(channels, subsampling, photograph, key):
+def test_straight_through_has_values_of_jpeg_and_gradient_of_finite_differences(channels, subsampling, photograph, key):
     image = (
         jnp.asarray(np.repeat(photograph[100:140, 150:181], channels, -1)) * jnp.linspace(1, 0.8, channels)[None, None]
     )
@@ -73,18 +73,18 @@ def test_straight_through_has_the_values_of_jpeg_and_a_useful_slope(channels, su
     np.testing.assert_allclose(run(20.0, 0.9)[2], measured, rtol=0.05)
 
 
-def test_straight_through_of_gray_inside_the_range_is_the_identity_for_gradients(key):
+def test_straight_through_gradient_of_unclipped_gray_is_the_identity(key):
     image = jax.random.uniform(key, (16, 24, 1), minval=0.4, maxval=0.6)
     weights = jax.random.normal(key, image.shape)
     slope = jax.jit(jax.grad(lambda x: (weights * straight_through(x, quality=60)).sum()))(image)
     np.testing.assert_allclose(slope, weights, atol=1e-3)  # the transform has 13 bits
 
 
-def test_double_jpeg_is_a_crop_between_two_compressions(photograph):
+def test_double_jpeg_equals_compress_crop_compress(photograph):
     scene = jnp.asarray(photograph[:67, :59])
     once = jpeg(scene, quality=15)
     twice = jpeg(once[3:, 5:], quality=70)
-    # Away from the edge, which the operator has to invent, the moved grid is that of the larger picture.
+    # Away from the border, which the operator replicates.
     image = scene[3:, 5:]
     out = double_jpeg(image, first=15, second=70, down=3, right=5)
     np.testing.assert_array_equal(out[8:56, 8:48], twice[8:56, 8:48])
@@ -104,7 +104,7 @@ def test_chroma_subsampling_keeps_luma_and_is_linear(key):
     assert abs(float((out * other).sum() - (image * adjoint).sum())) < 1e-2
 
 
-def test_chroma_subsampling_is_that_of_the_codec_at_its_finest():
+def test_chroma_subsampling_equals_jpeg_at_quality_100():
     from restorax.data import sample_images
 
     image = jnp.asarray(sample_images(3)["chelsea"][:64, :80])

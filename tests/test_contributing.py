@@ -1,4 +1,4 @@
-"""The walk of CONTRIBUTING.md through the addition of an operator, in a copy of the package."""
+"""The steps of CONTRIBUTING.md that add an operator, carried out in a copy of the package."""
 
 import os
 import re
@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-WALK = (ROOT / "CONTRIBUTING.md").read_text().split("## An operator, step by step")[1].split("\n## ")[0]
+STEPS = (ROOT / "CONTRIBUTING.md").read_text().split("## Add an operator")[1].split("\n## ")[0]
 
 
 @pytest.mark.slow  # another pytest starts
 def test_an_operator_is_added_in_two_files(tmp_path):
-    operator, test = map(textwrap.dedent, re.findall(r" *```python\n(.*?) *```", WALK, re.DOTALL))
-    module, family = re.findall(r"here `(.*?)`", WALK)
+    operator, test = map(textwrap.dedent, re.findall(r" *```python\n(.*?) *```", STEPS, re.DOTALL))
+    module, family = re.findall(r"here `(.*?)`", STEPS)
     shutil.copytree(ROOT / "restorax", tmp_path / "restorax", ignore=shutil.ignore_patterns("zoo_data", "__pycache__"))
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -34,5 +34,5 @@ def test_an_operator_is_added_in_two_files(tmp_path):
     assert run.returncode == 0, run.stdout
     assert int(re.search(r"(\d+) passed", run.stdout)[1]) >= 11
     command = [sys.executable, "-c", "import restorax; print(restorax.degrade.parse('solarise(threshold=128/255)'))"]
-    said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
-    assert said == "solarise(threshold=128/255)\n"
+    text = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    assert text == "solarise(threshold=128/255)\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from restorax import data, image
-from restorax.prepare import check, prepare
+from restorax.dataset_builder import check, prepare
 
 
 @pytest.fixture(scope="module")

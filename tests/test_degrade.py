@@ -1,4 +1,4 @@
-"""The tests that no operator skips; each against an independent reference is in the file named after its module."""
+"""Contract tests of every operator; comparisons with independent references are in the test file of each module."""
 
 import functools
 import inspect
@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from restorax import degrade
 from restorax.degrade import OPERATORS, REGISTRATIONS, Count, Op, Range, parse
 from restorax.degrade.grammar import _COMBINATIONS, _SAMPLERS
-from restorax.degrade.registry import WORDS
+from restorax.degrade.registry import RESERVED
 
 NAMES = tuple(OPERATORS)
 PUBLIC = tuple(degrade.__all__)
-# An operator is run with the strongest of its examples; these do not show enough on few pixels, or need a radius where
-# their strength is traced, or take arrays.
+# Operators run with their strongest example, except those that have too little effect on small images, require a radius
+# for a traced strength, or take arrays.
 STRENGTHS = {
     "dead_pixels": {"amount": 0.1},
     "missing_strokes": {"thickness": 1.0, "strokes": 2, "vertices": 5},
@@ -36,9 +36,9 @@ STRENGTHS = {
     "burst": {"shift": 2.0, "frames": 3},
     "palette": {"colours": 5},
 }
-# The largest strength at which the output must be finite, where the range has no end.
+# Largest tested strength where the range is unbounded.
 LARGEST = {"peak": 1e5, "levels": 65536.0, "length": 7.0, "gamma": 10.0, "blur_radius": 3.0, "shift": 50.0}
-FRAMES = {"burst": (3,)}  # axes that an operator adds in front of the rows
+FRAMES = {"burst": (3,)}  # added frame axes
 SIZE = (23, 5)
 
 
@@ -47,14 +47,14 @@ def _strengths(name):
 
 
 def _varied(name):
-    """The strength that is varied between images: the first one that is a number."""
+    """Return the strength that is varied between images: the first number."""
     ranges = REGISTRATIONS[name].ranges
     return next((s for s in _strengths(name) if isinstance(ranges.get(s), Range)), None)
 
 
 def _limits(name):
-    low, high, above, _ = REGISTRATIONS[name].ranges[_varied(name)]
-    low = low + 1e-3 * above
+    low, high, exclude_low, _ = REGISTRATIONS[name].ranges[_varied(name)]
+    low = low + 1e-3 * exclude_low
     return low, LARGEST.get(_varied(name), 100.0) if high == math.inf else min(high, math.pi)
 
 
@@ -75,7 +75,7 @@ def _run(name, key, image, **changed):
 
 @functools.cache
 def _compiled(name):
-    """An operator as one program, with the strength that is varied as an argument."""
+    """Compile an operator with its varied strength as an argument."""
     varied = _varied(name)
     return jax.jit(lambda key, image, strength: _run(name, key, image, **({varied: strength} if varied else {})))
 
@@ -89,28 +89,28 @@ def _close(a, b, tolerance=1e-6):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=tolerance), a, b)
 
 
-def test_every_operator_is_public_and_has_examples():
+def test_every_operator_is_public_and_has_strengths_to_test():
     assert set(NAMES) <= set(PUBLIC)
     assert len(set(PUBLIC)) == len(PUBLIC)
-    assert set(WORDS) == set(_SAMPLERS) | set(_COMBINATIONS)
+    assert set(RESERVED) == set(_SAMPLERS) | set(_COMBINATIONS)
     for name in NAMES:
         needed = {s for s, default in REGISTRATIONS[name].defaults.items() if default is inspect.Parameter.empty}
         assert needed <= set(_strengths(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_strength_but_flags_and_arrays_has_a_range(name):
+def test_every_strength_except_flags_and_arrays_has_a_range(name):
     for strength, default in REGISTRATIONS[name].defaults.items():
         assert (strength in REGISTRATIONS[name].ranges) != (strength in ("kernel", "mask") or isinstance(default, bool))
 
 
-# Noise, counts, filters and strokes always; the others, which are made like these, with the slow tests.
-ALWAYS = ("gaussian_noise", "emccd_noise", "motion_blur", "jpeg", "missing_strokes", "rescale")
-SOME = [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+# One operator of each implementation; the others run with the slow tests.
+FAST = ("gaussian_noise", "emccd_noise", "motion_blur", "jpeg", "missing_strokes", "rescale")
+SOME = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_jit_equals_eager_and_one_strength_is_that_of_all_images(name, key):
+def test_jit_equals_eager_and_a_scalar_strength_applies_to_all_images(name, key):
     images = _image(key, name, (2,))
     eager = _run(name, key, images)
     _close(_compiled(name)(key, images, _values(name, 1, 1)), eager)
@@ -141,14 +141,14 @@ def test_vmap_equals_loop(name, key):
 
 
 @pytest.mark.parametrize("name", VARIED)
-def test_traced_strength_per_image_equals_each_alone(name, key):
+def test_traced_strengths_per_image_equal_separate_calls(name, key):
     images = jnp.broadcast_to(_image(key, name), (2, *SIZE, _channels(name)))
     run = lambda values: _compiled(name)(key, images, values).image  # noqa: E731
-    both, whole, half = (run(_values(name, *factors)) for factors in ((1, 0.5), (1, 1), (0.5, 0.5)))
-    _close(both[0], whole[0], 1e-5)
-    _close(both[1], half[1], 1e-5)
-    assert np.abs(both[1] - whole[1]).max() > 0
-    # The same program at the limits of the range.
+    mixed, full, half = (run(_values(name, *factors)) for factors in ((1, 0.5), (1, 1), (0.5, 0.5)))
+    _close(mixed[0], full[0], 1e-5)
+    _close(mixed[1], half[1], 1e-5)
+    assert np.abs(mixed[1] - full[1]).max() > 0
+    # The limits of the range.
     assert np.isfinite(run(jnp.float32(_limits(name)))).all()
 
 
@@ -162,7 +162,7 @@ def test_one_pixel_and_empty_batch(name, key):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_any_input_within_the_limits_gives_finite_output(name):
+def test_output_is_finite_for_any_size_and_strength_in_range(name):
     sizes = st.integers(1, 70)
     channels = st.sampled_from(REGISTRATIONS[name].channels or (1, 3, 4))
     limits = _limits(name) if name in VARIED else ()
@@ -183,7 +183,7 @@ def test_any_input_within_the_limits_gives_finite_output(name):
 
 @pytest.mark.slow  # minutes to compile
 @pytest.mark.parametrize("name", ["real_esrgan", "bsrgan"])
-def test_presets_run_for_gray_and_colour(name, key):
+def test_pipeline_presets_run_on_gray_and_colour_images(name, key):
     for channels in (1, 3):
         image = jax.random.uniform(key, (2, 24, 17, channels))
         observed = jax.jit(parse(name))(key, image)
@@ -216,7 +216,7 @@ def test_same_output_on_one_and_eight_devices(name, key):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("unchecked")
-def test_bad_input_is_refused_in_a_sentence(name, key):
+def test_invalid_input_raises_a_clear_error(name, key):
     channels = _channels(name)
     with pytest.raises(TypeError, match="floating point"):
         _run(name, key, jnp.zeros((8, 8, channels), jnp.uint8))
@@ -225,33 +225,34 @@ def test_bad_input_is_refused_in_a_sentence(name, key):
     with pytest.raises(ValueError, match="at least 1"):
         _run(name, key, jnp.zeros((0, 8, channels)))
     for dtype in (jnp.float16, jnp.bfloat16):
-        with pytest.raises(TypeError, match="float32 is needed"):
+        with pytest.raises(TypeError, match="must be float32 or float64"):
             _run(name, key, jnp.zeros((8, 8, channels), dtype))
     if REGISTRATIONS[name].channels:
-        with pytest.raises(ValueError, match=f"^{name} takes images with .*3 channels, got 2"):
+        with pytest.raises(ValueError, match=f"^The image of {name} must have .*3 channels, got 2"):
             _run(name, key, jnp.zeros((8, 8, 2)))
     if name in VARIED:
-        with pytest.raises(ValueError, match="does not fit the batch"):
+        with pytest.raises(ValueError, match="must be a scalar or have one value per image"):
             jax.eval_shape(_compiled(name), key, jnp.zeros((2, 8, 8, channels)), _values(name, 1, 1, 1))
     with pytest.raises(TypeError, match="no strength 'wrong'"):
         _run(name, key, jnp.zeros((8, 8, channels)), wrong=1)
 
 
-def _outside(accepted):
+def _out_of_range(accepted):
+    """Return values that are not accepted."""
     if isinstance(accepted, Count):
         return accepted.low - 1, accepted.low + 0.5
     if not isinstance(accepted, Range):
         return ("wrong", 3)
-    low = () if accepted.low == -math.inf else (accepted.low if accepted.above else accepted.low - 0.1,)
+    low = () if accepted.low == -math.inf else (accepted.low if accepted.exclude_low else accepted.low - 0.1,)
     return (*low, *((24.0 + accepted.high,) if accepted.high < math.inf else ()), math.nan, "25")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("unchecked")
-def test_strengths_outside_their_range_are_refused_in_a_sentence(name, key):
+def test_strengths_out_of_range_raise_a_clear_error(name, key):
     image = _image(key, name)
     for strength, accepted in REGISTRATIONS[name].ranges.items():
-        for value in _outside(accepted):
+        for value in _out_of_range(accepted):
             got = f"{value:g}" if isinstance(accepted, Range) and not isinstance(value, str) else repr(value)
             with pytest.raises(ValueError, match=rf"^`{strength}` must be .*, got {got}(; divide .*)?\.$"):
                 Op(OPERATORS[name], **{**_strengths(name), strength: value})
@@ -266,7 +267,7 @@ def test_strengths_outside_their_range_are_refused_in_a_sentence(name, key):
                 jax.jit(lambda value, s=strength: _run(name, key, image, **{s: value}))(3)
 
 
-def test_messages_say_what_is_accepted():
+def test_errors_state_what_is_accepted():
     with pytest.raises(ValueError, match=r"^`sigma` must be in \[0, 1\], got 25; divide by 255 for 8-bit units\.$"):
         parse("gaussian_noise(sigma=25)")
     with pytest.raises(ValueError, match=r"^`peak` must be above 0, got 0\.$"):
@@ -281,18 +282,18 @@ def test_messages_say_what_is_accepted():
         parse("burst(frames=uniform(1, 4))")
 
 
-def _blend(image, *, amount=0.5):
+def _darken(image, *, amount=0.5):
     return image * amount
 
 
-def test_registration_is_checked(monkeypatch):
+def test_invalid_registrations_raise(monkeypatch):
     for mapping in (OPERATORS, REGISTRATIONS):
         monkeypatch.setattr(degrade.registry, "OPERATORS" if mapping is OPERATORS else "REGISTRATIONS", dict(mapping))
-    register, share = degrade.register, Range(0, 1)
-    blend = register({"amount": share}, examples={"amount": (0.1, 0.3, 0.9)})(_blend)
-    assert register({"amount": share})(_blend).__wrapped__ is blend.__wrapped__  # the same definition again
+    register, fraction = degrade.register, Range(0, 1)
+    darken = register({"amount": fraction}, examples={"amount": (0.1, 0.3, 0.9)})(_darken)
+    assert register({"amount": fraction})(_darken).__wrapped__ is darken.__wrapped__  # registered twice
     with pytest.raises(ValueError, match="`amount` must be in"):
-        blend(jnp.ones((4, 4, 1)), amount=2)
+        darken(jnp.ones((4, 4, 1)), amount=2)
 
     def renamed(function, name):
         function.__name__ = name
@@ -300,7 +301,7 @@ def test_registration_is_checked(monkeypatch):
 
     for wrong in (
         lambda image, amount: image,
-        lambda picture, *, amount: picture,
+        lambda photo, *, amount: photo,
         lambda image, key, *, amount: image,
         lambda image, *, amount, **others: image,
     ):
@@ -312,8 +313,8 @@ def test_registration_is_checked(monkeypatch):
     with pytest.raises(ValueError, match="not an identifier"):
         register()(lambda image: image)
     with pytest.raises(TypeError, match="has no strength 'amuont'; it has amount"):
-        register({"amuont": share})(_blend)
+        register({"amuont": fraction})(_darken)
     with pytest.raises(ValueError, match="`amount` must be in"):
-        register({"amount": Range(0, 0.2)})(_blend)
+        register({"amount": Range(0, 0.2)})(_darken)
     with pytest.raises(ValueError, match="`amount` must be in"):
-        register({"amount": share}, examples={"amount": (0.1, 0.5, 1.5)})(_blend)
+        register({"amount": fraction}, examples={"amount": (0.1, 0.5, 1.5)})(_darken)

@@ -1,25 +1,50 @@
-"""What the documentation says is executed: examples in docstrings, journeys in README."""
+"""Documentation is executed: examples in docstrings, code and commands of README, code of the pages in docs/."""
 
 import doctest
 import importlib
 import inspect
-import pkgutil
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 import restorax
+from restorax import image
 
-MODULES = [m.name for m in pkgutil.walk_packages(restorax.__path__, "restorax.")]
-README = Path(__file__).parent.parent / "README.md"
-JOURNEYS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+ROOT = Path(__file__).parent.parent
+README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
+TITLES = re.findall(r"^\*\*(.+)\.\*\*", README, re.MULTILINE)
+# Commands of code blocks, and those in text that name their files.
+COMMAND = re.compile(r"(?:^|`)restorax (degrade .+|restore .+|export [^`]+)", re.MULTILINE)
+# Modules whose docstrings hold examples; the others need not be searched by doctest.
+EXAMPLES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted((ROOT / "restorax").rglob("*.py"))
+    if ">>> " in path.read_text()
+]
 
 
-@pytest.mark.parametrize("name", MODULES)
+def _blocks(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, photograph):
+    """A working directory with the files that the documentation names."""
+    monkeypatch.chdir(tmp_path)
+    for name, pixels in (
+        ("photo", photograph[:64, :64]),
+        ("photos/a", photograph[:64, :64]),
+        ("validation/a", photograph[96:144, :48]),
+    ):
+        Path(name).parent.mkdir(exist_ok=True)
+        image.write(f"{name}.png", image.Picture(pixels.repeat(3, -1)))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_in_docstrings_run(name):
-    module = importlib.import_module(name)
-    failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    failed, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert failed == 0
 
 
@@ -30,26 +55,58 @@ def test_every_public_name_is_documented(name):
         assert value.__doc__
 
 
-def test_readme_has_its_journeys():
-    assert len(JOURNEYS) == 4
+@pytest.mark.parametrize("title", TITLES)
+def test_examples_of_readme_run(title, folder, run_cli):
+    section = README.split(f"\n**{title}.**")[1].split("\n**")[0].split("\n## ")[0]
+    commands = COMMAND.findall(section)
+    code = _blocks(section, "python")
+    assert commands or code
+    for command in commands:
+        assert run_cli(*shlex.split(command, comments=True))[0] == 0
+    for block in code:
+        exec(compile(block, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("journey", JOURNEYS)
-def test_journeys_of_readme_run(journey, tmp_path, monkeypatch, photograph):
-    from restorax import image
-
-    monkeypatch.chdir(tmp_path)
-    Path("photos").mkdir()
-    image.write("photos/a.png", image.Picture(photograph[:128, :128]))
-    image.write("noisy.png", image.Picture(photograph[:64, :64]))
-    exec(compile(journey, "README.md", "exec"), {})
+@pytest.mark.parametrize("page", ["training", "explanation"])
+def test_code_of_pages_runs(page, folder):
+    code = _blocks((ROOT / "docs" / f"{page}.md").read_text(), "python")
+    assert code
+    exec(compile("\n".join(code), f"{page}.md", "exec"), {})
 
 
-def test_table_of_the_zoo_is_the_one_of_the_cards():
+def test_readme_is_short():
+    assert len(TITLES) == 5
+    for block in (*_blocks(README, "python"), *_blocks(README, "sh")):
+        assert len([line for line in block.splitlines() if line]) <= 12
+
+
+def test_readme_counts_what_there_is():
+    registered = [r for r in restorax.degrade.REGISTRATIONS.values() if r.operator.__module__.startswith("restorax.")]
+    for count in (f"{len(restorax.list_models())} trained restorers", f"{len(registered)} degradation operators"):
+        assert count in " ".join(README.split())
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_map_of_the_house_is_complete():
+    named = set(re.findall(r"`(restorax/[\w/.]+)`", CONTRIBUTING))
+    parts = {p for p in (ROOT / "restorax").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    needed = {f"{p.relative_to(ROOT)}{'/' * p.is_dir()}" for p in parts if not p.name.startswith("__")}
+    assert needed <= named
+    assert all((ROOT / name).exists() for name in named)
+
+
+def test_tables_of_the_zoo_are_those_of_the_cards():
     from benchmarks import zoo_table
 
-    page = zoo_table.PAGE.read_text()
-    assert zoo_table.head() in README.read_text()
+    page, comparisons = zoo_table.PAGE.read_text(), zoo_table.COMPARISONS.read_text()
+    assert zoo_table.choices() in README
+    assert zoo_table.choices(folder="") in page
     assert zoo_table.entries() in page
-    assert zoo_table.pairs() in page
-    assert zoo_table.beside() in page
+    assert zoo_table.pairs() in comparisons
+    assert zoo_table.beside() in comparisons

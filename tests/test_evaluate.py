@@ -1,4 +1,4 @@
-"""The protocol behind every number of a card."""
+"""Evaluation protocol of the results on model cards."""
 
 import dataclasses
 import json
@@ -12,15 +12,15 @@ import restorax
 from restorax import degrade, metrics, zoo
 from restorax.data import sample_images
 
-CROPS = {name: picture[:64, :80] for name, picture in sample_images(1).items() if name in ("camera", "astronaut")}
+CROPS = {name: image[:64, :80] for name, image in sample_images(1).items() if name in ("camera", "astronaut")}
 
 
-def as_it_is(image, condition):
+def identity(image, condition):
     return image
 
 
-def test_means_over_images_that_are_degraded_by_their_place_and_rounded():
-    result = restorax.evaluate(as_it_is, CROPS, "gaussian_noise(sigma=0.1)", dataset="crops", seed=3)
+def test_results_are_means_over_images_with_own_keys_and_rounding():
+    result = restorax.evaluate(identity, CROPS, "gaussian_noise(sigma=0.1)", dataset="crops", seed=3)
     noise = degrade.parse("gaussian_noise(sigma=0.1)")
     before, after = [], []
     for i, name in enumerate(("astronaut", "camera")):
@@ -31,16 +31,16 @@ def test_means_over_images_that_are_degraded_by_their_place_and_rounded():
     assert (result.images, result.dataset, result.psnr_b) == (2, "crops", None)
     assert result.input_psnr == pytest.approx(np.mean(before), abs=1e-3)
     assert result.psnr == pytest.approx(np.mean(after), abs=1e-3)
-    with pytest.raises(ValueError, match="no images"):
-        restorax.evaluate(as_it_is, {}, "gaussian_noise(sigma=0.1)", dataset="none")
+    with pytest.raises(ValueError, match="must have at least one image, got 0"):
+        restorax.evaluate(identity, {}, "gaussian_noise(sigma=0.1)", dataset="none")
 
 
-def test_after_jpeg_blocks_count_too(tmp_path):
-    result = restorax.evaluate(as_it_is, CROPS, "jpeg(quality=10)", dataset="crops")
+def test_psnr_b_is_measured_after_jpeg_only(tmp_path):
+    result = restorax.evaluate(identity, CROPS, "jpeg(quality=10)", dataset="crops")
     expected = [float(metrics.psnr_b(jax.jit(degrade.jpeg)(x, quality=10), x)) for x in CROPS.values()]
     assert result.psnr_b == pytest.approx(np.mean(expected), abs=1e-3)
     assert result.psnr_b < result.psnr - 1
-    same = restorax.evaluate(as_it_is, CROPS, "jpeg-q10", dataset="crops")
+    same = restorax.evaluate(identity, CROPS, "jpeg-q10", dataset="crops")
     assert same.psnr_b == result.psnr_b
     other = dataclasses.replace(result, psnr_b=None)
     card = dataclasses.replace(zoo.Card.read(zoo.ZOO / "arcnn-gray-jpeg"), results=[result], ood_results=[other])

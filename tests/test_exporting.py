@@ -13,7 +13,6 @@ from jax import export as jax_export
 import restorax
 from restorax import zoo
 from restorax.models import BurstRNN
-from restorax.models.count import example
 from restorax.models.create import build
 from restorax.types import Condition
 
@@ -98,7 +97,7 @@ def test_what_cannot_be_exported_is_refused(wanted, message):
 def _made(architecture, **fields):
     """A restorer with parameters that nothing has to be compiled for."""
     model, draw = build(architecture, {"channels": 1, **fields}), np.random.default_rng(0)
-    shapes = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))["params"]
+    shapes = jax.eval_shape(model.init, jax.random.key(0), *model.input_shapes(16, 16))["params"]
     params = jax.tree.map(lambda p: jnp.asarray(draw.normal(scale=0.1, size=p.shape), jnp.float32), shapes)
     card = zoo.Card.read(zoo.ZOO / "arcnn-gray-jpeg")
     return zoo.Restorer(params, model, dataclasses.replace(card, name="mine", architecture=architecture))

@@ -1,4 +1,4 @@
-"""The language of degradations."""
+"""Degradations as text: parsing, formatting and error messages."""
 
 import dataclasses
 import inspect
@@ -29,13 +29,13 @@ from restorax.degrade import (
 from restorax.recipes import RECIPES
 from restorax.types import Observation
 
-# A degradation of the recipes and cards begins with one of these, whatever its field is called.
-WORDS = tuple(f"{word}(" for word in (*degrade.OPERATORS, *degrade.registry.WORDS))
+# Every string of a recipe or card that begins with one of these is a degradation.
+PREFIXES = tuple(f"{word}(" for word in (*degrade.OPERATORS, *degrade.registry.RESERVED))
 
 
 def _degradations(value):
     if isinstance(value, str):
-        yield from [value] if value.startswith(WORDS) else []
+        yield from [value] if value.startswith(PREFIXES) else []
     elif dataclasses.is_dataclass(value):
         yield from _degradations(vars(value))
     elif isinstance(value, dict):
@@ -57,7 +57,7 @@ def _image(key):
     return jax.random.uniform(key, (17, 12, 1))
 
 
-def test_parse_understands_combinations(key):
+def test_parse_combinations(key):
     kinds = "motion_blur(length=uniform(1, 7), radius=3), defocus_blur(blur_radius=2.0)"
     blurred = f"one_of({kinds}, weights=(0.7, 0.3))"
     with pytest.raises(ValueError, match="is not an operator"):
@@ -69,7 +69,7 @@ def test_parse_understands_combinations(key):
         parse("maybe(jpeg(quality=30), chance=0.5)")
 
 
-def test_parse_equals_the_functions(key):
+def test_parse_equals_construction_in_python(key):
     text = "gaussian_noise(sigma=25/255) + missing_pixels(missing=uniform(0.2, 1 - 0.5))"
     built = Chain(Op(degrade.gaussian_noise, sigma=25 / 255), Op(degrade.missing_pixels, missing=Uniform(0.2, 0.5)))
     _close(parse(text)(key, _image(key)), built(key, _image(key)), 0)
@@ -77,7 +77,7 @@ def test_parse_equals_the_functions(key):
 
 
 @pytest.mark.parametrize("name", degrade.DEGRADATIONS)
-def test_presets_are_understood_and_read_back(name):
+def test_presets_round_trip_through_text(name):
     preset = parse(name)
     assert callable(preset)
     assert parse(str(preset)) == preset
@@ -85,18 +85,18 @@ def test_presets_are_understood_and_read_back(name):
     assert repr(preset) == f"parse({str(preset)!r})"
 
 
-def test_degradations_of_recipes_and_cards_are_read_back():
+def test_degradations_of_recipes_and_cards_round_trip_through_text():
     assert len(TEXTS) > 60
     for text in TEXTS:
         degradation = parse(text)
         assert parse(str(degradation)) == degradation
-        assert str(degradation) == text.replace(", 0.50)", ", 0.5)")  # as they are written
+        assert str(degradation) == text.replace(", 0.50)", ", 0.5)")  # canonical form
 
 
 def _numbers(accepted):
     low, high = max(accepted.low, -1e3), min(accepted.high, 1e3)
-    whole = math.floor(low) + 1 if accepted.above else math.ceil(low)
-    plain = st.floats(low, high, exclude_min=accepted.above) | st.integers(whole, min(5, math.floor(high)))
+    whole = math.floor(low) + 1 if accepted.exclude_low else math.ceil(low)
+    plain = st.floats(low, high, exclude_min=accepted.exclude_low) | st.integers(whole, min(5, math.floor(high)))
     bounds = st.tuples(plain, plain).map(sorted)
     drawn = bounds.map(lambda pair: (Uniform, *pair))
     if low >= 0:
@@ -123,7 +123,7 @@ def _strengths(name):
     return st.fixed_dictionaries(needed, optional=optional)
 
 
-# What to build, as tuples: nothing of the library runs while hypothesis draws.
+# Degradations as tuples, built after hypothesis has drawn them.
 _NAMES = [name for name in REGISTRATIONS if name not in ("kernel_blur", "missing_overlay")]
 _OPERATORS = st.sampled_from(_NAMES).flatmap(lambda name: st.tuples(st.just(Op), st.just(name), _strengths(name)))
 
@@ -151,7 +151,7 @@ def _built(kind, parts, option):
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(st.recursive(_OPERATORS, _combinations, max_leaves=6))
-def test_any_degradation_is_read_back(drawn):
+def test_any_degradation_round_trips_through_text(drawn):
     degradation = _built(*drawn)
     back = parse(str(degradation))
     assert back == degradation
@@ -160,7 +160,7 @@ def test_any_degradation_is_read_back(drawn):
     assert back.operators == degradation.operators
 
 
-def test_fractions_of_255_stay_legible():
+def test_fractions_of_255_are_formatted_as_such():
     for n in (1, 2.55, 5, 10, 25, 55, 75, 100, 254):
         text = str(Op(degrade.gaussian_noise, sigma=n / 255))
         assert text in (f"gaussian_noise(sigma={n}/255)", f"gaussian_noise(sigma={n / 255!r})")
@@ -171,7 +171,7 @@ def test_fractions_of_255_stay_legible():
 
 
 @pytest.mark.parametrize("name", ["gaussian_noise", "shot_noise", "impulse_noise", "jpeg"])
-def test_severities_grow(name, key, photograph):
+def test_imagenet_c_severities_increase_the_error(name, key, photograph):
     flat = jnp.asarray(photograph[:64, :64])
     severities = [parse(f"imagenet_c-{name}-{severity}") for severity in range(1, 6)]
     run = jax.jit(lambda strengths: Op(severities[0].operator, **strengths)(key, flat).image)
@@ -182,13 +182,13 @@ def test_severities_grow(name, key, photograph):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("gaussian_noise(sigma=", "not understood: .*; write for example"),
-        ("", "not understood"),
+        ("gaussian_noise(sigma=", "cannot be parsed: .*; expected text such as"),
+        ("", "cannot be parsed"),
         ("blurr(sigma=1)", "unknown operator 'blurr'; accepted are .*gaussian_noise, "),
         ("gaussian_noise(25/255)", "by name"),
         ("gaussian_noise(sigma=0.1, sigma=0.2)", "every strength once"),
         ("gaussian_noise(**{'sigma': 1})", "every strength once and by name"),
-        ("gaussian_noise()", "needs the strength 'sigma'"),
+        ("gaussian_noise()", "requires the strength 'sigma'"),
         ("gaussian_noise(sgima=1)", "no strength 'sgima'"),
         ("gaussian_noise(sigma=__import__('os').getpid())", "is not a strength"),
         ("gaussian_noise(sigma=open)", "is not a strength"),
@@ -198,28 +198,28 @@ def test_severities_grow(name, key, photograph):
         ("gaussian_noise(sigma='a'*10000000000)", "must be a number"),
         ("gaussian_noise(sigma=uniform(1))", r"is not a strength; accepted are .*, uniform\(low, high\)"),
         ("gaussian_noise(sigma=uniform(0, 'b'))", "must be a number"),
-        ("gaussian_noise(sigma=uniform(1, 0))", "must be in order, got 1, 0"),
+        ("gaussian_noise(sigma=uniform(1, 0))", "must satisfy low <= high, got 1, 0"),
         ("maybe(jpeg(quality=30), jpeg(quality=40))", "`probability` must be a number"),
         ("one_of()", "at least one degradation"),
         ("one_of(jpeg(quality=3), weights=(1, 2))", "`weights` must be one number per degradation"),
         ("42", "is not an operator"),
         ("jpeg(quality=30) * 2", "is not an operator"),
-        ("jpeg(quality=30)\0", "not understood"),
+        ("jpeg(quality=30)\0", "cannot be parsed"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")
-def test_parse_refuses_in_a_sentence(text, message):
+def test_invalid_text_raises_a_clear_error(text, message):
     with pytest.raises(ValueError, match=message):
         parse(text)
 
 
-def test_what_is_too_long_or_too_deep_is_refused_in_a_sentence():
+def test_too_long_or_too_deeply_nested_text_raises_a_clear_error():
     noise = "gaussian_noise(sigma=0.1)"
     assert len(parse(" + ".join([noise] * 300)).operators) == 300
     for text in (" + ".join([noise] * 3000), "one_of(" * 3000 + noise + ")" * 3000):
         with pytest.raises(ValueError, match=r"^A degradation must have at most 10000 characters, got \d+\.$"):
             parse(text)
     for text in ("one_of(" * 400 + noise + ")" * 400, f"gaussian_noise(sigma={'-' * 9000}1)"):
-        with pytest.raises(ValueError, match=r"is not understood: too many nested|is nested too deeply") as refused:
+        with pytest.raises(ValueError, match=r"cannot be parsed: too many nested|is nested too deeply") as error:
             parse(text)
-        assert len(str(refused.value)) < 400
+        assert len(str(error.value)) < 400

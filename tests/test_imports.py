@@ -7,23 +7,26 @@ from pathlib import Path
 
 import pytest
 
+import restorax
+
 PACKAGE = Path(__file__).parent.parent / "restorax"
 # A room may import the rooms named here, and itself.
 ALLOWED = {
     "types": set(),
     "memory": set(),
+    "provenance": set(),
     "metrics": {"types"},
     "files": set(),
     "image": {"files"},
     "layers": {"types"},
     "degrade": {"types"},
     "models": {"types", "layers"},
-    "typed_json": set(),
-    "recipe": {"typed_json"},
+    "typed_json": {"files"},
+    "recipe": {"files", "typed_json"},
     "card": {"types", "files", "recipe", "typed_json"},
     "recipes": {"recipe"},
     "data": {"types", "image"},
-    "prepare": {"image"},
+    "dataset_builder": {"image"},
     "zoo": {"types", "card", "files", "models"},
     "convert": {"types", "models", "zoo"},
     "inference": {"types", "zoo", "image"},
@@ -41,6 +44,7 @@ ALLOWED = {
         "image",
         "metrics",
         "models",
+        "provenance",
         "recipe",
         "typed_json",
         "zoo",
@@ -73,6 +77,10 @@ def test_imports_run_downward(path):
         assert imported in ALLOWED[room] | {room}, f"{room} must not import {imported}"
 
 
+def _run(program):
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+
 def test_importing_is_light_and_quick():
     # Beside what it stands on, not in seconds: those say more of the machine.
     program = (
@@ -80,9 +88,16 @@ def test_importing_is_light_and_quick():
         "import restorax; print((time.process_time() - between) / (between - start), "
         f"*[m for m in {HEAVY} if m in sys.modules])"
     )
-    runs = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-        for _ in range(2)
-    ]
-    assert runs[0][1:] == []
-    assert min(float(share) for share, *_ in runs) < 0.5
+    share, *heavy = _run(program)
+    assert heavy == []
+    # A busy machine gets a second try.
+    assert float(share) < 0.5 or float(_run(program)[0]) < 0.5
+
+
+def test_the_command_line_starts_light():
+    program = (
+        "import runpy, sys; sys.argv = ['restorax', '--version']\n"
+        "try: runpy.run_module('restorax', run_name='__main__')\n"
+        f"except SystemExit: print(*[m for m in {HEAVY} if m in sys.modules])"
+    )
+    assert _run(program) == ["restorax", restorax.__version__, "typer"]

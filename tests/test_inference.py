@@ -167,12 +167,12 @@ def test_conditions_are_checked(gridded):
         for condition, message in (
             (jnp.full((8, 8, 1), 255.0), r"`condition` must be in \[0, 1\], got 255"),
             (jnp.full((8, 8, 1), jnp.nan), r"`condition` must be in \[0, 1\], got nan"),
-            (0.1, r"condition has shape \(\); \[\*batch, height, width, channel\] is needed"),
+            (0.1, r"`condition` must have shape \[\*batch, height, width, channel\], got \(\)"),
             (jnp.zeros((9, 8, 1)), r"the condition has \(9, 8\) pixels and the image \(8, 8\)"),
         ):
             with pytest.raises(ValueError, match=message):
                 restore(gridded, image, condition, ensemble=ensemble)
-        with pytest.raises(TypeError, match="condition has type bool; floating point"):
+        with pytest.raises(TypeError, match="`condition` must be floating point"):
             restore(gridded, image, np.ones((8, 8, 1), bool), ensemble=ensemble)
 
 

@@ -1,3 +1,5 @@
+"""Metrics against scikit-image, SciPy and their definitions."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,7 @@ def _pairs(key, channels, height=40, width=33):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_equal_to_scikit_image(channels, key):
+def test_psnr_and_ssim_equal_scikit_image(channels, key):
     images, references = _pairs(key, channels)
     for i, (x, y) in enumerate(zip(np.asarray(images), np.asarray(references), strict=True)):
         expected = structural_similarity(
@@ -27,7 +29,7 @@ def test_equal_to_scikit_image(channels, key):
         assert abs(float(metrics.psnr(images, references)[i]) - expected) < 1e-4
 
 
-def test_ssim_of_a_photograph(photograph):
+def test_ssim_of_a_photograph_equals_scikit_image(photograph):
     noisy = np.clip(photograph + 0.1 * np.random.default_rng(0).normal(size=photograph.shape), 0, 1).astype(np.float32)
     expected = structural_similarity(
         noisy[..., 0], photograph[..., 0], data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
@@ -36,7 +38,7 @@ def test_ssim_of_a_photograph(photograph):
 
 
 def _ms_ssim(x, y):
-    """One channel, by SciPy's correlation with the whole window."""
+    """Compute MS-SSIM of one channel with the correlation of SciPy."""
     from scipy.signal import correlate2d
 
     taps = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
@@ -54,7 +56,7 @@ def _ms_ssim(x, y):
     return out
 
 
-def test_ms_ssim_is_what_its_paper_says(photograph, key):
+def test_ms_ssim_equals_its_definition(photograph, key):
     clean = photograph[:183, :190]
     for sigma in (0.02, 0.2):
         noisy = clean + np.float32(sigma) * np.asarray(jax.random.normal(key, clean.shape))
@@ -64,12 +66,12 @@ def test_ms_ssim_is_what_its_paper_says(photograph, key):
         assert abs(float(metrics.ms_ssim(*twice)) - (expected + 1) / 2) < 1e-4
 
 
-def test_psnr_b_counts_steps_across_the_grid(photograph):
+def test_psnr_b_equals_its_definition(photograph):
     from restorax.degrade import jpeg
 
     clean = photograph[:100, :75]
     decoded = np.asarray(jax.jit(jpeg)(clean, quality=10))
-    steps = {True: [], False: []}  # across an edge of the grid, or not
+    steps = {True: [], False: []}  # across the grid, elsewhere
     for row in range(100):
         for column in range(75):
             for down, right in ((1, 0), (0, 1)):
@@ -80,7 +82,7 @@ def test_psnr_b_counts_steps_across_the_grid(photograph):
     assert excess > 0
     expected = -10 * np.log10(((decoded - clean) ** 2).mean() + excess * 3 / np.log2(75))
     assert abs(float(metrics.psnr_b(decoded, clean)) - expected) < 1e-3
-    # A smooth picture has no steps to count.
+    # A natural image has no blocking.
     assert float(metrics.psnr_b(clean, decoded)) == pytest.approx(float(metrics.psnr(clean, decoded)), abs=1e-4)
 
 
@@ -93,14 +95,14 @@ def test_one_value_per_image_under_jit_and_vmap(metric, key):
     np.testing.assert_allclose(jax.vmap(metric)(images, references), values, rtol=1e-4)
 
 
-def test_equal_images():
+def test_metrics_of_equal_images():
     image = jnp.ones((16, 16, 1))
     assert float(metrics.psnr(image, image)) == np.inf
     assert float(metrics.psnr_b(image, image)) == np.inf
     assert float(metrics.ssim(image, image)) == 1
 
 
-def test_gradient_of_ms_ssim_is_finite_where_structures_are_opposite(key):
+def test_gradient_of_ms_ssim_is_finite_at_negative_similarity(key):
     image = jax.random.uniform(key, (176, 176, 1))
     run = jax.jit(jax.value_and_grad(metrics.ms_ssim))
     value, gradient = run(1 - image, image)
@@ -111,8 +113,8 @@ def test_gradient_of_ms_ssim_is_finite_where_structures_are_opposite(key):
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("metric", METRICS)
-def test_bad_input_is_refused_in_a_sentence(metric):
-    with pytest.raises(ValueError, match="must have one shape"):
+def test_invalid_images_raise_a_clear_error(metric):
+    with pytest.raises(ValueError, match="must have the same shape"):
         metric(jnp.ones((16, 16, 1)), jnp.ones((16, 17, 1)))
     with pytest.raises(TypeError, match="floating point"):
         metric(jnp.ones((16, 16, 1), jnp.uint8), jnp.ones((16, 16, 1)))
@@ -120,7 +122,7 @@ def test_bad_input_is_refused_in_a_sentence(metric):
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("metric", "side"), [(metrics.ssim, 11), (metrics.ms_ssim, 176), (metrics.psnr_b, 16)])
-def test_small_images_are_refused(metric, side):
+def test_too_small_images_raise(metric, side):
     image = jnp.ones((side - 1, side, 1))
-    with pytest.raises(ValueError, match=f"{metric.__name__} needs images of at least {side} x {side} pixels, not"):
+    with pytest.raises(ValueError, match=f"The images of {metric.__name__} must be at least {side} x {side}, got"):
         metric(image, image)

@@ -16,6 +16,7 @@ from restorax.layers.holes import PartialConv
 from restorax.layers.resample import pull_push
 from restorax.models import MODELS
 from restorax.models.count import flops, flops_per_megapixel
+from restorax.models.receptive_field import measure_receptive_field
 from restorax.types import Condition
 
 # Published numbers of parameters (gray); DnCNN with batch normalisation folded: 0.556 M and 0.668 M in its paper.
@@ -53,7 +54,7 @@ def _small(name, **config):
     smaller = {"widths": (8, 12), "blocks": 1, "scan_levels": (1,), "width": 16, "depth": 5}
     smaller |= {"sizes": (5, 1, 3), "dilations": (1, 3, 2, 1), "encoder": (1,), "middle": 1, "decoder": (1,)}
     smaller |= {"patch": 8, "code": 64, "embedding": 16, "channels": 1}
-    smaller |= {"memory_levels": (1,), "stages": 2, "scales": 2, "passes": 2}
+    smaller |= {"stages": 2, "scales": 2, "passes": 2}
     smaller |= {"row_lstm": {"patch": 8}, "renet": {"width": 32}, "srn": {"widths": (4, 8)}}.get(name, {})
     return MODELS[name](**{k: v for k, v in smaller.items() if k in fields} | config)
 
@@ -241,45 +242,33 @@ def test_restores_a_photograph_at_its_published_size(name, photograph):
     assert np.isfinite(out).all()
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_receptive_field_is_what_the_gradient_says(name):
-    model = _small(name)
-    side = (model.receptive_field or 0) + 32
-    image = jax.random.uniform(jax.random.key(1), (side, side, 1))  # so that pooling looks everywhere
-    params = _draw(model, image, _condition(model, image))
-
-    def positive(path, p):
-        """Nothing cancels, no ReLU is shut, no branch is off; with unit sums nothing overflows."""
-        if path[-1].key == "rate":
-            return jnp.full(p.shape, -2.5)  # random ones would forget too soon
-        if p.ndim > 1 and not path[-1].key.endswith("kernel"):
-            return p
-        p = jnp.abs(p) + 0.01
-        return p / p.sum(tuple(range(p.ndim - 1)), keepdims=True) if p.ndim > 1 else p
-
-    params = jax.tree_util.tree_map_with_path(positive, params)
-    centres = range(side // 2, side // 2 + 8) if model.receptive_field else [side // 2]
-    widths = set()
-
-    @jax.jit
-    @jax.grad
-    def gradient(x, c):
-        # Known pixels would be copied through; holes are filled from as far as it takes.
-        condition = jnp.zeros((side, side, k)).at[:, [0, -1]].set(1) if (k := model.condition.channels) else None
-        return model.apply(params, x, condition)[c, c, 0]
-
-    for centre in centres:
-        seen = np.abs(gradient(image, centre)[..., 0]).sum(0) > 0
-        widths.add(int(np.flatnonzero(seen).max() - np.flatnonzero(seen).min() + 1))
-    assert max(widths) == (model.receptive_field or side)
+@pytest.mark.parametrize(
+    ("name", "fields", "expected"),
+    [
+        ("arcnn", {"sizes": (9, 7, 1, 5), "widths": (4, 4, 4)}, 19),
+        ("conv_autoencoder", {"patch": 16}, 24),  # two patches that overlap by half
+        ("dncnn", {"depth": 6}, 13),
+        ("ffdnet", {"depth": 5}, 4 * 5 + 2),
+        ("ircnn", {"dilations": (1, 3, 2, 1)}, 15),
+        ("prenet", {"blocks": 1, "stages": 3}, 1 + 2 * 3 * 5),
+        ("resunet_s", {"widths": (4, 8), "blocks": 1}, 44),
+        ("row_lstm", {"patch": 8}, 12),
+        ("stageunet", {"widths": (4, 8), "blocks": 1, "stages": 2}, 100),
+        ("unet", {"widths": (8, 12, 16)}, 42),
+        *((name, {}, None) for name in ("burst_rnn", "fbcnn", "nafnet", "renet", "scanunet_s", "spatial_rnn")),
+        ("resunet_s", {"condition": Condition.MASK}, None),
+    ],
+)
+def test_receptive_field(name, fields, expected):
+    assert measure_receptive_field(_small(name, **fields), 128) == expected
 
 
-@pytest.mark.parametrize("name", MASKABLE)
-def test_what_fills_holes_sees_the_whole_image(name):
-    model = _small(name, condition=Condition.MASK)
-    assert model.receptive_field is None
-    if hasattr(model, "recurrent"):
-        assert model.clone(recurrent=False).receptive_field is None
+def test_receptive_field_is_that_of_the_xla_convolutions(monkeypatch):
+    from restorax.layers import conv
+
+    opaque = lambda x, kernel, bias, **_: jnp.zeros((*x.shape[:-1], kernel.shape[-1]), x.dtype)  # noqa: E731
+    monkeypatch.setattr(conv, "conv_bias_act", opaque)
+    assert measure_receptive_field(_small("mimo_unet", width=4), 128) == 85
 
 
 def test_partial_convolutions_see_nothing_where_nothing_is_known():

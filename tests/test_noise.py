@@ -1,4 +1,4 @@
-"""Noise: moments against theory, shares, correlations."""
+"""Noise and sensor models: moments, fractions, correlations and distributions against theory and SciPy."""
 
 import functools
 
@@ -10,7 +10,7 @@ import scipy.stats
 
 from restorax import degrade
 from restorax.degrade import OPERATORS
-from restorax.degrade.samplers import gamma, poisson_quantile
+from restorax.degrade.distributions import gamma, poisson_quantile
 
 
 def test_gaussian_noise_moments(key):
@@ -29,7 +29,7 @@ def test_gaussian_noise_is_not_clipped(key):
     assert float(noisy.max()) > 1.2
 
 
-def test_gaussian_noise_takes_a_map(key):
+def test_gaussian_noise_accepts_a_noise_level_map(key):
     level = jnp.linspace(0, 0.5, 300).reshape(1, 300, 1)
     noisy = degrade.gaussian_noise(key, jnp.zeros((2, 400, 300, 1)), sigma=level[None])
     np.testing.assert_allclose(noisy.std((0, 1, 3)), level[0, :, 0], atol=0.05)
@@ -42,7 +42,7 @@ def _compiled(name):
 
 
 def _moments(name, key, level, **strengths):
-    """Mean and variance of an operator's output on a flat image, with their standard errors."""
+    """Return mean and variance of the output on a constant image, with their standard errors."""
     out = np.asarray(_compiled(name)(key, jnp.full((500, 500, 1), level), **strengths), np.float64)
     n, variance = out.size, out.var()
     fourth = ((out - out.mean()) ** 4).mean()
@@ -66,34 +66,34 @@ def _moments(name, key, level, **strengths):
     ],
 )
 @pytest.mark.parametrize("level", [0.02, 0.5, 1.0])
-def test_mean_and_variance_are_those_of_theory(name, strengths, variance, level, key):
+def test_mean_and_variance_equal_theory(name, strengths, variance, level, key):
     (mean, mean_error), (measured, error) = _moments(name, key, level, **strengths)
-    spread = 6 if name == "correlated_noise" else 4  # neighbours are alike: fewer independent samples
-    assert abs(mean - level) < spread * mean_error + 1e-7
-    assert abs(measured - variance(level)) < spread * error + 1e-7
+    tolerance = 6 if name == "correlated_noise" else 4  # correlation reduces the number of independent samples
+    assert abs(mean - level) < tolerance * mean_error + 1e-7
+    assert abs(measured - variance(level)) < tolerance * error + 1e-7
 
 
 @pytest.mark.parametrize(("name", "factor"), [("emccd_noise", 2.0), ("apd_noise", 0.02 * 100 + 0.98 * 1.99)])
-def test_excess_noise_factor_of_the_avalanche(name, factor, key):
+def test_excess_noise_factor_equals_theory(name, factor, key):
     peak = 40.0
     _, (variance, _) = _moments(name, key, 0.8, peak=peak, read=0.0)
     assert abs(variance * peak / 0.8 / factor - 1) < 0.02
 
 
 @pytest.mark.parametrize("name", ["shot_noise", "emccd_noise", "apd_noise"])
-def test_no_light_no_electrons(name, key):
+def test_black_image_has_no_photon_noise(name, key):
     strengths = {"peak": 10.0} if name == "shot_noise" else {"peak": 10.0, "read": 0.0}
     np.testing.assert_array_equal(_compiled(name)(key, jnp.zeros((50, 50, 1)), **strengths), 0)
 
 
-def test_shot_noise_counts(key):
+def test_shot_noise_is_poisson_distributed(key):
     counts = np.asarray(_compiled("shot_noise")(key, jnp.full((500, 500, 1), 0.6), peak=4.0)) * 4
     np.testing.assert_allclose(counts, np.round(counts), atol=1e-5)
     expected = scipy.stats.poisson.pmf(np.arange(8), 2.4)
     np.testing.assert_allclose(np.bincount(np.round(counts).astype(int).ravel())[:8] / counts.size, expected, atol=6e-3)
 
 
-def test_correlated_noise_has_the_correlation_of_its_kernel(key):
+def test_correlated_noise_has_the_autocorrelation_of_its_kernel(key):
     noise = degrade.correlated_noise(key, jnp.zeros((500, 500, 1)), sigma=1.0)[..., 0]
     one_step = np.array([1.0, 2, 1]) @ np.array([0.0, 1, 2]) / 6  # of the binomial with itself
     assert abs(float((noise[:, 1:] * noise[:, :-1]).mean()) - one_step) < 0.02
@@ -102,7 +102,7 @@ def test_correlated_noise_has_the_correlation_of_its_kernel(key):
 
 
 @pytest.mark.parametrize("per_pixel", [False, True])
-def test_salt_and_pepper_and_impulses_hit_their_share(per_pixel, key):
+def test_impulse_noise_replaces_the_given_fraction(per_pixel, key):
     image = jnp.full((400, 400, 3), 0.4)
     both = degrade.salt_and_pepper_noise(key, image, amount=0.3, per_pixel=per_pixel)
     assert set(np.unique(both)) == {0.0, np.float32(0.4), 1.0}
@@ -118,41 +118,41 @@ def test_salt_and_pepper_and_impulses_hit_their_share(per_pixel, key):
 
 
 @pytest.mark.parametrize("columns", [False, True])
-def test_stripes_are_constant_along_themselves(columns, key):
+def test_stripes_are_constant_along_rows_or_columns(columns, key):
     noise = degrade.stripe_noise(key, jnp.zeros((300, 400, 3)), sigma=0.1, columns=columns)
     across = 0 if columns else 1
     np.testing.assert_allclose(noise.std((across, 2)), 0, atol=1e-6)
     assert abs(float(noise.std()) - 0.1) < 0.02
 
 
-def test_dead_pixels_are_dead_or_hot_in_all_channels(key):
+def test_dead_and_hot_pixels_have_their_fractions_in_all_channels(key):
     out = degrade.dead_pixels(key, jnp.full((400, 400, 3), 0.5), amount=0.1, hot=0.2)
     np.testing.assert_array_equal(out.std(-1), 0)
     assert abs(float((out == 0).mean()) - 0.08) < 0.005
     assert abs(float((out == 1).mean()) - 0.02) < 0.003
 
 
-def test_the_level_is_the_condition_of_a_restorer_that_is_told(key):
+def test_with_level_returns_the_noise_level_as_condition(key):
     image = jnp.zeros((2, 5, 4, 3))
-    told = degrade.gaussian_noise(key, image, sigma=jnp.array([0.1, 0.2]), with_level=True)
-    np.testing.assert_array_equal(told.image, degrade.gaussian_noise(key, image, sigma=jnp.array([0.1, 0.2])))
-    np.testing.assert_array_equal(told.condition[..., 0], np.tile([[[0.1]], [[0.2]]], (5, 4)).astype(np.float32))
+    observed = degrade.gaussian_noise(key, image, sigma=jnp.array([0.1, 0.2]), with_level=True)
+    np.testing.assert_array_equal(observed.image, degrade.gaussian_noise(key, image, sigma=jnp.array([0.1, 0.2])))
+    np.testing.assert_array_equal(observed.condition[..., 0], np.tile([[[0.1]], [[0.2]]], (5, 4)).astype(np.float32))
     level = jnp.linspace(0, 0.3, 60).reshape(1, 5, 4, 3)
-    told = degrade.gaussian_noise(key, image, sigma=level, with_level=True)
-    np.testing.assert_array_equal(told.condition, jnp.broadcast_to(level, image.shape))
+    observed = degrade.gaussian_noise(key, image, sigma=level, with_level=True)
+    np.testing.assert_array_equal(observed.condition, jnp.broadcast_to(level, image.shape))
     parsed = degrade.parse("gaussian_noise(sigma=uniform(0, 0.3), with_level=True)")(key, image)
     noise = parsed.image.std((1, 2, 3))
     np.testing.assert_allclose(noise, parsed.condition.mean((1, 2, 3)), rtol=0.4)
 
 
-def test_gray_noise_is_the_same_in_all_channels(key):
+def test_per_pixel_noise_is_the_same_in_all_channels(key):
     noise = degrade.gaussian_noise(key, jnp.zeros((50, 50, 3)), sigma=0.1, per_pixel=True)
     np.testing.assert_allclose(noise.std(-1), 0, atol=1e-7)
     assert abs(float(noise.std()) - 0.1) < 0.01
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.01, 1.0, 9.99, 10.0, 12.0, 50.0, 5000.0])
-def test_poisson_quantiles_are_those_of_scipy(mean):
+def test_poisson_quantiles_equal_scipy(mean):
     level = (np.arange(2**16) + 0.5) / 2**16
     counts = np.asarray(jax.jit(poisson_quantile)(jnp.asarray(level, jnp.float32), jnp.full(level.shape, mean)))
     expected = scipy.stats.poisson.ppf(level, mean)
@@ -161,6 +161,6 @@ def test_poisson_quantiles_are_those_of_scipy(mean):
 
 
 @pytest.mark.parametrize("shape", [0.3, 1.0, 2.5, 10.0, 300.0])
-def test_gamma_draws_are_distributed_as_they_should(shape, key):
+def test_gamma_samples_pass_a_kolmogorov_smirnov_test(shape, key):
     drawn = np.asarray(jax.jit(gamma)(key, jnp.full(200_000, shape)))
     assert scipy.stats.kstest(drawn, "gamma", args=(shape,)).pvalue > 1e-3

@@ -1,4 +1,4 @@
-"""Intensities against their formulas."""
+"""Photometric degradations against their formulas."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import scipy.cluster.vq
 from restorax import degrade
 
 
-def test_intensities_are_those_of_the_formulas(key):
+def test_intensities_equal_formulas(key):
     image = jax.random.uniform(key, (6, 5, 3))
     np.testing.assert_allclose(degrade.gamma_change(image, gamma=2.2), np.asarray(image) ** 2.2, atol=1e-6)
     np.testing.assert_allclose(degrade.haze(image, transmission=0.3, airlight=0.9), 0.3 * image + 0.63, atol=1e-6)
@@ -29,7 +29,7 @@ def test_low_light_amplifies_the_noise(key):
     assert abs(float(noisy.var()) / ((0.01 * 0.05 + 0.02**2) / 0.01) - 1) < 0.02
 
 
-def test_palette_is_that_of_k_means(key):
+def test_palette_equals_k_means_of_scipy(key):
     image = np.asarray(jax.random.uniform(key, (2, 19, 23, 3)), np.float64)
     reduced = degrade.palette(jnp.asarray(image, jnp.float32), colours=6, iterations=8)
     for i in range(2):

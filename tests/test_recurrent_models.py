@@ -1,4 +1,4 @@
-"""Robustness of every recurrent architecture: images with nothing in them, half precision, several devices."""
+"""Robustness of every recurrent architecture: empty images, half precision, several devices."""
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,9 @@ SMALL = {
     "row_lstm": {"patch": 4, "width": 6},
     "renet": {"width": 6, "layers": 1},
     "spatial_rnn": {"width": 6, "passes": 2},
-    "scanunet_s": {"widths": (6, 8), "blocks": 1, "scan_levels": (1,), "rotate": True},
+    "scanunet_s": {"widths": (6, 8), "blocks": 1, "scan_levels": (1,)},
     "prenet": {"width": 6, "blocks": 1, "stages": 2},
-    "stageunet": {"widths": (6, 8), "blocks": 1, "stages": 2, "memory_levels": (1,)},
+    "stageunet": {"widths": (6, 8), "blocks": 1, "stages": 2},
     "srn": {"widths": (4, 6), "blocks": 1, "scales": 2},
     "burst_rnn": {"width": 6, "blocks": 1},
 }

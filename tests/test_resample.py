@@ -1,4 +1,4 @@
-"""Resizing against Pillow."""
+"""Resampling against Pillow."""
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ _FILTERS = [("area", "BOX"), ("bilinear", "BILINEAR"), ("bicubic", "BICUBIC"), (
 
 
 @pytest.mark.parametrize(("method", "pillow"), _FILTERS)
-@pytest.mark.parametrize("size", [(96, 64), (32, 16), (128, 256)])  # no ties for the box, where choices differ
-def test_resize_equals_pillow_inside_and_mirrors_at_the_border(method, pillow, size, photograph):
+@pytest.mark.parametrize("size", [(96, 64), (32, 16), (128, 256)])  # without ties of the box filter
+def test_resize_equals_pillow_inside_and_mirrors_borders(method, pillow, size, photograph):
     image = photograph[:96, :128]
     resized = degrade.resize(image, height=size[0], width=size[1], method=method)
     plane = PillowImage.fromarray(image[..., 0])
@@ -21,13 +21,13 @@ def test_resize_equals_pillow_inside_and_mirrors_at_the_border(method, pillow, s
     margins = [int(np.ceil(4 * max(new / old, 1))) for new, old in zip(size, (96, 128), strict=True)]
     inner = tuple(slice(margin, -margin) for margin in margins)
     np.testing.assert_allclose(resized[..., 0][inner], expected[inner], atol=1e-5)
-    # A mirrored image has nothing to mirror at its seams: its inside shows what the border must be.
+    # The centre of an explicitly mirrored image has the expected border values.
     wide = np.pad(image, ((96, 96), (128, 128), (0, 0)), mode="symmetric")
     whole = degrade.resize(wide, height=3 * size[0], width=3 * size[1], method=method)
     np.testing.assert_allclose(resized, whole[size[0] : -size[0], size[1] : -size[1]], atol=1e-5)
 
 
-def test_resize_and_low_resolution_say_what_they_take():
+def test_resize_and_low_resolution_reject_invalid_arguments():
     image = jnp.ones((8, 8, 1))
     with pytest.raises(ValueError, match=r"`method` must be one of 'area', .*, got 'nearest'"):
         degrade.resize(image, height=4, width=4, method="nearest")
@@ -49,6 +49,6 @@ def test_rescale_equals_two_resizes(method, small, key):
     np.testing.assert_allclose(traced[1], image[1], atol=1e-5)
 
 
-def test_rescale_refuses_an_unknown_method():
+def test_rescale_rejects_an_unknown_method():
     with pytest.raises(ValueError, match=r"`back` must be one of 'area', .*, got 'nearest'"):
         degrade.rescale(jnp.ones((8, 8, 1)), factor=0.5, back="nearest")

@@ -1,4 +1,4 @@
-"""Networks without published PyTorch weights equal the twins that they are timed against."""
+"""PyTorch twins compute the same outputs as the JAX networks."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ twins = pytest.importorskip("benchmarks.torch_twins")
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_twins_with_the_same_parameters_give_the_same_image(model):
+def test_twins_with_equal_parameters_give_equal_outputs(model):
     image = jax.random.uniform(jax.random.key(0), (2, 16, 24, 3))
     params = jax.jit(model.init)(jax.random.key(1), image)["params"]
     params = jax.tree.map(lambda p: p + 0.05 * jax.random.normal(jax.random.key(2), p.shape), params)
@@ -35,9 +35,9 @@ def test_twins_with_the_same_parameters_give_the_same_image(model):
     assert float(jnp.abs(out - image).max()) > 0.05
 
 
-def test_networks_without_a_twin_say_so():
+def test_networks_without_a_twin_are_rejected():
     with pytest.raises(ValueError, match="UNet gated has no twin"):
         twins.build(UNet(kind="gated"))
     for other in ({"residual": False}, {"condition": Condition.NOISE_LEVEL}):
-        with pytest.raises(ValueError, match=f"another {next(iter(other))} than published has no twin"):
+        with pytest.raises(ValueError, match=f"with a non-default `{next(iter(other))}` has no twin"):
             twins.matched(ResUNet(**other), {})

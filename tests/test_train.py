@@ -17,14 +17,15 @@ import optax
 import pytest
 
 import restorax
-from restorax import data, image, zoo
+from restorax import data, image, provenance, zoo
 from restorax.models import MODELS
 from restorax.recipe import Recipe, Stage, stages, write_recipe
 from restorax.recipes import RECIPES
-from restorax.train import loop, parallel, plan, publish
+from restorax.train import loop, parallel, plan
 from restorax.train.checkpoint import Checkpoints
 from restorax.train.losses import LOSSES, parse_loss
 from restorax.train.options import Options
+from restorax.train.report import write_report
 from restorax.train.step import init_state, make_draw, make_step, optimizer
 
 # Compiled in a moment: nothing here depends on the network.
@@ -292,6 +293,14 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6), restorer.params, state.ema)
 
 
+def test_a_report_without_matplotlib_says_how_to_get_the_figure(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    facts = {"lines": [{"step": 1, "loss": 0.1}], "best": 1, "facts": {}, "pictures": {}}
+    write_report(tmp_path, name="a", recipe=SMALL, **facts)
+    assert "install `restorax[plot]`" in (tmp_path / "report.md").read_text()
+    assert not (tmp_path / "loss.png").exists()
+
+
 def test_resuming_is_bit_identical(pictures, validation, tmp_path):
     arguments = {"folder": pictures, "validation": validation, "log_every": 1, "validate_every": 5}
     train("whole", SMALL, workdir=tmp_path / "whole", **arguments)
@@ -378,7 +387,7 @@ def test_a_training_that_is_not_finite_ends_with_a_sentence(pictures, validation
 
 
 def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, validation, tmp_path, monkeypatch):
-    from restorax.prepare import prepare
+    from restorax.dataset_builder import prepare
 
     prepare(pictures, "some", data_dir=tmp_path)
     recipe = with_steps(3)
@@ -531,12 +540,12 @@ def test_the_commit_is_that_of_this_package_and_says_when_the_code_has_changed(t
     git("init", "--quiet")
     git("add", "restorax")
     git("commit", "--quiet", "--message", "first")
-    monkeypatch.setattr(publish, "__file__", str(tmp_path / "restorax" / "train" / "publish.py"))
-    assert re.fullmatch("[0-9a-f]{40}", publish._commit())
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    assert re.fullmatch("[0-9a-f]{40}", provenance.commit())
     (tmp_path / "restorax" / "train" / "publish.py").write_text("changed")
-    assert re.fullmatch(r"[0-9a-f]{40}\+", publish._commit())
-    monkeypatch.setattr(publish, "__file__", str(tmp_path / "venv" / "restorax" / "train" / "publish.py"))
-    assert publish._commit() == "unknown"
+    assert re.fullmatch(r"[0-9a-f]{40}\+", provenance.commit())
+    monkeypatch.setattr(provenance, "ROOT", tmp_path / "venv")
+    assert provenance.commit() == "unknown"
 
 
 def test_checkpoints_say_when_there_are_none(tmp_path, key):

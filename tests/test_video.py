@@ -100,12 +100,6 @@ def test_colour_restorer_takes_gray_frames(tmp_path):
     np.testing.assert_allclose(restored, expected, atol=1e-5)
 
 
-def test_bidirectional_restorer_sees_all_frames(tmp_path):
-    both = _save(tmp_path / "entry", bidirectional=True)
-    frames = _frames()
-    np.testing.assert_allclose(np.stack(list(video.restore_stream(both, frames))), _expected(both, frames), atol=1e-5)
-
-
 def test_folder_of_frames_with_a_mask(tmp_path):
     masked = _save(tmp_path / "entry", condition="mask")
     frames, mask = _frames(), (np.random.default_rng(2).random((6, 5, 1)) > 0.5).astype(np.float32)

@@ -12,16 +12,28 @@ import pytest
 import restorax
 from restorax import zoo
 from restorax.data import other_images
+from restorax.models.receptive_field import measure_receptive_field
 from restorax.recipes import RECIPES
 
 NAMES = zoo.list_models()
 SMALL = min(NAMES, key=lambda name: zoo.Card.read(zoo.ZOO / name).parameters)
+
+# The smallest entry of each architecture is tested by default, the others with the slow tests.
+_BY_SIZE = sorted(NAMES, key=lambda name: -zoo.Card.read(zoo.ZOO / name).parameters)
+_FAST = {zoo.Card.read(zoo.ZOO / name).architecture: name for name in _BY_SIZE}.values()
+ONE_PER_ARCHITECTURE = [name if name in _FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 
 
 @pytest.fixture
 def entry(tmp_path):
     """A copy of the smallest entry, to be damaged."""
     return shutil.copytree(zoo.ZOO / SMALL, tmp_path / "entry")
+
+
+@pytest.mark.parametrize("name", ONE_PER_ARCHITECTURE)
+def test_receptive_field_on_the_card_is_measured(name):
+    restorer = restorax.load(name)
+    assert measure_receptive_field(restorer.model) == restorer.card.receptive_field
 
 
 def test_the_zoo_is_a_download_that_nobody_minds():
@@ -37,7 +49,6 @@ def test_entry_is_what_its_card_says(name):
     assert sum(p.size for p in jax.tree.leaves(restorer.params)) == card.parameters
     assert all(np.isfinite(p).all() for p in jax.tree.leaves(restorer.params))
     assert {p.dtype for p in jax.tree.leaves(restorer.params)} == {jnp.dtype("float32")}
-    assert card.receptive_field == restorer.model.receptive_field
     assert card.recipe == RECIPES[name]
     assert card.degradation == RECIPES[name].degradation
     for field in dataclasses.fields(card):

@@ -10,7 +10,7 @@ console = Console()
 stderr = Console(stderr=True)
 
 _ENTRY = "Zoo name (see 'restorax list'), or a folder with a model card."
-Name = Annotated[str, typer.Argument(help=_ENTRY)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help=_ENTRY)]
 Model = Annotated[str, typer.Option("--model", help=_ENTRY)]
 Source = Annotated[Path, typer.Argument(metavar="IN", help="Image file, or a folder of them.")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="File to write; a folder if IN is one.")]

@@ -16,7 +16,7 @@ def prepare_data(
     licence: Annotated[str, typer.Option(help="Licence of the images, for the data card.")] = "not stated",
 ) -> None:
     """Convert a folder of images to a TFDS dataset for 'restorax train --data tfds:NAME'."""
-    from ..prepare import prepare
+    from ..dataset_builder import prepare
 
     card = prepare(folder, name, data_dir=data_dir, validation=validation, licence=licence)
     for line in card["skipped"]:
@@ -27,8 +27,10 @@ def prepare_data(
     )
 
 
-def check_data(name: Annotated[str, typer.Argument(help="Name of the dataset.")], data_dir: DataDir = None) -> None:
+def check_data(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the dataset.")], data_dir: DataDir = None
+) -> None:
     """Verify the files of a prepared dataset against the checksums in its data card."""
-    from ..prepare import check
+    from ..dataset_builder import check
 
     console.print(f"{name}: {len(check(name, data_dir=data_dir)['sha256'])} files match their checksums")

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ..recipe import Training
 from ..typed_json import to_json
 from ..zoo import Card
 from .common import Json, Name, console, stderr
@@ -60,7 +59,18 @@ def info(name: Name, as_json: Json = False) -> None:
         return
     fields = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
     del fields["results"], fields["ood_results"]
+    if card.training:
+        fields["training"] = {
+            name: value for name, value in to_json(card.training).items() if name != "stages" and value != ""
+        }
     print_fields(console, [(name.replace("_", " "), _value(value)) for name, value in fields.items()])
+    if card.training:
+        rows = [("Stage", "steps", "batch", "patch", "learning rate", "loss", "degradation")]
+        for number, s in enumerate(card.training.stages, 1):
+            sizes = (f"{s.steps:,}", str(s.batch), str(s.patch), f"{s.learning_rate:g}")
+            rows.append((str(number), *sizes, s.loss, s.degradation))
+        console.print()
+        print_table(console, rows, flexible=6, left=(0, 5, 6))
     for results, title in ((card.results, "Results"), (card.ood_results, "Out-of-distribution results")):
         if results:
             console.print()
@@ -123,7 +133,7 @@ def export(
 ) -> None:
     """Export a restorer to one StableHLO file that needs neither restorax nor Flax, only JAX.
 
-    jax.export promises that JAX released within six months reads the file; newer versions may refuse it.
+    JAX up to six months newer than the one that wrote the file reads it; later versions may refuse it.
     """
     import jax
 
@@ -143,7 +153,8 @@ def export(
     print_line(console, f"{target}: {len(content) / 1e6:.1f} MB, for jax.export.deserialize")
     print_line(
         console,
-        f"Good until {until}: JAX released later may refuse it; JAX {jax.__version__}, which wrote it, does not.",
+        f"Good until {until} at the latest: jax.export promises that JAX up to six months newer than "
+        f"{jax.__version__} reads it.",
     )
 
 
@@ -159,8 +170,6 @@ def _value(value: object) -> str:
     """A field of a card as text."""
     if isinstance(value, int | float):
         return f"{value:,.12g}"
-    if isinstance(value, Training):
-        value = to_json(value)
     if isinstance(value, dict):
         return "; ".join(f"{key}: {one}" for key, one in value.items())
     return "\n".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)

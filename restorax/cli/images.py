@@ -91,9 +91,10 @@ def degrade(
     twice = next((mask.name for mask in masks if written[mask] > 1), None)
     for index, (one, out) in enumerate(pairs):
         picture = image.read(one)
-        observed = operation(jax.random.fold_in(jax.random.key(seed), index), jax.numpy.asarray(picture.pixels))
-        if observed.image.shape != picture.pixels.shape:
+        inputs = jax.random.fold_in(jax.random.key(seed), index), jax.numpy.asarray(picture.pixels)
+        if jax.eval_shape(operation, *inputs).image.shape != picture.pixels.shape:
             raise ValueError(f"{operators!r} makes several images of one; use an operator that makes one")
+        observed = operation(*inputs)
         if observed.condition is not None and twice:
             raise ValueError(f"{twice} would be written twice; file names must differ in more than suffix and -mask")
         image.write(out, picture.with_pixels(np.asarray(observed.image)))

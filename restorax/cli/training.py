@@ -10,13 +10,17 @@ from .common import DataDir, console
 
 
 def train(
-    name: Annotated[str, typer.Argument(help="A zoo name that has a recipe; with --recipe, the name of the result.")],
-    data: Annotated[str, typer.Option(help="Clean images: a folder, or tfds:NAME[@SPLIT].")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A zoo name that has a recipe; with --recipe, the name of the result.")
+    ],
+    data: Annotated[str, typer.Option(help="Clean images: a folder, or tfds:NAME or tfds:NAME@SPLIT.")],
     recipe: Annotated[
         Path | None, typer.Option(help="Recipe as JSON, a model card, or recipe.json of a training directory.")
     ] = None,
-    workdir: Annotated[str | None, typer.Option(help="Training directory, also gs://... [runs/NAME].")] = None,
-    validate: Annotated[Path | None, typer.Option(help="Folder of validation images [scikit-image's].")] = None,
+    workdir: Annotated[str | None, typer.Option(help="Training directory, also gs://... Default: runs/NAME.")] = None,
+    validate: Annotated[
+        Path | None, typer.Option(help="Folder of validation images. Default: those of scikit-image.")
+    ] = None,
     data_name: Annotated[str | None, typer.Option(help="Name of the training images on the card.")] = None,
     data_licence: Annotated[str, typer.Option(help="Their terms, for the card.")] = Options.data_licence,
     data_dir: DataDir = None,

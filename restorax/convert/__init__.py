@@ -8,6 +8,7 @@ from pathlib import Path
 from .. import zoo
 from ..models.count import flops_per_megapixel
 from ..models.create import build
+from ..models.receptive_field import measure_receptive_field
 from .files import read_tensors
 from .layouts import CONVERTERS, to_params
 
@@ -69,7 +70,7 @@ def convert(
         parameters=0,
         parameter_dtype="float32",
         flops_per_megapixel=flops_per_megapixel(model),
-        receptive_field=model.receptive_field,
+        receptive_field=measure_receptive_field(model),
         limits="Trained elsewhere; its quality has not been measured here.",
         paper=" ".join((type(model).__doc__ or "").split("Reference:")[-1].split()),
     )

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import flax.traverse_util
 import jax
 import numpy as np
 
-from ..models.count import example
 from ..models.create import build
 from ..types import Params
 
@@ -34,8 +33,9 @@ def to_params(tensors: dict[str, np.ndarray], architecture: str, source: str) ->
     config = CONVERTERS[architecture](layout)
     layout.check_all_taken()
     model = build(architecture, config)
-    variables = jax.eval_shape(model.init, jax.random.key(0), *example(model, 16, 16))
-    expected = {name: p.shape for name, p in flax.traverse_util.flatten_dict(variables["params"], sep="/").items()}
+    variables = jax.eval_shape(model.init, jax.random.key(0), *model.input_shapes(16, 16))
+    flat = cast(dict[str, jax.ShapeDtypeStruct], flax.traverse_util.flatten_dict(variables["params"], sep="/"))
+    expected = {name: p.shape for name, p in flat.items()}
     for name, shape in sorted(expected.items()):
         given = layout.params[name].shape if name in layout.params else "nothing"
         if given != shape:

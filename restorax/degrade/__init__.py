@@ -1,6 +1,11 @@
-"""Degradations as pure functions: key in, arrays out; under jit, vmap and grad alike."""
+"""Image degradations: pure functions that work under jit, vmap and grad, composed in Python or as text.
 
-# ruff: noqa: F403 -- every family names its operators in its own __all__
+An operator takes ``(image, *, ...)``, or ``(key, image, *, ...)`` if it is random. Images are float32 or float64,
+``[*batch, height, width, channel]`` in [0, 1]. Strengths are keyword-only; numbers may be traced and may differ between
+images.
+"""
+
+# ruff: noqa: F403 -- every module lists its operators in __all__
 
 from . import blur, compression, missing, noise, photometric, resample, sensor, video
 from .blur import *
@@ -18,7 +23,7 @@ from .strengths import LogUniform, Uniform
 from .video import *
 
 __all__ = [
-    # degradations as data and as text
+    # composition and parsing
     "Chain",
     "Expression",
     "LogUniform",
@@ -28,7 +33,7 @@ __all__ = [
     "Shuffle",
     "Uniform",
     "parse",
-    # what there is, and how to add to it
+    # presets and registry
     "DEGRADATIONS",
     "OPERATORS",
     "REGISTRATIONS",
@@ -37,7 +42,6 @@ __all__ = [
     "Range",
     "register",
 ]
-# Every family lists its operators.
 __all__ += noise.__all__
 __all__ += sensor.__all__
 __all__ += missing.__all__

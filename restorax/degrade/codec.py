@@ -1,11 +1,11 @@
-"""The arithmetic of a JPEG codec: planes of 8-bit values through transform, tables and chroma filters."""
+"""Arithmetic of a JPEG codec: DCT, quantisation tables, colour conversion and chroma resampling."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..types import Strength, per_image
+from ..types import Image, Strength, per_image
 
 # ITU-T T.81, annex K, table K.1.
 LUMA_TABLE = np.array(
@@ -28,13 +28,13 @@ CHROMA_TABLE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [4
 
 
 def _integer_dct() -> np.ndarray:
-    """The 13-bit fixed-point DCT of libjpeg as one matrix ``[frequency, position]``, sqrt(8) * 2**13 times the DCT.
+    """Return the 13-bit fixed-point DCT of libjpeg as a matrix ``[frequency, position]``, scaled by sqrt(8) * 2**13.
 
-    It is the flow graph of Loeffler, Ligtenberg and Moschytz (ICASSP 1989) written out; rounding every constant
-    alone, as the codec does, decides on which side of a tie a coefficient falls.
+    It follows the flow graph of Loeffler, Ligtenberg and Moschytz (ICASSP 1989). Every constant is rounded separately,
+    as in libjpeg, because that decides how ties of coefficients are rounded.
     """
-    ahead, behind = np.eye(8, dtype=np.int64)[:4], np.eye(8, dtype=np.int64)[:3:-1]
-    (s0, s1, s2, s3), (d7, d6, d5, d4) = ahead + behind, ahead - behind
+    forward, reverse = np.eye(8, dtype=np.int64)[:4], np.eye(8, dtype=np.int64)[:3:-1]
+    (s0, s1, s2, s3), (d7, d6, d5, d4) = forward + reverse, forward - reverse
     fix = lambda x: round(x * 2**13)  # noqa: E731
     rotated = fix(0.541196100) * (s0 - s3 + s1 - s2)
     shared = fix(1.175875602) * (d4 + d5 + d6 + d7)
@@ -56,68 +56,68 @@ def _integer_dct() -> np.ndarray:
 _DCT = _integer_dct()
 
 
-# JFIF 1.02: luma, blue and red difference from RGB, and back.
-YCC = np.array(
+# JFIF 1.02: conversion between RGB and YCbCr.
+RGB_TO_YCC = np.array(
     [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]], np.float32
 )
-RGB = np.array([[1, 0, 1.402], [1, -0.344136286, -0.714136286], [1, 1.772, 0]], np.float32)
+YCC_TO_RGB = np.array([[1, 0, 1.402], [1, -0.344136286, -0.714136286], [1, 1.772, 0]], np.float32)
 
 
-def through_codec(plane: jax.Array, table: jax.Array) -> jax.Array:
-    """DCT, quantisation and back for one plane of 8-bit values, int32 ``[*batch, height, width]``."""
-    blocks = _blocks(plane - 128)
+def encode_decode(plane: jax.Array, table: jax.Array) -> jax.Array:
+    """Transform, quantise and decode a plane of 8-bit values, int32 ``[*batch, height, width]``."""
+    blocks = _to_blocks(plane - 128)
     table = table[..., None, :, None, :]
     along_rows = _descale(jnp.einsum("...aibj,vj->...aibv", blocks, _DCT), 11)
     coefficients = _descale(jnp.einsum("...aibv,ui->...aubv", along_rows, _DCT), 15)
-    levels = jnp.sign(coefficients) * ((jnp.abs(coefficients) + 4 * table) // (8 * table))  # ties go outwards
+    levels = jnp.sign(coefficients) * ((jnp.abs(coefficients) + 4 * table) // (8 * table))  # ties round away from 0
     along_columns = _descale(jnp.einsum("...aubv,ui->...aibv", levels * table, _DCT), 11)
     decoded = _descale(jnp.einsum("...aibv,vj->...aibj", along_columns, _DCT), 18)
-    return jnp.clip(_whole(decoded, plane) + 128, 0, 255)
+    return jnp.clip(_from_blocks(decoded, plane) + 128, 0, 255)
 
 
-def smooth_codec(plane: jax.Array, table: np.ndarray, quality: jax.Array) -> jax.Array:
-    """The codec in real numbers, for gradients: a plane centred at 0, rounding with the slope of the identity.
+def encode_decode_smooth(plane: jax.Array, table: np.ndarray, quality: jax.Array) -> jax.Array:
+    """Transform, quantise and decode in floating point; rounding has the gradient of the identity.
 
     Args:
-        plane: ``[*batch, height, width]`` around 0, in units of 1/255.
-        table: quantisation table at quality 50, ``[8, 8]``.
+        plane: ``[*batch, height, width]`` centred at 0, in units of 1/255.
+        table: quantisation table of quality 50, ``[8, 8]``.
         quality: ``[*batch or ones, 1, 1]``.
 
     Returns:
         Decoded plane, not clipped.
     """
-    blocks = _blocks(plane)
+    blocks = _to_blocks(plane)
     quality = jnp.clip(quality, 1, 100)
     scale = jnp.where(quality < 50, 50 / quality, 2 - quality / 50)[..., None, None]
     base = table.astype(plane.dtype).reshape((1,) * (plane.ndim - 1) + (8, 1, 8))
-    table = jnp.clip(base * scale, 1, 255)
+    scaled_table = jnp.clip(base * scale, 1, 255)
     transform = (_DCT / (2**13 * 8**0.5)).astype(plane.dtype)
-    wanted = jnp.einsum("ui,...aibj,vj->...aubv", transform, blocks, transform, precision="highest") / table
-    levels = wanted + lax.stop_gradient(jnp.round(wanted) - wanted)
-    decoded = jnp.einsum("...aubv,ui,vj->...aibj", levels * table, transform, transform, precision="highest")
-    return _whole(decoded, plane)
+    scaled = jnp.einsum("ui,...aibj,vj->...aubv", transform, blocks, transform, precision="highest") / scaled_table
+    levels = scaled + lax.stop_gradient(jnp.round(scaled) - scaled)
+    decoded = jnp.einsum("...aubv,ui,vj->...aibj", levels * scaled_table, transform, transform, precision="highest")
+    return _from_blocks(decoded, plane)
 
 
-def _blocks(plane: jax.Array) -> jax.Array:
-    """Whole blocks ``[*batch, rows, 8, columns, 8]``; beyond the edge it is repeated."""
+def _to_blocks(plane: jax.Array) -> jax.Array:
+    """Pad a plane by replication and split it into blocks ``[*batch, rows, 8, columns, 8]``."""
     *batch, height, width = plane.shape
     edge = [(0, 0)] * len(batch) + [(0, -height % 8), (0, -width % 8)]
     return jnp.pad(plane, edge, mode="edge").reshape(*batch, -(-height // 8), 8, -(-width // 8), 8)
 
 
-def _whole(blocks: jax.Array, plane: jax.Array) -> jax.Array:
-    """The inverse of :func:`_blocks`, in the shape of ``plane``."""
+def _from_blocks(blocks: jax.Array, plane: jax.Array) -> jax.Array:
+    """Join blocks and crop them to the shape of ``plane``."""
     *batch, height, width = plane.shape
     return blocks.reshape(*batch, -(-height // 8) * 8, -(-width // 8) * 8)[..., :height, :width]
 
 
 def _descale(x: jax.Array, bits: int) -> jax.Array:
-    """Divide by ``2**bits`` and round, halves upwards."""
+    """Divide by ``2**bits`` and round half up."""
     return (x + (1 << (bits - 1))) >> bits
 
 
-def table_at(table: np.ndarray, quality: Strength, image: jax.Array) -> jax.Array:
-    """A quantisation table at a quality, int32 ``[*batch or ones, 8, 8]``."""
+def quantisation_table(table: np.ndarray, quality: Strength, image: Image) -> jax.Array:
+    """Scale a table of quality 50 to another quality, int32 ``[*batch or ones, 8, 8]``."""
     quality = jnp.clip(jnp.round(per_image(quality, image)[..., 0]), 1, 100).astype(jnp.int32)
     scale = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     base = table.reshape((1,) * (scale.ndim - 2) + (8, 8))
@@ -125,12 +125,12 @@ def table_at(table: np.ndarray, quality: Strength, image: jax.Array) -> jax.Arra
 
 
 def _fixed(x: float) -> int:
-    """A constant of the colour conversion with 16 fractional bits."""
+    """Convert a constant to fixed point with 16 fractional bits."""
     return round(x * 2**16)
 
 
-def to_ycc(rgb: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """JFIF's colour space in fixed point; chroma centred at 128."""
+def rgb_to_ycc(rgb: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Convert 8-bit RGB to the YCbCr of JFIF in fixed point; chroma is centred at 128."""
     r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     offset = (128 << 16) + (1 << 15) - 1
     luma = (_fixed(0.299) * r + _fixed(0.587) * g + _fixed(0.114) * b + (1 << 15)) >> 16
@@ -139,8 +139,8 @@ def to_ycc(rgb: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     return luma, blue, red
 
 
-def to_rgb(luma: jax.Array, blue: jax.Array, red: jax.Array) -> jax.Array:
-    """The inverse of :func:`to_ycc`, clipped to 8 bit, channels last; constants as libjpeg rounds them."""
+def ycc_to_rgb(luma: jax.Array, blue: jax.Array, red: jax.Array) -> jax.Array:
+    """Convert YCbCr planes to 8-bit RGB, channels last, with the constants of libjpeg."""
     blue, red, half = blue - 128, red - 128, 1 << 15
     r = luma + ((_fixed(1.402) * red + half) >> 16)
     g = luma + ((-_fixed(0.34414) * blue - _fixed(0.714136286) * red + half) >> 16)
@@ -148,15 +148,15 @@ def to_rgb(luma: jax.Array, blue: jax.Array, red: jax.Array) -> jax.Array:
     return jnp.clip(jnp.stack([r, g, b], -1), 0, 255)
 
 
-def halve(plane: jax.Array) -> jax.Array:
-    """Mean of 2 x 2 pixels of ``[*batch, height, width]``; whole numbers are rounded as the codec does.
+def downsample(plane: jax.Array) -> jax.Array:
+    """Average 2 x 2 pixels of ``[*batch, height, width]``; integers are rounded as in libjpeg.
 
-    That is down and up in turns along a row, so that no bias builds up. Columns are filled up to whole blocks before
-    averaging, rows only afterwards; the caller cuts off what it does not need.
+    Ties round down and up alternately along a row, which avoids a bias. The width is padded to whole blocks of 8
+    averages, so the caller must crop the result to ``(width + 1) // 2``.
     """
     *batch, height, width = plane.shape
-    whole = [(0, 0)] * len(batch) + [(0, height % 2), (0, -width % 16)]
-    squares = jnp.pad(plane, whole, mode="edge").reshape(*batch, -(-height // 2), 2, 8 * -(-width // 16), 2)
+    padding = [(0, 0)] * len(batch) + [(0, height % 2), (0, -width % 16)]
+    squares = jnp.pad(plane, padding, mode="edge").reshape(*batch, -(-height // 2), 2, 8 * -(-width // 16), 2)
     total = squares.sum((-3, -1))
     if not jnp.issubdtype(plane.dtype, jnp.integer):
         return total / 4
@@ -164,8 +164,8 @@ def halve(plane: jax.Array) -> jax.Array:
     return (total + bias.reshape((1,) * (total.ndim - 1) + (-1,))) >> 2
 
 
-def upsample(plane: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Twice the size by a triangle filter, as libjpeg does ("fancy"); very narrow planes are repeated."""
+def upsample(plane: jax.Array, size: tuple[int, ...]) -> jax.Array:
+    """Double the size with a triangle filter (libjpeg's "fancy upsampling"); planes up to 2 wide are replicated."""
     height, width = size
     if plane.shape[-1] <= 2:
         return jnp.repeat(jnp.repeat(plane, 2, -2), 2, -1)[..., :height, :width]
@@ -174,13 +174,13 @@ def upsample(plane: jax.Array, size: tuple[int, int]) -> jax.Array:
     rows = rows.reshape(*plane.shape[:-2], 2 * plane.shape[-2], plane.shape[-1])
     before, after = _neighbours(rows, rows.ndim - 1)
     left, right = 3 * rows + before, 3 * rows + after
-    whole_numbers = jnp.issubdtype(plane.dtype, jnp.integer)
-    left, right = ((left + 8) >> 4, (right + 7) >> 4) if whole_numbers else (left / 16, right / 16)
+    is_integer = jnp.issubdtype(plane.dtype, jnp.integer)
+    left, right = ((left + 8) >> 4, (right + 7) >> 4) if is_integer else (left / 16, right / 16)
     return jnp.stack([left, right], -1).reshape(*rows.shape[:-1], 2 * rows.shape[-1])[..., :height, :width]
 
 
 def _neighbours(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
-    """The values before and after along an axis; those at the ends are their own neighbours."""
+    """Return the previous and the next values along an axis, replicated at the ends."""
     size = x.shape[axis]
     pads = [(0, 0)] * x.ndim
     pads[axis] = (1, 1)

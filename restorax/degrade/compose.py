@@ -1,7 +1,7 @@
-"""Degradations as data: operators with their strengths, and combinations of them.
+"""Degradations as values: operators with their strengths, and combinations of degradations.
 
-All are frozen, hashable and callable, ``(key, clean) -> Observation``; ``str()`` gives their text, which
-:func:`restorax.degrade.parse` reads back.
+All are immutable, hashable and callable as ``(key, clean) -> Observation``; ``str()`` formats them as text that
+:func:`restorax.degrade.parse` parses to an equal value.
 """
 
 import inspect
@@ -16,28 +16,28 @@ import numpy as np
 
 from ..types import Image, Observation, PRNGKeyArray, check_range
 from .registry import REGISTRATIONS, Range, Registration
-from .strengths import Sampler, frozen, hashable, text
+from .strengths import Sampler, comparison_key, format_strength, freeze
 
 
 class Expression:
-    """What all degradations have in common that are data: a text, equality and the operators in them."""
+    """Base class of operators and combinations: text, equality and the operators that they contain."""
 
     @property
     def operators(self) -> tuple["Op", ...]:
-        """The operators in it, in the order in which they are written."""
+        """The operators that it contains, in the order of its text."""
         raise NotImplementedError
 
     def replace(self, **strengths: Any) -> "Expression":
-        """Give other values to strengths wherever they are given.
+        """Replace strengths in every operator that sets them.
 
         Args:
-            **strengths: values by name; ``None`` removes the strength, so that the operator's default holds.
+            **strengths: new values by name; ``None`` restores the default of the operator.
 
         Returns:
-            A degradation of the same form.
+            A degradation of the same structure.
 
         Raises:
-            ValueError: if no operator in it gives such a strength, or a value lies outside its range.
+            ValueError: if no operator sets such a strength, or a value is out of range.
 
         Example:
             >>> from restorax.degrade import parse
@@ -47,7 +47,7 @@ class Expression:
         used = dict.fromkeys(name for op in self.operators for name in op.strengths)
         for name in strengths:
             if name not in used:
-                raise ValueError(f"'{self}' gives no strength {name!r}; it gives {', '.join(used) or 'none'}.")
+                raise ValueError(f"'{self}' sets no strength {name!r}; it sets {', '.join(used) or 'none'}.")
         return self._replaced(strengths)
 
     def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
@@ -58,7 +58,7 @@ class Expression:
         raise NotImplementedError
 
     def _identity(self) -> tuple:
-        """What makes two degradations equal."""
+        """Return a hashable key; degradations with equal keys are equal."""
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
@@ -75,15 +75,15 @@ class Expression:
 class Op(Expression):
     """An operator with its strengths.
 
-    The key is split into one for the operator and one for every strength, in their order.
+    The key is split into one for the operator and one for each strength, in order.
 
     Args:
-        operator: a primitive operator, random ``(key, image, *, ...)`` or not ``(image, *, ...)``.
-        **strengths: its keyword arguments; a sampler such as :class:`Uniform` is drawn anew for every image.
+        operator: an operator ``(image, *, ...)``, or ``(key, image, *, ...)`` if it is random.
+        **strengths: its keyword arguments; samplers such as :class:`Uniform` draw a value for every image.
 
     Raises:
-        TypeError: if the operator has no such strength, or lacks one that was not given.
-        ValueError: if a strength, or a bound of a sampler, lies outside the range that the operator is registered with.
+        TypeError: if the operator has no such strength, or a required strength is missing.
+        ValueError: if a strength, or a bound of a sampler, is outside the registered range.
 
     Example:
         >>> from restorax.degrade import Uniform, gaussian_noise
@@ -106,32 +106,32 @@ class Op(Expression):
                 raise TypeError(f"{name} has no strength {strength!r}; it has {', '.join(accepted) or 'none'}.")
         for strength, default in accepted.items():
             if default is inspect.Parameter.empty and strength not in strengths:
-                raise TypeError(f"{name} needs the strength {strength!r}.")
-        given = {strength: frozen(value) for strength, value in strengths.items()}
+                raise TypeError(f"{name} requires the strength {strength!r}.")
+        frozen = {strength: freeze(value) for strength, value in strengths.items()}
         registration = REGISTRATIONS.get(name)
         if registration and registration.operator is operator:
-            _check(registration, given)
+            _check(registration, frozen)
         object.__setattr__(self, "operator", operator)
-        object.__setattr__(self, "_strengths", tuple(given.items()))
+        object.__setattr__(self, "_strengths", tuple(frozen.items()))
         object.__setattr__(self, "_random", next(iter(parameters)) == "key")
 
     @property
     def name(self) -> str:
-        """The operator's name."""
+        """Name of the operator."""
         return self.operator.__name__
 
     @property
     def strengths(self) -> dict[str, Any]:
-        """The strengths that are given, in their order."""
+        """The strengths that are set, in order."""
         return dict(self._strengths)
 
     @property
     def operators(self) -> tuple["Op", ...]:
-        """Itself alone."""
+        """A tuple of this operator alone."""
         return (self,)
 
     def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
-        """Draw the strengths and apply the operator."""
+        """Sample the strengths and apply the operator."""
         operator_key, *sampler_keys = jax.random.split(key, 1 + len(self._strengths))
         drawn = {
             name: value(sampler_key, clean.shape[:-3]) if callable(value) else value
@@ -141,22 +141,22 @@ class Op(Expression):
         return out if isinstance(out, Observation) else Observation(out)
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(f'{name}={text(value)}' for name, value in self._strengths)})"
+        return f"{self.name}({', '.join(f'{name}={format_strength(value)}' for name, value in self._strengths)})"
 
     def _replaced(self, strengths: dict[str, Any]) -> "Op":
-        mine = {name: strengths.get(name, value) for name, value in self._strengths}
-        return Op(self.operator, **{n: v for n, v in mine.items() if v is not None or n not in strengths})
+        replaced = {name: strengths.get(name, value) for name, value in self._strengths}
+        return Op(self.operator, **{n: v for n, v in replaced.items() if v is not None or n not in strengths})
 
     def _identity(self) -> tuple:
-        return (Op, self.operator, *((name, hashable(value)) for name, value in self._strengths))
+        return (Op, self.operator, *((name, comparison_key(value)) for name, value in self._strengths))
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class _Combination(Expression):
-    """Degradations that are combined."""
+    """Base class of combinations of degradations."""
 
     parts: tuple[Expression, ...]
-    word: ClassVar[str] = ""
+    keyword: ClassVar[str] = ""
 
     def __init__(self, *parts: Expression) -> None:
         for part in parts:
@@ -166,20 +166,20 @@ class _Combination(Expression):
 
     @property
     def operators(self) -> tuple[Op, ...]:
-        """The operators in it, in the order in which they are written."""
+        """The operators that it contains, in the order of its text."""
         return tuple(op for part in self.parts for op in part.operators)
 
     def __str__(self) -> str:
-        return f"{self.word}({', '.join(map(str, (*self.parts, *self._options())))})"
+        return f"{self.keyword}({', '.join(map(str, (*self.parts, *self._options())))})"
 
     def _options(self) -> tuple[str, ...]:
-        """What is written behind the parts."""
+        """Arguments in the text after the parts."""
         return ()
 
     def _replaced(self, strengths: dict[str, Any]) -> "Expression":
-        return self._of(part._replaced(strengths) for part in self.parts)
+        return self._with_parts(part._replaced(strengths) for part in self.parts)
 
-    def _of(self, parts) -> "Expression":
+    def _with_parts(self, parts) -> "Expression":
         return type(self)(*parts)
 
     def _identity(self) -> tuple:
@@ -187,16 +187,16 @@ class _Combination(Expression):
 
 
 class Chain(_Combination):
-    """Apply degradations in order; their conditions are concatenated. In text ``a + b``.
+    """Apply degradations in order and concatenate their conditions; as text ``a + b``.
 
-    The key is split into one for each; a chain of one is that one, and a chain in a chain becomes part of it.
+    The key is split into one per part. Nested chains are flattened, and a chain of one part equals that part.
 
     Args:
-        *parts: degradations; with none, the identity.
+        *parts: degradations; an empty chain is the identity.
 
     Raises:
         TypeError: if a part is not a degradation.
-        ValueError: (when applied) if frames are made of an image that has a condition already.
+        ValueError: when applied, if a degradation that adds a frame axis follows one that returns a condition.
 
     Example:
         >>> from restorax.degrade import gaussian_noise, missing_pixels
@@ -206,11 +206,11 @@ class Chain(_Combination):
     """
 
     def __init__(self, *parts: Expression) -> None:
-        flat = (part.parts if isinstance(part, Chain) else (part,) for part in parts)
-        super().__init__(*(part for several in flat for part in several))
+        flattened = (part.parts if isinstance(part, Chain) else (part,) for part in parts)
+        super().__init__(*(part for inner in flattened for part in inner))
 
     def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
-        """Apply every part to what the one before it has made."""
+        """Apply every part to the output of the previous one."""
         if len(self.parts) == 1:
             return self.parts[0](key, clean)
         image, conditions = clean, []
@@ -219,7 +219,7 @@ class Chain(_Combination):
             if condition is not None:
                 conditions.append(condition)
         if any(condition.shape[:-1] != image.shape[:-1] for condition in conditions):
-            raise ValueError("A degradation that makes frames must stand before those that bring a condition.")
+            raise ValueError("A degradation that adds a frame axis must come before those that return a condition.")
         return Observation(image, jnp.concatenate(conditions, -1) if conditions else None)
 
     def __str__(self) -> str:
@@ -231,18 +231,18 @@ class Chain(_Combination):
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class OneOf(_Combination):
-    """Apply one degradation, drawn anew for every image. In text ``one_of(a, b, weights=(3, 1))``.
+    """Apply one degradation, chosen at random for every image; as text ``one_of(a, b, weights=(3, 1))``.
 
-    All of them are computed and one is kept, so the cost is their sum.
+    All of them are computed and one is selected, so the cost is their sum.
 
     Args:
-        *parts: degradations, all with a condition of one shape or all without.
-        weights: probabilities up to a common factor, one per degradation; equal by default.
+        *parts: degradations, all with conditions of the same shape or all without.
+        weights: relative probabilities, one per degradation; equal by default.
 
     Raises:
         TypeError: if a part is not a degradation.
-        ValueError: if there are no parts, the weights do not fit them, or (when applied) some have a condition and
-            others not, or one makes frames.
+        ValueError: if there are no parts or the weights are invalid; when applied, if the conditions differ or a part
+            adds a frame axis.
 
     Example:
         >>> from restorax.degrade import gaussian_noise, jpeg
@@ -252,54 +252,55 @@ class OneOf(_Combination):
     """
 
     weights: tuple[float | int, ...] | None
-    word: ClassVar[str] = "one_of"
+    keyword: ClassVar[str] = "one_of"
 
     def __init__(self, *parts: Expression, weights: tuple[float | int, ...] | None = None) -> None:
         if not parts:
-            raise ValueError("one_of must have at least one degradation, got none.")
+            raise ValueError("one_of must have at least one degradation, got 0.")
         super().__init__(*parts)
         if weights is not None:
             weights = tuple(np.asarray(weights).tolist())
             check_range(weights, "weights", 0)
             if len(weights) != len(parts) or not 0 < sum(weights) < math.inf:
                 raise ValueError(
-                    f"`weights` must be one number per degradation, not all 0, got {weights} for {len(parts)}."
+                    f"`weights` must be one number per degradation ({len(parts)}), not all 0, got {weights}."
                 )
         object.__setattr__(self, "weights", weights)
 
     def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
-        """Apply all parts and keep one for every image."""
-        chances = np.ones(len(self.parts)) if self.weights is None else np.asarray(self.weights, float)
-        edges = np.cumsum(chances / chances.sum())[:-1]
+        """Apply all parts and select one for every image."""
+        weights = np.ones(len(self.parts)) if self.weights is None else np.asarray(self.weights, float)
+        edges = np.cumsum(weights / weights.sum())[:-1]
         choice_key, *part_keys = jax.random.split(key, 1 + len(self.parts))
         observed = [part(part_key, clean) for part_key, part in zip(part_keys, self.parts, strict=True)]
-        _same_shape(self.word, clean, *(o.image for o in observed))
+        _check_same_shape(self.keyword, clean, *(o.image for o in observed))
         if len({None if o.condition is None else o.condition.shape for o in observed}) > 1:
-            raise ValueError("one_of cannot mix degradations with and without a condition, or with different ones.")
+            raise ValueError("one_of must have degradations with conditions of the same shape, or all without.")
         choice = jnp.searchsorted(edges, jax.random.uniform(choice_key, clean.shape[:-3]), "right")[
             ..., None, None, None
         ]
-        pick = lambda *images: jnp.select([choice == i for i in range(len(images))], images)  # noqa: E731
-        return jax.tree.map(pick, *observed)
+        select = lambda *images: jnp.select([choice == i for i in range(len(images))], images)  # noqa: E731
+        return jax.tree.map(select, *observed)
 
     def _options(self) -> tuple[str, ...]:
-        return () if self.weights is None else (f"weights={text(self.weights)}",)
+        return () if self.weights is None else (f"weights={format_strength(self.weights)}",)
 
-    def _of(self, parts) -> "OneOf":
+    def _with_parts(self, parts) -> "OneOf":
         return OneOf(*parts, weights=self.weights)
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Maybe(_Combination):
-    """Apply a degradation to an image with some probability. In text ``maybe(a, probability=0.3)``.
+    """Apply a degradation to every image with a given probability; as text ``maybe(a, probability=0.3)``.
 
     Args:
-        part: a degradation that brings no condition.
+        part: a degradation without a condition.
         probability: in [0, 1].
 
     Raises:
         TypeError: if the part is not a degradation.
-        ValueError: if the probability lies outside [0, 1], or (when applied) there is a condition, or frames are made.
+        ValueError: if the probability is out of range; when applied, if the part returns a condition or adds a frame
+            axis.
 
     Example:
         >>> from restorax.degrade import jpeg
@@ -308,7 +309,7 @@ class Maybe(_Combination):
     """
 
     probability: float | int
-    word: ClassVar[str] = "maybe"
+    keyword: ClassVar[str] = "maybe"
 
     def __init__(self, part: Expression, probability: float | int = 0.5) -> None:
         super().__init__(part)
@@ -316,34 +317,34 @@ class Maybe(_Combination):
         object.__setattr__(self, "probability", probability)
 
     def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
-        """Apply the part and keep the result for some of the images."""
+        """Apply the part and select its result at random for every image."""
         choice_key, part_key = jax.random.split(key)
         image, condition = self.parts[0](part_key, clean)
         if condition is not None:
-            raise ValueError("maybe cannot leave out a degradation that brings a condition.")
-        _same_shape(self.word, clean, image)
+            raise ValueError("maybe must have a degradation without a condition.")
+        _check_same_shape(self.keyword, clean, image)
         applied = jax.random.uniform(choice_key, clean.shape[:-3])[..., None, None, None] < self.probability
         return Observation(jnp.where(applied, image, clean))
 
     def _options(self) -> tuple[str, ...]:
-        return () if self.probability == 0.5 else (f"probability={text(self.probability)}",)
+        return () if self.probability == 0.5 else (f"probability={format_strength(self.probability)}",)
 
-    def _of(self, parts) -> "Maybe":
+    def _with_parts(self, parts) -> "Maybe":
         return Maybe(*parts, probability=self.probability)
 
 
 class Shuffle(_Combination):
-    """Apply degradations in a random order, the same for all images of a call. In text ``shuffle(a, b)``.
+    """Apply degradations in a random order, the same for all images of a call; as text ``shuffle(a, b)``.
 
-    Every part is compiled once. Under ``vmap`` the order differs between images, and all parts are computed in every
+    Every part is compiled once. Under ``vmap`` the order differs between images, and every part is computed at every
     position.
 
     Args:
-        *parts: degradations that bring no condition.
+        *parts: degradations without conditions.
 
     Raises:
         TypeError: if a part is not a degradation.
-        ValueError: if there are no parts, or (when applied) one brings a condition or makes frames.
+        ValueError: if there are no parts; when applied, if a part returns a condition or adds a frame axis.
 
     Reference:
         Zhang et al., Designing a practical degradation model for deep blind image super-resolution (BSRGAN), ICCV
@@ -356,48 +357,48 @@ class Shuffle(_Combination):
         (4, 8, 8, 1)
     """
 
-    word: ClassVar[str] = "shuffle"
+    keyword: ClassVar[str] = "shuffle"
 
     def __init__(self, *parts: Expression) -> None:
         if not parts:
-            raise ValueError("shuffle must have at least one degradation, got none.")
+            raise ValueError("shuffle must have at least one degradation, got 0.")
         super().__init__(*parts)
 
     def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
-        """Draw an order and apply the parts in it."""
+        """Sample an order and apply the parts in it."""
         order_key, *part_keys = jax.random.split(key, 1 + len(self.parts))
         branches = [self._branch(part) for part in self.parts]
 
-        def step(image, turn):
-            return jax.lax.switch(turn[0], branches, turn[1], image), None
+        def step(image, index_and_key):
+            index, part_key = index_and_key
+            return jax.lax.switch(index, branches, part_key, image), None
 
         order = jax.random.permutation(order_key, len(self.parts))
         return Observation(jax.lax.scan(step, jnp.asarray(clean), (order, jnp.stack(part_keys)))[0])
 
     def _branch(self, part: Expression) -> Callable[..., jax.Array]:
-        def apply(key, image):
+        def apply(key: PRNGKeyArray, image: Image) -> jax.Array:
             observed = part(key, image)
             if observed.condition is not None:
-                raise ValueError("shuffle takes no degradations that bring a condition.")
-            _same_shape(self.word, image, observed.image)
-            return observed.image
+                raise ValueError("shuffle must have degradations without conditions.")
+            _check_same_shape(self.keyword, image, observed.image)
+            return jnp.asarray(observed.image)
 
         return apply
 
 
 def _check(registration: Registration, strengths: dict[str, Any]) -> None:
-    """Refuse what lies outside its range; of a sampler, its bounds. Other callables are drawn unchecked."""
+    """Check strengths, and the bounds of samplers, against the registered ranges; other callables are not checked."""
     for name, value in strengths.items():
-        drawn = isinstance(value, Sampler) and isinstance(registration.ranges.get(name), Range)
-        if drawn:
+        if isinstance(value, Sampler) and isinstance(registration.ranges.get(name), Range):
             registration.check({name: value.low})
             registration.check({name: value.high})
         elif isinstance(value, Sampler) or not callable(value):
             registration.check({name: value})
 
 
-def _same_shape(word: str, clean: Image, *images: Image) -> None:
-    """Frames would be broadcast against the batch, and images mixed."""
+def _check_same_shape(keyword: str, clean: Image, *images: Image) -> None:
+    """Reject an added frame axis: selection would broadcast it against the batch and mix images."""
     for image in images:
         if image.shape != clean.shape:
-            raise ValueError(f"{word} takes no degradations that make frames of an image; apply them before it.")
+            raise ValueError(f"{keyword} must have degradations that keep the shape; apply `burst` before it.")

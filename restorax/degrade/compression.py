@@ -1,4 +1,4 @@
-"""Compression: JPEG in the integer arithmetic of libjpeg, its differentiable twin, and parts of it alone."""
+"""Compression artefacts: JPEG as in libjpeg, differentiable JPEG, double JPEG and chroma subsampling."""
 
 import jax
 import jax.numpy as jnp
@@ -7,15 +7,15 @@ from ..types import Image, Strength, per_image
 from .codec import (
     CHROMA_TABLE,
     LUMA_TABLE,
-    RGB,
-    YCC,
-    halve,
-    smooth_codec,
-    table_at,
-    through_codec,
-    to_rgb,
-    to_ycc,
+    RGB_TO_YCC,
+    YCC_TO_RGB,
+    downsample,
+    encode_decode,
+    encode_decode_smooth,
+    quantisation_table,
+    rgb_to_ycc,
     upsample,
+    ycc_to_rgb,
 )
 from .registry import Choice, Range, register
 
@@ -36,68 +36,65 @@ QUALITY, SUBSAMPLING = Range(1, 100), Choice(("4:2:0", "4:4:4"))
     differentiable=False,
 )
 def jpeg(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Image:
-    """Encode an image as JPEG and decode it again, in the integer arithmetic of libjpeg.
+    """Compress as JPEG and decompress, bit-exact with libjpeg.
 
-    The result is the one of libjpeg to the last bit. Pixels are rounded to 8 bit first, coefficients and decoded
-    pixels as in the codec, so the gradient is zero almost everywhere.
+    Pixels are rounded to 8 bits first. The gradient is zero almost everywhere; see :func:`jpeg_straight_through`.
 
     Args:
         image: gray or RGB, ``[*batch, height, width, 1 or 3]`` in [0, 1].
-        quality: 1 (worst) to 100 (best), rounded to an integer; a scalar or one per image; may be traced.
-        subsampling: of the chroma of RGB images, ``"4:2:0"`` (half resolution, the usual) or ``"4:4:4"`` (full).
+        quality: 1 (worst) to 100 (best), rounded to an integer; a scalar or one per image.
+        subsampling: chroma subsampling of RGB images, ``"4:2:0"`` (half resolution) or ``"4:4:4"`` (none).
 
     Returns:
         Decoded image of the same shape, multiples of 1/255 in [0, 1].
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the image is neither gray nor RGB, the shapes do not fit, the subsampling is unknown, or a
-            strength lies outside its range.
+        ValueError: if the image is neither gray nor RGB, a shape does not match, or a strength is not accepted.
 
     Reference:
         ITU-T T.81 (1992), annexes A and K; JFIF 1.02; libjpeg's quality scaling (``jpeg_quality_scaling``), slow
         integer DCT and "fancy" chroma upsampling.
 
     Example:
-        >>> jpeg(jnp.ones((20, 9, 3)), quality=30).shape
-        (20, 9, 3)
+        >>> jpeg(jnp.ones((8, 8, 1)), quality=30).shape
+        (8, 8, 1)
     """
     pixels = jnp.round(jnp.clip(image, 0, 1) * 255).astype(jnp.int32)
     if image.shape[-1] == 1:
-        decoded = through_codec(pixels[..., 0], table_at(LUMA_TABLE, quality, image))[..., None]
+        decoded = encode_decode(pixels[..., 0], quantisation_table(LUMA_TABLE, quality, image))[..., None]
     else:
-        luma, *chroma = to_ycc(pixels)
-        luma = through_codec(luma, table_at(LUMA_TABLE, quality, image))
-        chroma_table = table_at(CHROMA_TABLE, quality, image)
+        luma, *chroma = rgb_to_ycc(pixels)
+        luma = encode_decode(luma, quantisation_table(LUMA_TABLE, quality, image))
+        chroma_table = quantisation_table(CHROMA_TABLE, quality, image)
         if subsampling == "4:2:0":
             half = (luma.shape[-1] + 1) // 2
-            small = [through_codec(halve(c), chroma_table)[..., :half] for c in chroma]
+            small = [encode_decode(downsample(c), chroma_table)[..., :half] for c in chroma]
             chroma = [upsample(c, luma.shape[-2:]) for c in small]
         else:
-            chroma = [through_codec(c, chroma_table) for c in chroma]
-        decoded = to_rgb(luma, *chroma)
+            chroma = [encode_decode(c, chroma_table) for c in chroma]
+        decoded = ycc_to_rgb(luma, *chroma)
     return decoded.astype(image.dtype) / 255
 
 
 @register({"quality": QUALITY, "subsampling": SUBSAMPLING}, examples={"quality": (30, 10, 5)}, channels=(1, 3))
 def jpeg_straight_through(image: Image, *, quality: Strength, subsampling: str = "4:2:0") -> Image:
-    """JPEG with a gradient: the values of :func:`jpeg`, the slope of the codec in real numbers without rounding.
+    """Compress as JPEG and decompress, with the straight-through gradient: values of :func:`jpeg`, differentiable.
 
-    Rounding counts as the identity when differentiating, for the pixels and for the quantisation tables, so that the
-    gradient reaches the image (through the transform and the chroma filters) and the quality.
+    Rounding of coefficients, pixels and quantisation tables has the gradient of the identity, so the result is
+    differentiable in the image and in the quality.
 
     Args:
-        image: gray or RGB, ``[*batch, height, width, 1 or 3]`` in [0, 1]; no gradient where it lies outside.
-        quality: 1 (worst) to 100 (best), a scalar or one per image; may be traced.
+        image: gray or RGB, ``[*batch, height, width, 1 or 3]`` in [0, 1]; the gradient is zero outside this range.
+        quality: 1 (worst) to 100 (best), a scalar or one per image.
         subsampling: as in :func:`jpeg`.
 
     Returns:
-        Decoded image, equal to that of :func:`jpeg`.
+        Decoded image with the values of :func:`jpeg`.
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the image is neither gray nor RGB, the shapes do not fit, the subsampling is unknown, or a
-            strength lies outside its range.
+        ValueError: if the image is neither gray nor RGB, a shape does not match, or a strength is not accepted.
 
     Reference:
         Bengio et al., Estimating or propagating gradients through stochastic neurons, 2013, section 4
@@ -110,16 +107,16 @@ def jpeg_straight_through(image: Image, *, quality: Strength, subsampling: str =
     level = per_image(quality, image)[..., 0]
     pixels = 255 * jnp.clip(image, 0, 1)
     if image.shape[-1] == 1:
-        decoded = smooth_codec(pixels[..., 0] - 128, LUMA_TABLE, level)[..., None] + 128
+        decoded = encode_decode_smooth(pixels[..., 0] - 128, LUMA_TABLE, level)[..., None] + 128
     else:
-        luma, *chroma = jnp.moveaxis(jnp.matmul(pixels, YCC.T, precision="highest"), -1, 0)
+        luma, *chroma = jnp.moveaxis(jnp.matmul(pixels, RGB_TO_YCC.T, precision="highest"), -1, 0)
         if subsampling == "4:2:0":
-            small = [smooth_codec(_half_resolution(c), CHROMA_TABLE, level) for c in chroma]
+            small = [encode_decode_smooth(_half_resolution(c), CHROMA_TABLE, level) for c in chroma]
             chroma = [upsample(c, luma.shape[-2:]) for c in small]
         else:
-            chroma = [smooth_codec(c, CHROMA_TABLE, level) for c in chroma]
-        luma = smooth_codec(luma - 128, LUMA_TABLE, level) + 128
-        decoded = jnp.matmul(jnp.stack([luma, *chroma], -1), RGB.T, precision="highest")
+            chroma = [encode_decode_smooth(c, CHROMA_TABLE, level) for c in chroma]
+        luma = encode_decode_smooth(luma - 128, LUMA_TABLE, level) + 128
+        decoded = jnp.matmul(jnp.stack([luma, *chroma], -1), YCC_TO_RGB.T, precision="highest")
     smooth = jnp.clip(decoded / 255, 0, 1)
     exact = jpeg(image, quality=quality, subsampling=subsampling)
     return smooth + jax.lax.stop_gradient(exact - smooth)
@@ -140,11 +137,11 @@ def double_jpeg(
     right: Strength = 4,
     subsampling: str = "4:2:0",
 ) -> Image:
-    """Compress twice, with a crop in between that moves the grid of 8 x 8 blocks.
+    """Compress as JPEG twice, with a crop in between that shifts the grid of 8 x 8 blocks.
 
     Args:
         image: gray or RGB, ``[*batch, height, width, 1 or 3]`` in [0, 1].
-        first: quality of the first compression, 1 to 100, a scalar or one per image; may be traced.
+        first: quality of the first compression, 1 to 100, a scalar or one per image.
         second: quality of the second.
         down: rows that were cropped after the first compression, 0 to 7, a scalar or one per image; 0 and 0 leave the
             grids aligned.
@@ -156,15 +153,14 @@ def double_jpeg(
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the image is neither gray nor RGB, the shapes do not fit, the subsampling is unknown, or a
-            strength lies outside its range.
+        ValueError: if the image is neither gray nor RGB, a shape does not match, or a strength is not accepted.
 
     Reference:
         Jiang et al., Towards flexible blind JPEG artifacts removal (FBCNN), ICCV 2021, section 3.4.
 
     Example:
-        >>> double_jpeg(jnp.ones((20, 9, 3)), first=30, second=60).shape
-        (20, 9, 3)
+        >>> double_jpeg(jnp.ones((8, 8, 1)), first=30, second=60).shape
+        (8, 8, 1)
     """
     down, right = (jnp.clip(jnp.round(per_image(s, image)), 0, 7).astype(jnp.int32) for s in (down, right))
     height, width = image.shape[-3:-1]
@@ -175,7 +171,7 @@ def double_jpeg(
 
 @register(channels=(3,))
 def chroma_subsampling(image: Image) -> Image:
-    """Halve the resolution of colour and enlarge it again (4:2:0), as JPEG and video do, and nothing else.
+    """Subsample the chroma (4:2:0) and upsample it, as JPEG and video codecs do, without quantisation.
 
     Args:
         image: RGB, ``[*batch, height, width, 3]``.
@@ -188,23 +184,23 @@ def chroma_subsampling(image: Image) -> Image:
         ValueError: if the image is not RGB.
 
     Reference:
-        JFIF 1.02 (the colour space, samples centred between pixels); libjpeg ("fancy" upsampling).
+        JFIF 1.02 (colour space and chroma sample positions); libjpeg ("fancy" upsampling).
 
     Example:
-        >>> chroma_subsampling(jnp.ones((5, 4, 3))).shape
-        (5, 4, 3)
+        >>> chroma_subsampling(jnp.ones((8, 8, 3))).shape
+        (8, 8, 3)
     """
-    luma, *chroma = jnp.moveaxis(jnp.matmul(image, YCC.T, precision="highest"), -1, 0)
+    luma, *chroma = jnp.moveaxis(jnp.matmul(image, RGB_TO_YCC.T, precision="highest"), -1, 0)
     chroma = [upsample(_half_resolution(c), luma.shape[-2:]) for c in chroma]
-    return jnp.matmul(jnp.stack([luma, *chroma], -1), RGB.T, precision="highest")
+    return jnp.matmul(jnp.stack([luma, *chroma], -1), YCC_TO_RGB.T, precision="highest")
 
 
 def _half_resolution(plane: jax.Array) -> jax.Array:
-    return halve(plane)[..., : (plane.shape[-1] + 1) // 2]
+    return downsample(plane)[..., : (plane.shape[-1] + 1) // 2]
 
 
-def _window(image: jax.Array, top: jax.Array, left: jax.Array, height: int, width: int) -> jax.Array:
-    """Part of an image from a whole-pixel corner on, ``[*batch or ones, 1, 1, 1]``; beyond the edge it is repeated."""
+def _window(image: Image, top: jax.Array, left: jax.Array, height: int, width: int) -> jax.Array:
+    """Crop at an integer corner ``[*batch or ones, 1, 1, 1]``, replicating the edge outside the image."""
     for axis, start, size in ((image.ndim - 3, top, height), (image.ndim - 2, left, width)):
         shape = [1] * image.ndim
         shape[axis] = size

@@ -1,4 +1,4 @@
-"""Degradations as text, for cards, recipes and the command line: ``docs/degradations.md`` has the grammar."""
+"""Parser of degradations written as text, for cards, recipes and the command line; grammar: docs/degradations.md."""
 
 import ast
 import math
@@ -11,11 +11,11 @@ from .presets import DEGRADATIONS
 from .registry import OPERATORS
 from .strengths import LogUniform, Uniform
 
-LONGEST = 10_000
-"""Characters of the longest text that is read."""
+MAX_LENGTH = 10_000
+"""Largest number of characters that are parsed."""
 
-_SAMPLERS = {sampler.word: sampler for sampler in (Uniform, LogUniform)}
-_COMBINATIONS: dict[str, Callable[..., Expression]] = {kind.word: kind for kind in (OneOf, Maybe, Shuffle)}
+_SAMPLERS = {sampler.keyword: sampler for sampler in (Uniform, LogUniform)}
+_COMBINATIONS: dict[str, Callable[..., Expression]] = {kind.keyword: kind for kind in (OneOf, Maybe, Shuffle)}
 _ARITHMETIC = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -25,47 +25,49 @@ _ARITHMETIC = {
 
 
 def parse(text: str) -> Expression:
-    """Read a degradation such as ``gaussian_noise(sigma=uniform(0, 55/255)) + jpeg(quality=30)``.
+    """Parse a degradation such as ``gaussian_noise(sigma=uniform(0, 55/255)) + jpeg(quality=30)``.
 
-    Besides operators there are ``one_of(a, b, ...)``, ``maybe(a, probability=0.5)`` and ``shuffle(a, b, ...)``, whose
-    arguments are degradations again. Only these names, samplers, numbers, strings and ``+ - * /`` are understood;
-    nothing is executed.
+    Degradations are combined by ``a + b``, ``one_of(a, b, ...)``, ``maybe(a, probability=0.5)`` and
+    ``shuffle(a, b, ...)``. Strengths are numbers, ``+ - * /``, strings and the samplers ``uniform(low, high)`` and
+    ``log_uniform(low, high)``. Nothing is executed.
 
     Args:
-        text: a name from ``DEGRADATIONS``, or operators with their strengths, joined by ``+`` in the order in which
-            they act. At most 10,000 characters.
+        text: name of a preset in ``DEGRADATIONS``, or operators with their strengths, joined by ``+`` in the order of
+            application; at most 10,000 characters.
 
     Returns:
-        A frozen value, ``(key, clean) -> Observation``, whose ``str()`` is read back as an equal one.
+        An immutable value, callable as ``(key, clean) -> Observation``; parsing its ``str()`` gives an equal value.
 
     Raises:
-        ValueError: if the text is not understood; the message names the part and what is accepted.
+        ValueError: if the text is invalid; the message quotes the invalid part and states what is accepted.
 
     Example:
         >>> import jax
-        >>> noisy = parse("gaussian_noise(sigma=25/255)")
-        >>> noisy(jax.random.key(0), jax.numpy.zeros((8, 8, 1))).image.shape
+        >>> noise = parse("gaussian_noise(sigma=25/255)")
+        >>> noise(jax.random.key(0), jax.numpy.zeros((8, 8, 1))).image.shape
         (8, 8, 1)
-        >>> noisy == parse(str(noisy))
+        >>> noise == parse(str(noise))
         True
     """
     text = text.strip()
     if text in DEGRADATIONS:
         return DEGRADATIONS[text]
-    if len(text) > LONGEST:
-        raise ValueError(f"A degradation must have at most {LONGEST} characters, got {len(text)}.")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"A degradation must have at most {MAX_LENGTH} characters, got {len(text)}.")
     shown = text if len(text) < 200 else f"{text[:200]}..."
     try:
         return _degradation(ast.parse(text, mode="eval").body)
     except SyntaxError as error:
         raise ValueError(
-            f"Degradation {shown!r} is not understood: {error.msg}; write for example 'gaussian_noise(sigma=25/255)'."
+            f"Degradation {shown!r} cannot be parsed: {error.msg}; expected text such as "
+            "'gaussian_noise(sigma=25/255)'."
         ) from None
     except (RecursionError, MemoryError):
         raise ValueError(f"Degradation {shown!r} is nested too deeply.") from None
 
 
 def _degradation(node: ast.expr) -> Expression:
+    """Convert a sum."""
     parts = []
     while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         parts.append(_degradation(node.right))
@@ -75,7 +77,7 @@ def _degradation(node: ast.expr) -> Expression:
 
 
 def _call(node: ast.expr) -> Expression:
-    """An operator or a combination."""
+    """Convert an operator or a combination."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
         raise ValueError(f"{ast.unparse(node)!r} is not an operator with its strengths, like 'jpeg(quality=30)'.")
     name, options = node.func.id, {k.arg: _value(k.value) for k in node.keywords if k.arg is not None}
@@ -94,7 +96,7 @@ def _call(node: ast.expr) -> Expression:
 
 
 def _value(node: ast.expr) -> Any:
-    """A strength."""
+    """Convert a strength."""
     match node:
         case ast.Constant(value=int() | float() | str() | None):
             return _finite(node.value, node)
@@ -110,9 +112,9 @@ def _value(node: ast.expr) -> Any:
             return _finite(value, node)
         case ast.Call(func=ast.Name(id=name), args=[low, high], keywords=[]) if name in _SAMPLERS:
             return _SAMPLERS[name](_number(low), _number(high))
+    samplers = " and ".join(f"{name}(low, high)" for name in _SAMPLERS)
     raise ValueError(
-        f"{ast.unparse(node)!r} is not a strength; accepted are numbers, + - * /, strings, "
-        f"{' and '.join(f'{name}(low, high)' for name in _SAMPLERS)}."
+        f"{ast.unparse(node)!r} is not a strength; accepted are numbers, + - * /, strings, tuples, {samplers}."
     )
 
 

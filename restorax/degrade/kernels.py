@@ -1,7 +1,7 @@
-"""Blur kernels: non-negative or oscillating, always of unit sum, ``[*batch, 2 radius + 1, 2 radius + 1]``.
+"""Blur kernels of unit sum, ``[*batch, 2 radius + 1, 2 radius + 1]``.
 
-Strengths may be traced and one per image; ``radius`` is static, because it fixes the size of the program. Angles are in
-degrees, counted from the row axis towards the upper edge, as in MATLAB's ``fspecial``.
+Strengths may be traced and may differ between images; ``radius`` is static because it determines the shape. Angles are
+in degrees, counterclockwise from the horizontal, as in MATLAB's ``fspecial``.
 """
 
 import math
@@ -14,20 +14,20 @@ from ..types import Array, Float, PRNGKeyArray, Strength, check_count
 
 Kernel = Float[Array, "*batch rows columns"]
 
-_SAMPLES = 9  # per pixel and axis, where an edge of a kernel is anti-aliased
+_SAMPLES = 9  # per pixel and axis, for anti-aliasing
 
 
 def gaussian_kernel(
     *, sigma: Strength, radius: int, ratio: Strength = 1.0, angle: Strength = 0.0, shape: Strength = 1.0
 ) -> Kernel:
-    """Gaussian, isotropic or not, generalised or not: ``exp(-(u^2 / s^2 + v^2 / (ratio s)^2)^shape / 2)``.
+    """Compute a generalised anisotropic Gaussian, ``exp(-(u^2 / s^2 + v^2 / (ratio s)^2)^shape / 2)``.
 
     Args:
         sigma: standard deviation along the long axis in pixels.
         radius: half width in pixels.
-        ratio: short axis over long axis, in (0, 1].
+        ratio: short axis / long axis, in (0, 1].
         angle: direction of the long axis in degrees.
-        shape: 1 for a Gaussian; below 1 peaked with long tails, above 1 a plateau.
+        shape: exponent; 1 for a Gaussian, below 1 for heavy tails, above 1 for a flat top.
 
     Returns:
         Kernel of unit sum.
@@ -42,18 +42,18 @@ def gaussian_kernel(
     sigma, ratio, angle, shape = _strengths(sigma, ratio, angle, shape)
     along, across = _rotated(radius, angle)
     sigma = jnp.maximum(sigma, 1e-3)  # below this the kernel is a single pixel
-    # The epsilon keeps the slope of the power finite at the centre.
+    # The epsilon keeps the gradient of the power finite at the centre.
     distance = (along / sigma) ** 2 + (across / (ratio * sigma)) ** 2
     return _unit_sum(jnp.exp(-0.5 * (distance + 1e-12) ** shape))
 
 
 def motion_kernel(*, length: Strength, angle: Strength, radius: int) -> Kernel:
-    """Straight motion at constant speed: a line of one pixel's width, anti-aliased.
+    """Compute the kernel of linear motion at constant speed: an anti-aliased line, one pixel wide.
 
     Args:
-        length: of the path in pixels; 1 or less leaves the image nearly as it is.
+        length: length of the motion in pixels; up to 1 the image hardly changes.
         angle: direction in degrees.
-        radius: half width in pixels; covers lengths up to ``2 radius + 1``.
+        radius: half width in pixels, enough for lengths up to ``2 radius + 1``.
 
     Returns:
         Kernel of unit sum.
@@ -67,18 +67,18 @@ def motion_kernel(*, length: Strength, angle: Strength, radius: int) -> Kernel:
     """
     length, angle = _strengths(length, angle)
     along, across = _rotated(radius, angle)
-    # Overlap of a pixel-wide box with the path, lengthwise, times a pixel-wide tent crosswise.
+    # A pixel-wide box overlapping the line along the motion, times a tent of one pixel across it.
     half = jnp.maximum(length, 1) / 2
-    lengthwise = jnp.clip(half + 0.5 - jnp.abs(along), 0, 1)
-    crosswise = jnp.clip(1 - jnp.abs(across), 0, 1)
-    return _unit_sum(lengthwise * crosswise)
+    box = jnp.clip(half + 0.5 - jnp.abs(along), 0, 1)
+    tent = jnp.clip(1 - jnp.abs(across), 0, 1)
+    return _unit_sum(box * tent)
 
 
 def defocus_kernel(*, blur_radius: Strength, radius: int) -> Kernel:
-    """Out of focus: a disk, anti-aliased.
+    """Compute the kernel of a defocused lens: an anti-aliased disk.
 
     Args:
-        blur_radius: radius of the disk in pixels; below 0.5 nearly nothing happens.
+        blur_radius: radius of the disk in pixels; below 0.5 the image hardly changes.
         radius: half width of the kernel in pixels, at least ``blur_radius``.
 
     Returns:
@@ -102,10 +102,10 @@ def defocus_kernel(*, blur_radius: Strength, radius: int) -> Kernel:
 
 
 def sinc_kernel(*, cutoff: Strength, radius: int) -> Kernel:
-    """Ideal low-pass on a circle of frequencies: ringing, as sharpening and resizing leave it.
+    """Compute an ideal circular low-pass filter, which causes the ringing of sharpened or resized images.
 
     Args:
-        cutoff: largest frequency in radians per pixel, in (0, pi].
+        cutoff: cutoff frequency in radians per pixel, in (0, pi].
         radius: half width in pixels.
 
     Returns:
@@ -122,25 +122,25 @@ def sinc_kernel(*, cutoff: Strength, radius: int) -> Kernel:
     y, x = _grid(radius)
     distance = jnp.sqrt(y**2 + x**2)
     distance = distance.reshape((1,) * (cutoff.ndim - 2) + distance.shape)
-    away = jnp.where(distance > 0, distance, 1)
-    value = cutoff * _bessel_j1(cutoff * away, math.pi * 2**0.5 * radius) / (2 * jnp.pi * away)
+    nonzero = jnp.where(distance > 0, distance, 1)
+    value = cutoff * _bessel_j1(cutoff * nonzero, math.pi * 2**0.5 * radius) / (2 * jnp.pi * nonzero)
     return _unit_sum(jnp.where(distance > 0, value, cutoff**2 / (4 * jnp.pi)))
 
 
 def shake_kernel(
     key: PRNGKeyArray, *, length: Strength, radius: int, smoothness: float = 0.3, steps: int = 64
 ) -> Kernel:
-    """Camera shake: a random smooth path, travelled at its own varying speed.
+    """Sample the kernel of camera shake: a random smooth trajectory with varying speed.
 
-    The path is a Gaussian process in time with a squared-exponential covariance, shifted to the centre and scaled to
-    its length; pixels are weighted by the time spent near them.
+    The trajectory is a Gaussian process in time with a squared-exponential covariance, centred and scaled to the given
+    length; pixels are weighted by the time spent near them.
 
     Args:
-        key: random key; one path for every kernel.
-        length: distance travelled in pixels, one kernel for each value.
-        radius: half width in pixels; the path is held inside.
-        smoothness: correlation time as a share of the exposure, above 0.
-        steps: points on the path, at least 2; those of large kernels are joined by straight lines.
+        key: random key; every kernel has its own trajectory.
+        length: length of the trajectory in pixels; one kernel per value.
+        radius: half width in pixels; the trajectory is clipped to it.
+        smoothness: correlation time as a fraction of the exposure, above 0.
+        steps: number of points on the trajectory, at least 2; interpolated linearly for large kernels.
 
     Returns:
         Kernel of unit sum.
@@ -159,21 +159,21 @@ def shake_kernel(
     covariance = jnp.exp(-0.5 * ((time[:, None] - time[None, :]) / smoothness) ** 2) + 1e-5 * jnp.eye(steps)
     white = jax.random.normal(key, (*length.shape[:-2], 2, steps))
     path = jnp.einsum("ts,...s->...t", jnp.linalg.cholesky(covariance), white)
-    travelled = jnp.sqrt((jnp.diff(path) ** 2).sum(-2)).sum(-1)[..., None, None]
-    path = (path - path.mean(-1, keepdims=True)) * length / travelled
+    path_length = jnp.sqrt((jnp.diff(path) ** 2).sum(-2)).sum(-1)[..., None, None]
+    path = (path - path.mean(-1, keepdims=True)) * length / path_length
     path = jnp.clip(path, -radius, radius)
-    # A long path of few points would fall apart into dots.
-    place = np.linspace(0, steps - 1, max(1, math.ceil(radius / 16)) * (steps - 1) + 1)
-    first = np.minimum(place.astype(int), steps - 2)
-    part = jnp.asarray(place - first, path.dtype).reshape((1,) * (path.ndim - 1) + (-1,))
-    path = path[..., first] * (1 - part) + path[..., first + 1] * part
+    # Without interpolation a long trajectory would break up into dots.
+    position = np.linspace(0, steps - 1, max(1, math.ceil(radius / 16)) * (steps - 1) + 1)
+    first = np.minimum(position.astype(int), steps - 2)
+    fraction = jnp.asarray(position - first, path.dtype).reshape((1,) * (path.ndim - 1) + (-1,))
+    path = path[..., first] * (1 - fraction) + path[..., first + 1] * fraction
     pixels = jnp.arange(-radius, radius + 1.0).reshape((1,) * (path.ndim - 2) + (-1, 1))
-    near = [jnp.clip(1 - jnp.abs(path[..., i : i + 1, :] - pixels), 0, 1) for i in (0, 1)]
-    return _unit_sum(jnp.einsum("...yt,...xt->...yx", *near))
+    weights = [jnp.clip(1 - jnp.abs(path[..., i : i + 1, :] - pixels), 0, 1) for i in (0, 1)]
+    return _unit_sum(jnp.einsum("...yt,...xt->...yx", *weights))
 
 
 def _strengths(*values: Strength) -> list[jax.Array]:
-    """Strengths broadcast against each other, with two axes for the kernel behind those of the batch."""
+    """Broadcast strengths against each other and append two axes for the kernel."""
     arrays = [jnp.asarray(value, jnp.float32) for value in values]
     batch = jnp.broadcast_shapes(*(a.shape for a in arrays))
     return [jnp.broadcast_to(a, batch)[..., None, None] for a in arrays]
@@ -186,7 +186,7 @@ def _grid(radius: int) -> tuple[jax.Array, jax.Array]:
 
 
 def _rotated(radius: int, angle: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Coordinates along and across a direction; rows count downwards, angles upwards."""
+    """Return coordinates along and across a direction; rows increase downwards, angles counterclockwise."""
     y, x = (c.reshape((1,) * (angle.ndim - 2) + c.shape) for c in _grid(radius))
     cosine, sine = jnp.cos(jnp.deg2rad(angle)), jnp.sin(jnp.deg2rad(angle))
     return x * cosine - y * sine, x * sine + y * cosine
@@ -197,7 +197,7 @@ def _unit_sum(kernel: jax.Array) -> jax.Array:
 
 
 def _bessel_j1(x: jax.Array, largest: float) -> jax.Array:
-    """Bessel function of the first kind and order one, from its integral by the trapezoidal rule.
+    """Compute the Bessel function J1 from its integral by the trapezoidal rule.
 
     ``J1(x) = mean over t in [0, 2 pi) of cos(t - x sin t)``: the integrand is periodic, so the rule converges
     exponentially once it has more points than ``x``, which is at most ``largest``.

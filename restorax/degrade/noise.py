@@ -1,11 +1,11 @@
-"""Noise that is added or that replaces pixels; noise of counted photons is in ``sensor.py``."""
+"""Additive, multiplicative and impulse noise; photon and sensor noise is in ``sensor.py``."""
 
 import jax
 import jax.numpy as jnp
 
 from ..types import Array, Float, Image, Observation, PRNGKeyArray, Strength, per_image
-from .filtering import shifted_sum
-from .registry import INTENSITY, NON_NEGATIVE, SHARE, register
+from .filtering import check_kernel, convolve_valid
+from .registry import FRACTION, INTENSITY, NON_NEGATIVE, register
 
 __all__ = [
     "correlated_noise",
@@ -23,23 +23,23 @@ __all__ = [
 def gaussian_noise(
     key: PRNGKeyArray, image: Image, *, sigma: Strength, per_pixel: bool = False, with_level: bool = False
 ) -> Image | Observation:
-    """Add white Gaussian noise; nothing is clipped.
+    """Add white Gaussian noise without clipping.
 
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
-        sigma: standard deviation in [0, 1] (the field's "25" is ``25 / 255``): a scalar, one per image, or a map with
+        sigma: standard deviation in [0, 1] (``25 / 255`` for "sigma 25"): a scalar, one per image, or a map with
             the axes of the image, ``[*batch, height, width, 1 or channel]``.
-        per_pixel: one draw for all channels of a pixel (gray noise), instead of one for each.
-        with_level: return sigma as the condition too, for restorers that are told.
+        per_pixel: use the same noise in all channels (gray noise).
+        with_level: return ``sigma`` as the condition, for non-blind restorers.
 
     Returns:
-        Noisy image of the same shape; with the level, an observation whose condition is ``[*batch, height, width, 1]``
-        (as many channels as the map, if sigma is one).
+        Noisy image of the same shape; if ``with_level`` is set, an observation with the condition
+        ``[*batch, height, width, 1]``, or with the channels of ``sigma`` if that is a map.
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the shapes do not fit, or a strength lies outside its range.
+        ValueError: if a shape does not match, or a strength is out of range.
 
     Reference:
         Zhang et al., Beyond a Gaussian denoiser, TIP 2017, section I; Zhang et al., FFDNet, TIP 2018 (the map).
@@ -48,8 +48,8 @@ def gaussian_noise(
         >>> gaussian_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=25 / 255).shape
         (8, 8, 1)
     """
-    level = _level(sigma, image)
-    noisy = image + level * jax.random.normal(key, _draws(image, per_pixel), image.dtype)
+    level = _noise_level(sigma, image)
+    noisy = image + level * jax.random.normal(key, _noise_shape(image, per_pixel), image.dtype)
     return Observation(noisy, jnp.broadcast_to(level, (*image.shape[:-1], level.shape[-1]))) if with_level else noisy
 
 
@@ -57,21 +57,21 @@ def gaussian_noise(
 def correlated_noise(
     key: PRNGKeyArray, image: Image, *, sigma: Strength, kernel: Float[Array, "rows columns"] | None = None
 ) -> Image:
-    """Add Gaussian noise whose neighbours are alike: white noise filtered by a kernel; nothing is clipped.
+    """Add spatially correlated Gaussian noise, white noise filtered by a kernel, without clipping.
 
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
         sigma: standard deviation of the filtered noise in [0, 1], a scalar or one per image.
-        kernel: filter ``[rows, columns]`` with odd sides, scaled here to keep the variance; by default a 3 x 3
-            binomial, the correlation that demosaicking and compression typically leave.
+        kernel: filter ``[rows, columns]`` with odd sides, normalised to preserve the variance; by default a 3 x 3
+            binomial, similar to the correlation after demosaicking and compression.
 
     Returns:
         Noisy image of the same shape.
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the shapes do not fit, sigma lies outside its range, or a side of the kernel is even.
+        ValueError: if a shape does not match, sigma is out of range, or a side of the kernel is even.
 
     Reference:
         Maekinen et al., Collaborative filtering of correlated noise, TIP 2020, equation 2.
@@ -80,32 +80,32 @@ def correlated_noise(
         >>> correlated_noise(jax.random.key(0), jnp.zeros((8, 8, 1)), sigma=0.1).shape
         (8, 8, 1)
     """
-    taps = jnp.outer(jnp.array([1.0, 2, 1]), jnp.array([1.0, 2, 1])) if kernel is None else jnp.asarray(kernel)
-    if taps.ndim != 2 or taps.shape[0] % 2 == 0 or taps.shape[1] % 2 == 0:
-        raise ValueError(f"the kernel has shape {taps.shape}; [rows, columns] with odd sides is needed")
+    taps = jnp.outer(jnp.array([1.0, 2, 1]), jnp.array([1.0, 2, 1])) if kernel is None else check_kernel(kernel)
+    if taps.ndim != 2:
+        raise ValueError(f"`kernel` must have shape [rows, columns], got {taps.shape}.")
     taps = (taps / jnp.sqrt((taps**2).sum())).astype(image.dtype)
     *batch, height, width, channels = image.shape
     rows, columns = taps.shape
     white = jax.random.normal(key, (*batch, height + rows - 1, width + columns - 1, channels), image.dtype)
-    noise = shifted_sum(white, taps.reshape((1,) * len(batch) + taps.shape), (height, width))
+    noise = convolve_valid(white, taps.reshape((1,) * len(batch) + taps.shape), (height, width))
     return image + per_image(sigma, image) * noise
 
 
 @register({"amplitude": INTENSITY}, examples={"amplitude": (0.1, 0.2, 0.4)})
 def uniform_noise(key: PRNGKeyArray, image: Image, *, amplitude: Strength) -> Image:
-    """Add noise spread evenly over ``-amplitude .. amplitude``; nothing is clipped.
+    """Add noise distributed uniformly in [-amplitude, amplitude], without clipping.
 
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
-        amplitude: largest deviation in [0, 1], a scalar or one per image.
+        amplitude: maximum deviation, in [0, 1], a scalar or one per image.
 
     Returns:
         Noisy image of the same shape.
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the shapes do not fit, or a strength lies outside its range.
+        ValueError: if a shape does not match, or a strength is out of range.
 
     Reference:
         Gonzalez and Woods, Digital Image Processing, 4th ed., section 5.2.
@@ -119,19 +119,19 @@ def uniform_noise(key: PRNGKeyArray, image: Image, *, amplitude: Strength) -> Im
 
 @register({"sigma": NON_NEGATIVE}, examples={"sigma": (0.15, 0.3, 0.6)})
 def speckle_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image:
-    """Multiply by Gaussian noise of mean 1; nothing is clipped.
+    """Multiply by Gaussian noise of mean 1, without clipping.
 
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
-        sigma: standard deviation relative to the pixel, at least 0, a scalar or one per image.
+        sigma: standard deviation of the factor, at least 0, a scalar or one per image.
 
     Returns:
         Noisy image of the same shape.
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the shapes do not fit, or a strength lies outside its range.
+        ValueError: if a shape does not match, or a strength is out of range.
 
     Reference:
         MATLAB ``imnoise(I, "speckle")``; Hendrycks and Dietterich, ImageNet-C, ICLR 2019.
@@ -143,22 +143,22 @@ def speckle_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength) -> Image:
     return image * (1 + per_image(sigma, image) * jax.random.normal(key, image.shape, image.dtype))
 
 
-@register({"amount": SHARE}, examples={"amount": (0.05, 0.2, 0.5)})
+@register({"amount": FRACTION}, examples={"amount": (0.05, 0.2, 0.5)})
 def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixel: bool = False) -> Image:
-    """Replace a share of the values by 0 or 1, half each.
+    """Replace a random fraction of the values by 0 or 1, with equal probability.
 
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
         amount: probability in [0, 1] that a value is replaced, a scalar or one per image.
-        per_pixel: one draw for all channels of a pixel, instead of one for each.
+        per_pixel: replace all channels of a pixel together.
 
     Returns:
         Noisy image of the same shape.
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the shapes do not fit, or a strength lies outside its range.
+        ValueError: if a shape does not match, or a strength is out of range.
 
     Reference:
         Gonzalez and Woods, Digital Image Processing, 4th ed., section 5.2.
@@ -167,28 +167,28 @@ def salt_and_pepper_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, 
         >>> salt_and_pepper_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.3).shape
         (8, 8, 1)
     """
-    draw = jax.random.uniform(key, _draws(image, per_pixel), image.dtype)
+    draw = jax.random.uniform(key, _noise_shape(image, per_pixel), image.dtype)
     amount = per_image(amount, image)
-    # One draw decides both whether a value is hit and by what.
+    # One draw decides whether a value is replaced, and by 0 or 1.
     return jnp.where(draw < amount, (draw < amount / 2).astype(image.dtype), image)
 
 
-@register({"amount": SHARE}, examples={"amount": (0.05, 0.2, 0.5)})
+@register({"amount": FRACTION}, examples={"amount": (0.05, 0.2, 0.5)})
 def impulse_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixel: bool = False) -> Image:
-    """Replace a share of the values by random ones, even over [0, 1].
+    """Replace a random fraction of the values by uniform random values in [0, 1].
 
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
         amount: probability in [0, 1] that a value is replaced, a scalar or one per image.
-        per_pixel: one decision for all channels of a pixel, instead of one for each.
+        per_pixel: replace all channels of a pixel together, each by its own value.
 
     Returns:
         Noisy image of the same shape.
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the shapes do not fit, or a strength lies outside its range.
+        ValueError: if a shape does not match, or a strength is out of range.
 
     Reference:
         Garnett et al., A universal noise removal algorithm with an impulse detector, TIP 2005, section I.
@@ -197,27 +197,27 @@ def impulse_noise(key: PRNGKeyArray, image: Image, *, amount: Strength, per_pixe
         >>> impulse_noise(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.3).shape
         (8, 8, 1)
     """
-    hit_key, value_key = jax.random.split(key)
-    hit = jax.random.uniform(hit_key, _draws(image, per_pixel), image.dtype) < per_image(amount, image)
-    return jnp.where(hit, jax.random.uniform(value_key, image.shape, image.dtype), image)
+    replace_key, value_key = jax.random.split(key)
+    replaced = jax.random.uniform(replace_key, _noise_shape(image, per_pixel), image.dtype) < per_image(amount, image)
+    return jnp.where(replaced, jax.random.uniform(value_key, image.shape, image.dtype), image)
 
 
 @register({"sigma": INTENSITY}, examples={"sigma": (0.02, 0.05, 0.1)})
 def stripe_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, columns: bool = False) -> Image:
-    """Add one Gaussian offset per row (or column), the same in every channel; nothing is clipped.
+    """Add one Gaussian offset per row or column, the same in all channels, without clipping.
 
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
         sigma: standard deviation of the offsets in [0, 1], a scalar or one per image.
-        columns: offsets per column instead of per row.
+        columns: one offset per column instead of per row.
 
     Returns:
         Noisy image of the same shape.
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the shapes do not fit, or a strength lies outside its range.
+        ValueError: if a shape does not match, or a strength is out of range.
 
     Reference:
         EMVA Standard 1288, release 4.0, section 8 (row and column non-uniformity).
@@ -231,22 +231,22 @@ def stripe_noise(key: PRNGKeyArray, image: Image, *, sigma: Strength, columns: b
     return image + per_image(sigma, image) * jax.random.normal(key, shape, image.dtype)
 
 
-@register({"amount": SHARE, "hot": SHARE}, examples={"amount": (0.001, 0.005, 0.02)})
+@register({"amount": FRACTION, "hot": FRACTION}, examples={"amount": (0.001, 0.005, 0.02)})
 def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Strength = 0.5) -> Image:
-    """Set a share of the pixels to 0 (dead) or 1 (hot) in all channels; unlike missing ones, nobody knows which.
+    """Set a random fraction of the pixels to 0 (dead) or 1 (hot) in all channels, without a mask as condition.
 
     Args:
         key: random key.
         image: ``[*batch, height, width, channel]`` in [0, 1].
         amount: probability in [0, 1] that a pixel is defective, a scalar or one per image.
-        hot: share of the defective pixels that are hot, a scalar or one per image.
+        hot: probability in [0, 1] that a defective pixel is hot, a scalar or one per image.
 
     Returns:
-        Image with defects, of the same shape.
+        Image of the same shape with defective pixels.
 
     Raises:
         TypeError: if the image is not float32 or float64.
-        ValueError: if the shapes do not fit, or a strength lies outside its range.
+        ValueError: if a shape does not match, or a strength is out of range.
 
     Reference:
         EMVA Standard 1288, release 4.0, section 8 (defect pixels).
@@ -255,20 +255,20 @@ def dead_pixels(key: PRNGKeyArray, image: Image, *, amount: Strength, hot: Stren
         >>> dead_pixels(jax.random.key(0), jnp.full((8, 8, 1), 0.5), amount=0.01).shape
         (8, 8, 1)
     """
-    draw = jax.random.uniform(key, _draws(image, True), image.dtype)
+    draw = jax.random.uniform(key, _noise_shape(image, True), image.dtype)
     amount, hot = per_image(amount, image), per_image(hot, image)
     return jnp.where(draw < amount, (draw < amount * hot).astype(image.dtype), image)
 
 
-def _draws(image: jax.Array, per_pixel: bool) -> tuple[int, ...]:
+def _noise_shape(image: Image, per_pixel: bool) -> tuple[int, ...]:
     return (*image.shape[:-1], 1) if per_pixel else image.shape
 
 
-def _level(sigma: Strength, image: jax.Array) -> jax.Array:
-    """A noise level as one value per image, or as a map when it has the axes of the image."""
+def _noise_level(sigma: Strength, image: Image) -> jax.Array:
+    """Reshape a noise level that is a scalar, one value per image, or a map with the axes of the image."""
     if jnp.ndim(sigma) != image.ndim:
         return per_image(sigma, image)
     sigma = jnp.asarray(sigma, image.dtype)
     if any(s not in (1, i) for s, i in zip(sigma.shape, image.shape, strict=True)):
-        raise ValueError(f"a noise map of shape {sigma.shape} does not fit an image of shape {image.shape}")
+        raise ValueError(f"`sigma` must broadcast to the image shape {image.shape}, got shape {sigma.shape}.")
     return sigma

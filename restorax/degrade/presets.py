@@ -1,4 +1,4 @@
-"""Degradations that have a name in the field."""
+"""Presets: degradations of standard benchmarks and published pipelines, by name."""
 
 from .blur import anisotropic_blur, sinc_filter
 from .compose import Chain, Expression, Maybe, OneOf, Op, Shuffle
@@ -17,20 +17,20 @@ _IMAGENET_C = {
 }
 
 
-def _noise(largest_sigma: int, smallest_peak: int) -> Expression:
-    """Noise of one kind."""
-    sigma = Uniform(1 / 255, largest_sigma / 255)
+def _noise(max_sigma: int, min_peak: int) -> Expression:
+    """Choose Gaussian, gray Gaussian or shot noise."""
+    sigma = Uniform(1 / 255, max_sigma / 255)
     return OneOf(
         Op(gaussian_noise, sigma=sigma),
         Op(gaussian_noise, sigma=sigma, per_pixel=True),
-        Op(shot_noise, peak=LogUniform(smallest_peak, 10000)),
+        Op(shot_noise, peak=LogUniform(min_peak, 10000)),
         weights=(0.3, 0.2, 0.5),
     )
 
 
-def _blur(largest: float | int) -> Expression:
-    """Blur by a random kernel."""
-    sigma, shape = Uniform(0.2, largest), Uniform(0.5, 2)
+def _blur(max_sigma: float | int) -> Expression:
+    """Choose an isotropic, anisotropic or sinc kernel."""
+    sigma, shape = Uniform(0.2, max_sigma), Uniform(0.5, 2)
     ratio, angle = Uniform(0.2, 1), Uniform(0, 180)
     return OneOf(
         Op(anisotropic_blur, sigma=sigma, ratio=1, angle=0, shape=shape, radius=10),
@@ -44,10 +44,10 @@ def _ringing() -> Expression:
     return Op(sinc_filter, cutoff=Uniform(1.05, 3.14))
 
 
-def _resampling(smallest: float) -> Expression:
-    factor = Uniform(smallest, 1)
-    kinds = (Op(rescale, factor=factor, method=method) for method in ("area", "bilinear"))
-    return Maybe(OneOf(*kinds, Op(rescale, factor=factor)), probability=0.7)
+def _resampling(min_factor: float) -> Expression:
+    factor = Uniform(min_factor, 1)
+    area_and_bilinear = (Op(rescale, factor=factor, method=method) for method in ("area", "bilinear"))
+    return Maybe(OneOf(*area_and_bilinear, Op(rescale, factor=factor)), probability=0.7)
 
 
 def _compression() -> Expression:
@@ -78,7 +78,10 @@ DEGRADATIONS: dict[str, Expression] = {
 }
 """Presets by name.
 
-The strengths of the standard benchmarks; the five severities of ImageNet-C (Hendrycks and Dietterich, ICLR 2019; its
-images are clipped to [0, 1] and rounded afterwards, which is left to the caller here); the second-order pipeline of
-Real-ESRGAN (Wang et al., ICCVW 2021, section 3.3) and the shuffled one of BSRGAN (Zhang et al., ICCV 2021, section
-3.3) at one size: downsampled images are upsampled again at once, and nothing is enlarged first."""
+- ``gaussian_noise-*``, ``jpeg-*`` and ``missing-*``: strengths of common benchmarks.
+- ``imagenet_c-*``: the five severities of ImageNet-C (Hendrycks and Dietterich, ICLR 2019), without its clipping to
+  [0, 1] and rounding.
+- ``real_esrgan``: second-order pipeline of Real-ESRGAN (Wang et al., ICCVW 2021, section 3.3).
+- ``bsrgan``: shuffled pipeline of BSRGAN (Zhang et al., ICCV 2021, section 3.3).
+
+The pipelines preserve the image size: downsampling is followed by upsampling, and images are never enlarged."""

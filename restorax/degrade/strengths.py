@@ -1,4 +1,4 @@
-"""Strengths of operators: samplers that draw them, and what lets a strength be compared and written."""
+"""Strengths of operators: random samplers, and comparison and formatting of strengths."""
 
 import math
 from dataclasses import dataclass
@@ -8,32 +8,33 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..types import PRNGKeyArray
 
 
 @dataclass(frozen=True, repr=False)
 class Sampler:
-    """A strength that is drawn anew for every image, between two bounds.
+    """A random strength, drawn independently for every image.
 
     Attributes:
-        low: smallest value, in the unit of the strength.
-        high: largest value, not below ``low``.
+        low: lower bound, in the unit of the strength.
+        high: upper bound, at least ``low``.
     """
 
     low: float | int
     high: float | int
-    word: ClassVar[str]
+    keyword: ClassVar[str]
 
     def __post_init__(self) -> None:
         for bound in (self.low, self.high):
             if not (isinstance(bound, Real) and math.isfinite(bound)):
-                raise ValueError(f"The bounds of {self.word} must be finite numbers, got {bound!r}.")
+                raise ValueError(f"The bounds of {self.keyword} must be finite numbers, got {bound!r}.")
         if self.low > self.high:
-            raise ValueError(f"The bounds of {self.word} must be in order, got {self.low}, {self.high}.")
+            raise ValueError(f"The bounds of {self.keyword} must satisfy low <= high, got {self.low}, {self.high}.")
 
     def __str__(self) -> str:
-        return f"{self.word}({text(self.low)}, {text(self.high)})"
+        return f"{self.keyword}({format_strength(self.low)}, {format_strength(self.high)})"
 
     def __repr__(self) -> str:
         return str(self)
@@ -45,17 +46,17 @@ class Sampler:
 
 @dataclass(frozen=True, repr=False)
 class Uniform(Sampler):
-    """Draw a strength uniformly between ``low`` and ``high`` for every image; in text ``uniform(low, high)``.
+    """Sample a strength uniformly from [``low``, ``high``] for every image; as text ``uniform(low, high)``.
 
     Raises:
-        ValueError: if ``low`` exceeds ``high``, or one of them is not a finite number.
+        ValueError: if a bound is not a finite number, or ``low`` exceeds ``high``.
 
     Example:
         >>> Uniform(0, 1)(jax.random.key(0), (4,)).shape
         (4,)
     """
 
-    word: ClassVar[str] = "uniform"
+    keyword: ClassVar[str] = "uniform"
 
     def __call__(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> jax.Array:
         """Draw one value per image, float32 of the given shape."""
@@ -64,22 +65,22 @@ class Uniform(Sampler):
 
 @dataclass(frozen=True, repr=False)
 class LogUniform(Sampler):
-    """Draw a strength whose logarithm is uniform, for every image; in text ``log_uniform(low, high)``.
+    """Sample a strength log-uniformly from [``low``, ``high``] for every image; as text ``log_uniform(low, high)``.
 
     Raises:
-        ValueError: if ``low`` is not above 0 or exceeds ``high``, or one of them is not a finite number.
+        ValueError: if a bound is not a finite number, or ``low`` is not above 0 or exceeds ``high``.
 
     Example:
         >>> LogUniform(1, 100)(jax.random.key(0), (4,)).shape
         (4,)
     """
 
-    word: ClassVar[str] = "log_uniform"
+    keyword: ClassVar[str] = "log_uniform"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.low > 0:
-            raise ValueError(f"The bounds of {self.word} must be above 0, got {self.low}, {self.high}.")
+            raise ValueError(f"The bounds of {self.keyword} must be above 0, got {self.low}, {self.high}.")
 
     def __call__(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> jax.Array:
         """Draw one value per image, float32 of the given shape."""
@@ -87,31 +88,36 @@ class LogUniform(Sampler):
         return jnp.clip(jnp.exp(logarithm), self.low, self.high)
 
 
-def frozen(value: Any) -> Any:
-    """A strength that cannot change any more."""
+def freeze(value: Any) -> Any:
+    """Return an immutable copy of a strength."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, list | tuple):
-        return tuple(map(frozen, value))
+        return tuple(map(freeze, value))
     if isinstance(value, np.ndarray):
         value = value.copy()
         value.setflags(write=False)
     return value
 
 
-def hashable(value: Any) -> Any:
-    """A strength as something to compare: arrays by their values, 1 unlike 1.0, what is traced by identity."""
-    if isinstance(value, jax.core.Tracer):
+def comparison_key(value: Any) -> Any:
+    """Return a hashable key: arrays compare by value, 1 differs from 1.0, traced values compare by identity."""
+    if isinstance(value, Tracer):
         return id(value)
     if isinstance(value, np.ndarray | jax.Array):
         return value.shape, str(value.dtype), np.asarray(value).tobytes()
     return type(value), value
 
 
-def text(value: Any) -> str:
-    """A strength as it is written, as a fraction of 255 where that is shorter."""
+def format_strength(value: Any) -> str:
+    """Format a strength as text, as a fraction of 255 if that is shorter.
+
+    Example:
+        >>> format_strength(25 / 255), format_strength((0.5, 1))
+        ('25/255', '(0.5, 1)')
+    """
     if isinstance(value, tuple):
-        return f"({', '.join(map(text, value))}{',' * (len(value) == 1)})"
+        return f"({', '.join(map(format_strength, value))}{',' * (len(value) == 1)})"
     if isinstance(value, np.ndarray | jax.Array):
         return f"<array {list(value.shape)}>"
     if not isinstance(value, float):

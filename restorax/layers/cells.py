@@ -95,7 +95,7 @@ class _Recurrent(nn.Module):
         entering = self.param("entering", init, (*self.size, x.shape[-1], width))
         hidden = self.param("hidden", init, (*self.size, self.features, width))
         bias = self.param("bias", nn.initializers.zeros, (width,))
-        return tuple(p.astype(x.dtype) for p in (entering, hidden, bias))
+        return entering.astype(x.dtype), hidden.astype(x.dtype), bias.astype(x.dtype)
 
     def _advance(self, kernels: tuple[Array, Array, Array], state: State, x: Array) -> State:
         entering, hidden, bias = kernels

@@ -3,7 +3,9 @@
 Models call it as an attribute of this module (``conv.conv_bias_act``), so that a faster backend can take its place.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import flax.linen as nn
 import jax
@@ -66,7 +68,18 @@ def conv_bias_act(
 
 
 xla_conv_bias_act = conv_bias_act
-"""What :func:`conv_bias_act` is as long as no other backend has taken its place."""
+"""The XLA form, whichever backend has replaced :func:`conv_bias_act`."""
+
+
+@contextlib.contextmanager
+def xla_convolutions() -> Iterator[None]:
+    """Trace with the XLA form of :func:`conv_bias_act`, whichever backend has replaced it."""
+    global conv_bias_act
+    backend, conv_bias_act = conv_bias_act, xla_conv_bias_act
+    try:
+        yield
+    finally:
+        conv_bias_act = backend
 
 
 def _plain_conv(x, kernel, strides=(1, 1), padding="SAME", groups=1, dilation=1):

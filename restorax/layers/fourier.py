@@ -102,7 +102,7 @@ def periodic(image: Array, beyond: int) -> Array:
     return image
 
 
-def transfer(kernel: Array, size: tuple[int, int]) -> Array:
+def transfer(kernel: Array, size: tuple[int, ...]) -> Array:
     """What blurring with a kernel multiplies every frequency by.
 
     Args:
@@ -121,7 +121,7 @@ def transfer(kernel: Array, size: tuple[int, int]) -> Array:
     return jnp.fft.rfft2(jnp.roll(padded, (-(side // 2), -(side // 2)), (1, 2)))
 
 
-def roughness(size: tuple[int, int]) -> Array:
+def roughness(size: tuple[int, ...]) -> Array:
     """Power that the differences along rows and columns give to every frequency, ``[1, height, width // 2 + 1]``.
 
     Images have about the same power in all frequencies of their differences.

@@ -3,7 +3,6 @@
 import flax.linen as nn
 
 from ..layers.conv import Conv, small_normal
-from ..layers.receptive_field import receptive_field
 from ..types import Array
 from .base import RestorationNetwork
 
@@ -25,11 +24,6 @@ class ARCNN(RestorationNetwork):
     widths: tuple[int, ...] = (64, 32, 16)
     sizes: tuple[int, ...] = (9, 7, 1, 5)
     residual: bool = False
-
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        return receptive_field(*(("conv", size // 2) for size in self.sizes))
 
     @nn.compact
     def body(self, x: Array) -> Array:

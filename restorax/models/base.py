@@ -1,7 +1,7 @@
 """The contract of every restorer network, and what all of them do around their own body."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import flax.linen as nn
 import jax
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ..layers.resample import pull_push
 from ..layers.sparse import sparse_fill
-from ..types import Array, Condition, ConditionMap, DTypeLike, Image, check_image
+from ..types import Array, Condition, ConditionMap, DTypeLike, Image, Params, check_image
 
 
 class RestorationNetwork(nn.Module):
@@ -61,16 +61,6 @@ class RestorationNetwork(nn.Module):
         return 1
 
     @property
-    def body_receptive_field(self) -> int | None:
-        """Side in pixels of the square of its input that an output pixel of :meth:`body` sees; ``None`` for all."""
-        return None
-
-    @property
-    def receptive_field(self) -> int | None:
-        """Side in pixels of the square of input that an output pixel sees; ``None``, all of it, if holes are filled."""
-        return None if self.fills_holes else self.body_receptive_field
-
-    @property
     def fills_holes(self) -> bool:
         """Whether the condition is a mask of known pixels."""
         return self.condition is Condition.MASK
@@ -85,10 +75,16 @@ class RestorationNetwork(nn.Module):
         """Whether :meth:`auxiliary_loss` can be added to the training loss."""
         return False
 
-    @property
-    def streams(self) -> bool:
-        """Whether :meth:`start` and :meth:`step` restore frames as they arrive."""
-        return False
+    def input_shapes(self, height: int, width: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """Return the shapes of a batch of one image and, if the network takes one, of its condition.
+
+        Example:
+            >>> from restorax.models import FFDNet
+            >>> [x.shape for x in FFDNet(channels=3).input_shapes(8, 9)]
+            [(1, 8, 9, 3), (1, 8, 9, 1)]
+        """
+        depths = (self.channels, self.condition.channels)
+        return tuple(jax.ShapeDtypeStruct((1, height, width, depth), jnp.float32) for depth in depths if depth)
 
     def body(self, x: Array) -> Array:
         """The network itself.
@@ -118,6 +114,10 @@ class RestorationNetwork(nn.Module):
         """
         return self.apply_padded(self.body, image, condition)
 
+    def run(self, params: Params, image: Image, condition: ConditionMap | None = None) -> Array:
+        """Restore images with given parameters, as :meth:`__call__` does once they are bound."""
+        return cast(Array, self.apply({"params": params}, image, condition))
+
     def auxiliary_loss(self, image: Image, clean: Image) -> Array:
         """A scalar that training adds to its loss; both images are ``[*batch, height, width, channels]``.
 
@@ -125,14 +125,6 @@ class RestorationNetwork(nn.Module):
             ValueError: if the network has none.
         """
         raise ValueError(f"{type(self).__name__} has no auxiliary loss")
-
-    def frames(self, image: Array, condition: Array | None = None) -> Array:
-        """Restore every frame of ``[*batch, frames, height, width, channels]``, for networks that take frames.
-
-        Raises:
-            ValueError: if the network restores single images.
-        """
-        raise ValueError(f"{type(self).__name__} restores single images")
 
     def start(self, frame: Image) -> tuple[Array, ...]:
         """The state before the first frame of a stream, for networks that stream.
@@ -155,8 +147,8 @@ class RestorationNetwork(nn.Module):
     def apply_padded(
         self,
         body: Callable[[Array], Array],
-        image: Array,
-        condition: Array | None,
+        image: Image,
+        condition: ConditionMap | None,
         *,
         dtype: DTypeLike | None = None,
     ) -> Array:
@@ -197,7 +189,7 @@ class RestorationNetwork(nn.Module):
         out = body(x)[:, :height, :width].astype(image.dtype)
         if self.residual:
             out = base + out
-        if self.fills_holes:
+        if condition is not None and self.fills_holes:
             out = jnp.where(condition > 0, flat, out)
         return out.reshape(image.shape)
 
@@ -210,6 +202,7 @@ def _reflected_to(multiple: int, x: Array, axis: int) -> Array:
         pads[axis] = (0, -length % multiple)
         return jnp.pad(x, pads, mode="reflect")
     # jnp.pad needs to know by how much.
+    length = cast(Array, length)  # symbolic sizes take part in arithmetic as arrays do
     period = 2 * jnp.maximum(length - 1, 1)
     place = jnp.arange((length + multiple - 1) // multiple * multiple) % period
     return jnp.take(x, jnp.minimum(jnp.minimum(place, period - place), length - 1), axis=axis)

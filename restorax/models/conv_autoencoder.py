@@ -42,11 +42,6 @@ class ConvAutoencoder(RestorationNetwork):
         """Both sides are multiples of this."""
         return self.patch // 2
 
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees: two patches that overlap by half."""
-        return 3 * self.patch // 2
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from ..layers import conv
 from .base import RestorationNetwork
+from .receptive_field import measure_receptive_field
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def summary(model: RestorationNetwork, height: int, width: int) -> Summary:
     """
     if min(height, width) < 1:
         raise ValueError(f"an image of {height} x {width} pixels is empty; both sides must be at least 1")
-    observed = example(model, height, width)
-    variables = _with_xla(lambda: jax.eval_shape(model.init, jax.random.key(0), *observed))
+    observed = model.input_shapes(height, width)
+    variables = jax.eval_shape(model.init, jax.random.key(0), *observed)
     forward = _program(model.apply, variables, *observed)
     # The leaves of a backward function are what it keeps.
     backward = _program(lambda v, *x: jax.vjp(lambda v: model.apply(v, *x), v)[1], variables, *observed)
@@ -81,7 +81,7 @@ def summary(model: RestorationNetwork, height: int, width: int) -> Summary:
         multiply_adds=round(_multiply_adds(forward)),
         forward_bytes=_peak(forward, len(observed)),
         training_bytes=sum(kept.values()),
-        receptive_field=model.receptive_field,
+        receptive_field=measure_receptive_field(model),
     )
 
 
@@ -102,8 +102,8 @@ def flops_per_megapixel(model: RestorationNetwork) -> float:
         >>> round(flops_per_megapixel(DnCNN()) / 1e12, 2)
         1.16
     """
-    observed = example(model, 1024, 1024)
-    variables = _with_xla(lambda: jax.eval_shape(model.init, jax.random.key(0), *observed))
+    observed = model.input_shapes(1024, 1024)
+    variables = jax.eval_shape(model.init, jax.random.key(0), *observed)
     return flops(model.apply, variables, *observed)
 
 
@@ -126,29 +126,9 @@ def flops(function: Callable[..., Any], *arguments: Any) -> float:
     return 2.0 * _multiply_adds(_program(function, *arguments))
 
 
-def example(model: RestorationNetwork, height: int, width: int) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """Shapes of an image, and of a condition if the network takes one.
-
-    Example:
-        >>> from restorax.models import FFDNet
-        >>> [x.shape for x in example(FFDNet(channels=3), 8, 9)]
-        [(1, 8, 9, 3), (1, 8, 9, 1)]
-    """
-    widths = (model.channels, model.condition.channels)
-    return tuple(jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32) for channels in widths if channels)
-
-
-def _with_xla(trace: Callable[[], Any]) -> Any:
-    """Trace with XLA's convolutions; another backend's would be opaque calls."""
-    backend, conv.conv_bias_act = conv.conv_bias_act, conv.xla_conv_bias_act
-    try:
-        return trace()
-    finally:
-        conv.conv_bias_act = backend
-
-
 def _program(function: Callable, *arguments: Any) -> Any:
-    return _with_xla(lambda: jax.make_jaxpr(function)(*arguments)).jaxpr
+    with conv.xla_convolutions():  # those of another backend would be opaque calls
+        return jax.make_jaxpr(function)(*arguments).jaxpr
 
 
 def _multiply_adds(jaxpr: Any) -> float:

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 
 from ..types import Condition, DTypeLike, Params, check_count
 from . import MODELS, RestorationNetwork
-from .count import example
 
 
 def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[RestorationNetwork, Params]:
@@ -32,7 +31,7 @@ def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[RestorationNetwo
         (10, 15, 3)
     """
     model = build(name, fields)
-    observed = [jnp.zeros(x.shape, x.dtype) for x in example(model, 16, 16)]
+    observed = [jnp.zeros(x.shape, x.dtype) for x in model.input_shapes(16, 16)]
     params = jax.jit(model.init)(jax.random.key(seed), *observed)["params"]
     # Where 64 bits are enabled, they are drawn with as many.
     return model, jax.tree.map(lambda p: p.astype(jnp.float32), params)

@@ -23,11 +23,6 @@ class DnCNN(RestorationNetwork):
     depth: int = 17
     width: int = 64
 
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        return 2 * self.depth + 1
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""

@@ -5,7 +5,6 @@ from typing import ClassVar
 import flax.linen as nn
 
 from ..layers.conv import Conv, TransposedConv, small_normal
-from ..layers.receptive_field import receptive_field
 from ..layers.resample import pixel_unshuffle
 from ..layers.unet import ResidualBlock
 from ..types import Array, Condition
@@ -23,7 +22,6 @@ class DRUNet(RestorationNetwork):
         blocks: residual blocks per scale and way.
         residual: predict the difference to the input instead of the image (as published).
         condition: the noise level (as published), or none for a blind network.
-        remat: recompute the inside of the residual blocks in the backward pass instead of keeping it.
 
     Reference:
         Zhang et al., Plug-and-play image restoration with deep denoiser prior, TPAMI 2022, section 3.
@@ -33,7 +31,6 @@ class DRUNet(RestorationNetwork):
     blocks: int = 4
     residual: bool = False
     condition: Condition = Condition.NOISE_LEVEL
-    remat: bool = False
 
     accepts: ClassVar = (Condition.NOISE_LEVEL, Condition.NONE)
 
@@ -42,22 +39,14 @@ class DRUNet(RestorationNetwork):
         """Both sides are multiples of this."""
         return 2 ** (len(self.widths) - 1)
 
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        chain, scales = ("conv", 2 * self.blocks), len(self.widths) - 1
-        up, down = [chain, ("grow", 2)] * scales, [("blocks", 2), chain] * scales
-        return receptive_field(("conv", 1), *up, chain, *down, ("conv", 1))
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""
-        block = nn.remat(ResidualBlock) if self.remat else ResidualBlock
         coarsest = len(self.widths) - 1
 
         def chain(x, name):
             for i in range(self.blocks):
-                x = block(x.shape[-1], bias=False, name=f"{name}_block{i}")(x)
+                x = ResidualBlock(x.shape[-1], bias=False, name=f"{name}_block{i}")(x)
             return x
 
         x = Conv(self.widths[0], bias=False, name="head")(x)

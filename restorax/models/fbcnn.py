@@ -1,6 +1,6 @@
 """FBCNN: a JPEG restorer that estimates the quality of the file, unless it is told."""
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -58,11 +58,6 @@ class FBCNN(RestorationNetwork):
     def multiple(self) -> int:
         """Both sides are multiples of this."""
         return 2 ** (len(self.widths) - 1)
-
-    @property
-    def body_receptive_field(self) -> None:
-        """``None``: the estimated quality depends on the whole image."""
-        return None
 
     @nn.compact
     def body(self, x: Array) -> Array:
@@ -126,4 +121,4 @@ def estimate_quality(model: FBCNN, params: Params, image: Image) -> Array:
         (5,)
     """
     _, seen = model.apply({"params": params}, image, mutable=["intermediates"])
-    return seen["intermediates"]["quality"][0].reshape(image.shape[:-3])
+    return cast(Array, seen["intermediates"]["quality"][0]).reshape(image.shape[:-3])

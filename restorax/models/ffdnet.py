@@ -6,7 +6,6 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from ..layers.conv import Conv
-from ..layers.receptive_field import receptive_field
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
 from ..types import Array, Condition
 from .base import RestorationNetwork
@@ -38,11 +37,6 @@ class FFDNet(RestorationNetwork):
     def multiple(self) -> int:
         """Both sides are multiples of this."""
         return 2
-
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        return receptive_field(("grow", 2), ("conv", self.depth), ("blocks", 2))
 
     @nn.compact
     def body(self, x: Array) -> Array:

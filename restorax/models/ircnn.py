@@ -3,7 +3,6 @@
 import flax.linen as nn
 
 from ..layers.conv import Conv
-from ..layers.receptive_field import receptive_field
 from ..types import Array
 from .base import RestorationNetwork
 
@@ -23,11 +22,6 @@ class IRCNN(RestorationNetwork):
 
     dilations: tuple[int, ...] = (1, 2, 3, 4, 3, 2, 1)
     width: int = 64
-
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        return receptive_field(*(("conv", dilation) for dilation in self.dilations))
 
     @nn.compact
     def body(self, x: Array) -> Array:

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 
 from ..layers import conv
 from ..layers.conv import Conv, TransposedConv, small_normal
-from ..layers.receptive_field import receptive_field
 from ..layers.resample import repeat_pixels
 from ..layers.unet import ResidualBlock
 from ..types import Array
@@ -88,14 +87,6 @@ class MIMOUNet(RestorationNetwork):
     def multiple(self) -> int:
         """Both sides are multiples of this."""
         return 4
-
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        chain = ("conv", 2 * self.blocks)
-        up = [chain, ("conv", 1), ("grow", 2)] * 2
-        down = [chain, ("conv", 1), ("skip", 2), ("conv", 1)] * 2
-        return receptive_field(("conv", 1), *up, chain, *down, chain, ("conv", 1))
 
     @nn.compact
     def body(self, x: Array) -> Array:

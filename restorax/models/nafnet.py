@@ -66,7 +66,6 @@ class NAFNet(RestorationNetwork):
         encoder: blocks per scale on the way down, finest first.
         middle: blocks at the coarsest scale.
         decoder: blocks per scale on the way up, coarsest first.
-        remat: recompute the inside of the blocks in the backward pass instead of keeping it.
 
     Reference:
         Chen et al., Simple baselines for image restoration, ECCV 2022, section 3.
@@ -77,7 +76,6 @@ class NAFNet(RestorationNetwork):
     encoder: tuple[int, ...] = (2, 2, 4, 8)
     middle: int = 12
     decoder: tuple[int, ...] = (2, 2, 2, 2)
-    remat: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,19 +89,13 @@ class NAFNet(RestorationNetwork):
         """Both sides are multiples of this."""
         return 2 ** len(self.encoder)
 
-    @property
-    def body_receptive_field(self) -> None:
-        """``None``: channel attention lets an output pixel see the whole image."""
-        return None
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""
-        block = nn.remat(NAFBlock) if self.remat else NAFBlock
 
         def chain(x, blocks, name):
             for i in range(blocks):
-                x = block(x.shape[-1], name=f"{name}_block{i}")(x)
+                x = NAFBlock(x.shape[-1], name=f"{name}_block{i}")(x)
             return x
 
         x = Conv(self.width, name="intro")(x)

@@ -27,11 +27,6 @@ class PReNet(RestorationNetwork):
     blocks: int = 5
     stages: int = 6
 
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        return 1 + 2 * self.stages * (2 * self.blocks + 3)
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""
@@ -39,13 +34,13 @@ class PReNet(RestorationNetwork):
             _Stage,
             variable_broadcast="params",
             split_rngs={"params": False},
-            in_axes=nn.broadcast,
+            in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType]
             length=self.stages,
         )(self.channels, self.width, self.blocks, self.residual, name="stage")
         degraded = x[..., : self.channels]
-        memory = (jnp.zeros_like(x, jnp.float32, shape=(*x.shape[:-1], self.width)),) * 2
+        zeros = jnp.zeros_like(x, jnp.float32, shape=(*x.shape[:-1], self.width))
         first = jnp.zeros_like(degraded) if self.residual else degraded
-        return stages((first, memory), x)[0][0]
+        return stages((first, (zeros, zeros)), x)[0][0]
 
 
 class _Stage(nn.Module):

@@ -42,11 +42,6 @@ class ReNet(RestorationNetwork):
         """Both sides are multiples of this."""
         return self.patch
 
-    @property
-    def body_receptive_field(self) -> None:
-        """``None``: an output pixel sees the whole image."""
-        return None
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""

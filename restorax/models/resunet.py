@@ -2,7 +2,7 @@
 
 import flax.linen as nn
 
-from ..layers.unet import UNet, unet_receptive_field
+from ..layers.unet import UNet
 from ..types import Array
 from .base import RestorationNetwork
 
@@ -29,11 +29,6 @@ class ResUNet(RestorationNetwork):
     def multiple(self) -> int:
         """Both sides are multiples of this."""
         return 2 ** len(self.widths)
-
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        return unet_receptive_field(len(self.widths), self.blocks)
 
     @nn.compact
     def body(self, x: Array) -> Array:

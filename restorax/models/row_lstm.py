@@ -40,11 +40,6 @@ class RowLSTM(RestorationNetwork):
         """Both sides are multiples of this."""
         return self.patch
 
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of all patches that contain an output pixel, which sees them."""
-        return 2 * self.patch - self.patch // 2
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""

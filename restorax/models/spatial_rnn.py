@@ -35,11 +35,6 @@ class SpatialRNN(RestorationNetwork):
         """Both sides are multiples of this."""
         return 4
 
-    @property
-    def body_receptive_field(self) -> None:
-        """``None``: an output pixel sees its whole row and column, after two passes the whole image."""
-        return None
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""

@@ -7,7 +7,6 @@ from ..layers import conv
 from ..layers.cells import ConvLSTM
 from ..layers.conv import Conv, small_normal
 from ..layers.resample import double, halve, pixel_shuffle
-from ..layers.unet import widest
 from ..types import Array
 from .base import RestorationNetwork
 
@@ -38,11 +37,6 @@ class SRN(RestorationNetwork):
         """Both sides are multiples of this."""
         return 2 ** (self.scales - 1 + len(self.widths) - 1)
 
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        return widest(self._span, 2 ** (self.scales - 1 + len(self.widths) - 1))
-
     @nn.compact
     def body(self, x: Array) -> Array:
         """Map what the network sees to what it predicts."""
@@ -60,26 +54,6 @@ class SRN(RestorationNetwork):
             if scale:
                 out, state = double(out), tuple(double(part) for part in state)
         return out
-
-    def _span(self, span: tuple[int, int]) -> tuple[int, int]:
-        """First and last input pixel of the longest way back: through the estimates of all scales."""
-        for scale in range(self.scales):
-            if scale:  # linear interpolation to twice the size
-                span = ((span[0] - 1) // 2, (span[1] + 1) // 2)
-            span = self._unit_span(span)
-        side = 2 ** (self.scales - 1)
-        return side * span[0], side * span[1] + side - 1
-
-    def _unit_span(self, span: tuple[int, int]) -> tuple[int, int]:
-        first, last = span[0] - 2, span[1] + 2  # the tail
-        inside = 4 * self.blocks
-        for _ in self.widths[1:]:
-            first, last = (first - inside - 1) // 2, (last + inside + 1) // 2
-        bottom = 2 * inside + self.recurrent
-        first, last = first - bottom, last + bottom
-        for _ in self.widths[1:]:
-            first, last = 2 * first - 1 - inside, 2 * last + 3 + inside
-        return first - 2, last + 2  # the head
 
 
 class _ResidualBlock(nn.Module):

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 
 from ..layers.conv import Conv, TransposedConv, small_normal
 from ..layers.holes import GatedConv, PartialConv
-from ..layers.receptive_field import receptive_field
 from ..layers.resample import max_pool, repeat_pixels
 from ..types import Array
 from .base import RestorationNetwork
@@ -43,13 +42,6 @@ class UNet(RestorationNetwork):
     def multiple(self) -> int:
         """Both sides are multiples of this."""
         return 2 ** (len(self.widths) - 1)
-
-    @property
-    def body_receptive_field(self) -> int:
-        """Side of the square of input pixels that an output pixel sees."""
-        up, down = [("conv", 2), ("grow", 2)], [("blocks", 2), ("conv", 2)]
-        scales = len(self.widths) - 1
-        return receptive_field(*up * scales, ("conv", 2), *down * scales)
 
     @nn.compact
     def body(self, x: Array) -> Array:

@@ -43,11 +43,6 @@ class WienerUNet(BlindDeconvolution):
         """Both sides are multiples of this."""
         return 2 ** len(self.widths)
 
-    @property
-    def body_receptive_field(self) -> None:
-        """``None``: every pixel takes part in the kernel, and in every frequency."""
-        return None
-
     def setup(self) -> None:
         """Create reader, filters and U-Net."""
         super().setup()

@@ -36,10 +36,10 @@ RECIPES = {
         stages=stages(20_000, 6_000, degradation=_BLUR, later={"patch": 192, "batch": 2}),
         dtype="bfloat16",
         limits=(
-            "Sees the blurred picture alone, where others see it through inverse filters too. Knows one blur over the "
-            "whole picture, Gaussian to sigma 2.5, straight motion or defocus to 5 pixels, with noise to 5/255. Motion "
-            "of 15 pixels it hardly undoes. Camera shake along a curve, blur that varies over the picture, and "
-            "moving objects are restored in part or not at all. Not for measurements or evidence."
+            "Restores from the blurred image alone, without deconvolution filters. Trained on uniform blur: Gaussian "
+            "up to sigma 2.5, straight motion, or defocus up to 5 pixels, with noise up to 5/255. Motion blur of 15 "
+            "pixels is hardly removed. Camera shake along a curve, spatially varying blur and moving objects are "
+            "restored partly or not at all. Not for measurements or evidence."
         ),
         paper=RESUNET,
     ),
@@ -51,12 +51,12 @@ RECIPES["wiener_unet-gray-blur"] = replace(
     # A short stage first: the U-Net learns to trust kernels only once they are estimated well.
     stages=stages(3_000, 10_000, degradation=_BLUR, patch=128, auxiliary_loss=0.1, later={"patch": 160, "batch": 6}),
     limits=(
-        "Knows one blur over the whole picture, Gaussian to sigma 2.5, straight motion to 15 pixels or defocus to 5 "
-        "pixels, with noise to 5/255. It reads one kernel, its own mirror image, off each picture: camera shake along "
-        "a curve comes out of it 0.4 to 0.6 dB worse, blur that varies over the picture and moving objects are "
-        "restored in part or not at all. A kernel that was read wrongly, as it is sooner off pictures of 128 than of "
-        "256 pixels, leaves ringing at edges; smooth walls of bricks are read as more blurred than they are, and come "
-        "out worse than they were. Not for measurements or evidence."
+        "Trained on uniform blur: Gaussian up to sigma 2.5, straight motion up to 15 pixels, or defocus up to 5 "
+        "pixels, with noise up to 5/255. Estimates one point-symmetric kernel per image: camera shake along a curve "
+        "comes out 0.4 to 0.6 dB worse than the input; spatially varying blur and moving objects are restored partly "
+        "or not at all. A wrong kernel estimate, more likely at 128 than at 256 pixels, causes ringing at edges. The "
+        "blur of smooth brick walls is overestimated, so they come out worse than the input. Not for measurements or "
+        "evidence."
     ),
     paper=f"{_WIENER}; {RESUNET}",
 )
@@ -79,10 +79,9 @@ RECIPES["prenet-gray-blur"] = replace(
     architecture="prenet",
     stages=stages(8_000, degradation=_BLUR, batch=4, patch=64, learning_rate=1e-3),
     limits=(
-        "Six passes of one small network, whose hidden state is carried from one to the next. Knows one blur over the "
-        "whole picture, Gaussian to sigma 2.5, straight motion or defocus to 5 pixels, with noise to 5/255. Camera "
-        "shake along a curve, blur that varies over the picture, and moving objects are restored in part or not at "
-        "all. Not for measurements or evidence."
+        "Six passes of one small recurrent network. Trained on uniform blur: Gaussian up to sigma 2.5, straight "
+        "motion, or defocus up to 5 pixels, with noise up to 5/255. Camera shake along a curve, spatially varying blur "
+        "and moving objects are restored partly or not at all. Not for measurements or evidence."
     ),
     paper="Ren et al., Progressive image deraining networks: A better and simpler baseline, CVPR 2019",
 )

@@ -15,8 +15,8 @@ ROW_LSTM = (
     "recurrent neural networks, 2013"
 )
 ROW_LSTM_LIMITS = (
-    "A baseline, the textbook's recurrent network on the rows of patches of 32 x 32: it shows what plain LSTMs reach "
-    "in milliseconds, not what to use. Not for measurements or evidence."
+    "A baseline: a textbook LSTM on the rows of 32 x 32 patches. It shows what a plain LSTM reaches in milliseconds "
+    "and is not recommended for use. Not for measurements or evidence."
 )
 GAUSSIAN_NOISE = tuple(f"gaussian_noise(sigma={s}/255)" for s in (15, 25, 50))
 OTHER_NOISE = ("correlated_noise(sigma=25/255)", "shot_noise(peak=10)", "salt_and_pepper_noise(amount=0.05)")

@@ -23,10 +23,10 @@ RECIPES = {
         start="resunet_s-gray-noise",
         dtype="bfloat16",
         limits=(
-            "Knows one pass of baseline JPEG at quality 5 to 95 on gray pictures with the standard tables: pictures "
-            "compressed twice, shifted against the 8 x 8 grid, resized afterwards or written by a codec with "
-            "other tables are restored in part. Texture that the quantisation removed is not brought back. Not for "
-            "measurements or evidence."
+            "Trained on a single pass of baseline JPEG, quality 5 to 95, standard tables, grayscale. Images that were "
+            "compressed twice, shifted against the 8 x 8 grid, resized after compression or encoded with other tables "
+            "are only partly restored. Texture removed by quantisation is not recovered. Not for measurements or "
+            "evidence."
         ),
         paper=RESUNET,
     ),
@@ -42,9 +42,9 @@ RECIPES = {
         ),
         dtype="bfloat16",
         limits=(
-            "Knows one pass of baseline JPEG at quality 5 to 95 on gray pictures with the standard tables. Sees 19 "
-            "pixels only: it smooths blocks and ringing where they are, and knows nothing of what surrounds them. Not "
-            "for measurements or evidence."
+            "Trained on a single pass of baseline JPEG, quality 5 to 95, standard tables, grayscale. The receptive "
+            "field is only 19 pixels: blocking and ringing are smoothed locally, without wider context. Not for "
+            "measurements or evidence."
         ),
         paper="Dong et al., Compression artifacts reduction by a deep convolutional network, ICCV 2015",
     ),
@@ -58,9 +58,9 @@ RECIPES = {
         start="resunet_s-color-any",
         dtype="bfloat16",
         limits=(
-            "Knows one pass of baseline JPEG at quality 5 to 95 with the standard tables and 4:2:0 chroma: pictures "
-            "compressed twice, shifted against the grid of blocks, resized afterwards or written by a codec with "
-            "other tables are restored in part. Texture that the quantisation removed is not brought back. Not for "
+            "Trained on a single pass of baseline JPEG, quality 5 to 95, standard tables, 4:2:0 chroma subsampling. "
+            "Images that were compressed twice, shifted against the block grid, resized after compression or encoded "
+            "with other tables are only partly restored. Texture removed by quantisation is not recovered. Not for "
             "measurements or evidence."
         ),
         paper=RESUNET,

@@ -32,9 +32,9 @@ RECIPES = {
         ),
         dtype="bfloat16",
         limits=(
-            "Knows single pixels missing at random, 30 to 90 % of them, with an exact mask and clean known pixels: "
-            "large holes are filled smoothly and blurred, noise in known pixels is copied through. What it writes into "
-            "holes is plausible, not what was there. Not for measurements or evidence."
+            "Trained on single pixels missing at random, 30 to 90 % of them, with an exact mask and clean known "
+            "pixels. Large holes are filled smoothly and look blurred; noise in known pixels is kept. Filled pixels "
+            "are plausible, not the true content. Not for measurements or evidence."
         ),
         paper=SCANUNET,
     ),
@@ -61,9 +61,9 @@ RECIPES = {
         ),
         dtype="bfloat16",
         limits=(
-            "Knows single pixels, free-form strokes to 15 pixels, squares to 28 pixels and lines to 5 pixels missing, "
-            "with an exact mask and clean known pixels: larger holes are filled smoothly, without objects or texture. "
-            "What it writes into holes is plausible, not what was there. Not for measurements or evidence."
+            "Trained on missing single pixels, free-form strokes up to 15 pixels, squares up to 28 pixels and lines up "
+            "to 5 pixels, with an exact mask and clean known pixels. Larger holes are filled smoothly, without objects "
+            "or texture. Filled pixels are plausible, not the true content. Not for measurements or evidence."
         ),
         paper="Ronneberger et al., U-Net: Convolutional networks for biomedical image segmentation, MICCAI 2015",
     ),

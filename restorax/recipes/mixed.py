@@ -46,11 +46,11 @@ RECIPES = {
         ),
         dtype="bfloat16",
         limits=(
-            "Knows Gaussian noise to sigma 50/255, Gaussian blur to sigma 2.5, JPEG of quality 10 to 95 and black "
-            "pixels on up to 80 % of the picture, some of them one after the other in any order. A specialist does "
-            "better wherever the damage is known, by 0.7 dB against noise, 0.6 dB against JPEG, and 2 dB where a mask "
-            "tells which pixels are missing. Does not know motion blur, holes of many pixels, or noise that is not "
-            "white. Not for measurements or evidence."
+            "Trained on Gaussian noise up to sigma 50/255, Gaussian blur up to sigma 2.5, JPEG quality 10 to 95 and "
+            "black pixels on up to 80 % of the image, some of them combined in any order. Where the degradation is "
+            "known, a specialist is better: by 0.7 dB for noise, 0.6 dB for JPEG, and 2 dB where a mask marks the "
+            "missing pixels. Motion blur, holes of many pixels and non-white noise are not covered. Not for "
+            "measurements or evidence."
         ),
         paper=RESUNET,
     ),

@@ -20,9 +20,10 @@ RECIPES = {
         ),
         dtype="bfloat16",
         limits=(
-            "Knows white Gaussian noise up to sigma 55/255 only: noise that is stronger, correlated between pixels, "
-            "impulsive or signal-dependent, as in most camera files, is left in part. Fine texture below the noise is "
-            "smoothed away, as the mean of all plausible images must be. Not for measurements or evidence."
+            "Trained on white Gaussian noise up to sigma 55/255 only. Stronger, spatially correlated, impulsive or "
+            "signal-dependent noise, as in most camera files, is only partly removed. Fine texture weaker than the "
+            "noise is smoothed away, because the output approximates the mean of all plausible images. Not for "
+            "measurements or evidence."
         ),
         paper=RESUNET,
     ),
@@ -35,9 +36,10 @@ RECIPES = {
         stages=stages(20_000, degradation=_BLIND),
         dtype="bfloat16",
         limits=(
-            "Knows white Gaussian noise up to sigma 55/255, independent between pixels and channels: noise that is "
-            "stronger, correlated as after demosaicking, impulsive or signal-dependent is left in part. Fine texture "
-            "below the noise is smoothed away. Not for measurements or evidence."
+            "Trained on white Gaussian noise up to sigma 55/255, independent between pixels and channels. Stronger "
+            "noise, correlated noise (for example after demosaicking), and impulsive or signal-dependent noise are "
+            "only partly removed. Fine texture weaker than the noise is smoothed away. Not for measurements or "
+            "evidence."
         ),
         paper=RESUNET,
     ),
@@ -56,9 +58,9 @@ RECIPES = {
         ),
         dtype="bfloat16",
         limits=(
-            "Must be told the noise level, and knows white Gaussian noise up to sigma 75/255 only: told too little it "
-            "leaves noise, told too much it smooths. A level of its own may be given for every pixel. Fine texture "
-            "below the noise is smoothed away. Not for measurements or evidence."
+            "Requires the noise level; trained on white Gaussian noise up to sigma 75/255 only. Too low a level leaves "
+            "noise, too high a level oversmooths. The level may vary from pixel to pixel. Fine texture weaker than the "
+            "noise is smoothed away. Not for measurements or evidence."
         ),
         paper="Zhang et al., FFDNet: Toward a fast and flexible solution for CNN-based image denoising, TIP 2018",
     ),
@@ -71,8 +73,8 @@ RECIPES = {
         stages=stages(15_000, degradation="gaussian_noise(sigma=25/255)", patch=48, learning_rate=1e-3),
         dtype="bfloat16",
         limits=(
-            "Knows white Gaussian noise of sigma 25/255 and no other: of stronger noise it leaves much, and with "
-            "weaker noise it takes texture away. Not for measurements or evidence."
+            "Trained on white Gaussian noise of sigma 25/255 only. Leaves much of any stronger noise, and removes "
+            "texture where the noise is weaker. Not for measurements or evidence."
         ),
         paper="Zhang et al., Beyond a Gaussian denoiser: Residual learning of deep CNN for image denoising, TIP 2017",
     ),
@@ -100,9 +102,9 @@ RECIPES = {
         ),
         dtype="bfloat16",
         limits=(
-            "Knows salt and pepper on 5 to 70 % of the pixels and random values on 5 to 50 %, on otherwise clean "
-            "pictures: other noise is taken for detail and kept, and real black or white points are removed as salt "
-            "and pepper. Not for measurements or evidence."
+            "Trained on salt-and-pepper noise on 5 to 70 % of the pixels and random-valued impulses on 5 to 50 %, in "
+            "otherwise clean images. Other noise is mistaken for detail and kept; genuine black or white points are "
+            "removed as if they were noise. Not for measurements or evidence."
         ),
         paper=RESUNET,
     ),
@@ -123,10 +125,10 @@ RECIPES = {
         ),
         dtype="bfloat16",
         limits=(
-            "Knows the noise of counted photons with 2 to 400 of them at white, through no register, that of an EMCCD "
-            "(gain 300, 40 electrons of read noise) or an avalanche photodiode (gain 100, ionisation ratio 0.02), on "
-            "linear intensities scaled to [0, 1]: gamma-corrected pictures and clock-induced charge are not covered. "
-            "Counting photons in its output is not valid."
+            "Trained on photon-counting noise with 2 to 400 photons at white, without multiplication or through an "
+            "EMCCD (gain 300, 40 electrons of read noise) or an avalanche photodiode (gain 100, ionisation ratio "
+            "0.02), on linear intensities scaled to [0, 1]. Gamma-corrected images and clock-induced charge are not "
+            "covered. Photons must not be counted in the output."
         ),
         paper=RESUNET,
     ),

@@ -19,10 +19,10 @@ RECIPES = {
         ),
         dtype="bfloat16",
         limits=(
-            "Knows bursts of 8 frames that differ by shifts of the whole picture of at most 2 pixels and by "
-            "independent white Gaussian noise up to sigma 55/255, of a level drawn for each frame; restores the last "
-            "one. With fewer frames, hence at the start of a stream, most of the noise stays. Objects that move, "
-            "turning cameras and larger shifts gain less or smear. Not for measurements or evidence."
+            "Trained on bursts of 8 frames with global shifts of at most 2 pixels and independent white Gaussian noise "
+            "up to sigma 55/255, its level drawn per frame; restores the last frame. With fewer frames, as at the "
+            "start of a stream, most of the noise remains. Moving objects, rotation of the camera and larger shifts "
+            "gain less or smear. Not for measurements or evidence."
         ),
         paper="Ballas et al., Delving deeper into convolutional networks for learning video representations, ICLR 2016",
     ),

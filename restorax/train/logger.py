@@ -153,7 +153,8 @@ class TrainingLogger:
                     self._board.add_scalar(key, value, values["step"])
 
     def _show(self, done: int, **fields: str) -> None:
-        self._bar.update(self._task, completed=done, **fields)
+        self._bar.update(self._task, completed=done)
+        self._bar.tasks[0].fields.update(fields)
         if self._first and not self._console.is_terminal:
             shown = "  ".join(f"{'images/s' if key == 'rate' else key} {value}" for key, value in fields.items())
             self._console.print(f"step {done} of {self._recipe.steps}  {shown}", highlight=False)
@@ -168,7 +169,7 @@ def read_log(path: epath.Path) -> list[dict[str, Any]]:
 
 def _open_tensorboard(workdir: epath.Path) -> Any:
     try:
-        from tensorboardX import SummaryWriter
+        from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError("--tensorboard needs the package tensorboardX: pip install 'restorax[tensorboard]'") from None
     return SummaryWriter(str(workdir / "tensorboard"))

@@ -170,7 +170,7 @@ def pmap_step(recipe: Recipe, stage: Stage, *, pictures: bool = False) -> Callab
 def local_rows(batch: int, mesh: Mesh) -> list[int]:
     """Which rows of the batch the devices of this host compute, in order."""
     slices = NamedSharding(mesh, _BATCH).addressable_devices_indices_map((batch,)).values()
-    return sorted(row for (part,) in slices for row in range(batch)[part])
+    return sorted(row for index in slices if index is not None for row in range(batch)[index[0]])
 
 
 def assemble(local: np.ndarray, batch: int, mesh: Mesh) -> Array:

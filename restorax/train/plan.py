@@ -13,7 +13,7 @@ from etils import epath
 from jax.sharding import Mesh
 
 from .. import data, zoo
-from ..evaluation import compiled, evaluate
+from ..evaluation import compile_degradation, evaluate
 from ..files import absolute
 from ..recipe import Recipe, Stage
 from ..types import Array, Params, PRNGKeyArray
@@ -236,7 +236,7 @@ def _check(recipe: Recipe, validation: Mapping[str, np.ndarray], channels: int) 
             raise ValueError(f"validation image {name} has shape {image.shape}; {accepted} is accepted")
     key, image = jax.random.key(0), next(iter(validation.values()))
     for degradation in recipe.evaluation:
-        jax.eval_shape(compiled(degradation), key, image)
+        jax.eval_shape(compile_degradation(degradation), key, image)
     for stage in recipe.stages:
         patches = jax.ShapeDtypeStruct((1, stage.patch, stage.patch, channels), np.uint8)
         jax.eval_shape(make_draw(stage), key[None], patches)

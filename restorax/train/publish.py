@@ -2,17 +2,17 @@
 
 import dataclasses
 import os
-import platform
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
-from .. import image, zoo
+from .. import image, provenance, zoo
 from ..data import sample_images
 from ..degrade import parse
 from ..models.count import flops_per_megapixel
+from ..models.receptive_field import measure_receptive_field
 from ..recipe import Recipe, middle
 from ..types import Params
 from .step import build_model, make_restore
@@ -65,11 +65,11 @@ def publish(
         seconds=round(seconds),
         hardware=detected_hardware(hardware),
         versions={"restorax": _own_version()} | {package: version(package) for package in ("jax", "flax", "optax")},
-        commit=_commit(),
+        commit=provenance.commit(),
         parameters=0,
         parameter_dtype="float16",
         flops_per_megapixel=flops_per_megapixel(model),
-        receptive_field=model.receptive_field,
+        receptive_field=measure_receptive_field(model),
         limits=recipe.limits,
         paper=recipe.paper,
         training=dataclasses.replace(recipe.training, start=_start(recipe.start)),
@@ -94,7 +94,7 @@ def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
     """Degraded, restored and clean, side by side, on a photograph that scikit-image ships."""
     channels = build_model(recipe).channels
     clean = sample_images(channels)["chelsea" if channels == 3 else "camera"][64:256, 128:320]
-    observed = parse(middle(recipe.evaluation))(jax.random.key(0), clean)
+    observed = parse(middle(recipe.evaluation))(jax.random.key(0), jnp.asarray(clean))
     restored = make_restore(recipe)(params, *observed)
     image.write(path, image.strip(observed.image, restored, clean))
 
@@ -102,37 +102,12 @@ def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
 def detected_hardware(note: str = "") -> str:
     """The devices of all hosts, or the processor, followed by a note."""
     device = jax.devices()[0]
-    kind = _processor() if device.platform == "cpu" else device.device_kind
+    kind = provenance.processor() if device.platform == "cpu" else device.device_kind
     found = f"{jax.device_count()} x {kind}" if device.platform != "cpu" else f"{os.cpu_count()} cores of {kind}"
     return f"{found}, {note}" if note else found
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _own_version() -> str:
     import restorax  # a checkout need not be installed to train
 
     return restorax.__version__
-
-
-def _commit() -> str:
-    """The commit that is checked out, with ``+`` if the code has been changed since."""
-    package = Path(__file__).resolve().parent.parent
-    try:
-        # An installed package may lie somewhere in a repository of something else.
-        if Path(_git(package, "rev-parse", "--show-toplevel")).resolve() != package.parent:
-            return "unknown"
-        return _git(package, "rev-parse", "HEAD") + ("+" if _git(package, "status", "--porcelain", "--", ".") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

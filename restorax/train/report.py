@@ -1,14 +1,15 @@
-"""What a training looked like: curves, restored pictures, and a page that shows them."""
+"""Training report: curves, restored images, and a page that shows them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .. import image
-from ..evaluation import compiled
+from ..evaluation import compile_degradation
 from ..recipe import Recipe, Stage, middle
 from ..types import Params
 
@@ -29,10 +30,10 @@ def strips(
     Returns:
         ``[height, 3 * width, channels]`` in [0, 1] by name.
     """
-    degrade = compiled(middle(recipe.evaluation))
+    degrade = compile_degradation(middle(recipe.evaluation))
     out = {}
     for number, name in enumerate(sorted(pictures)[:_SHOWN]):
-        observed = degrade(jax.random.fold_in(jax.random.key(0), number), pictures[name])
+        observed = degrade(jax.random.fold_in(jax.random.key(0), number), jnp.asarray(pictures[name]))
         strip = image.strip(observed.image, restore(params, *observed), pictures[name])
         out[name] = np.clip(strip.pixels, 0, 1)
     return out
@@ -46,19 +47,25 @@ def _stage(stage: Stage) -> str:
     )
 
 
-def plot_losses(lines: Sequence[Mapping[str, Any]], picture: Path) -> None:
+def plot_losses(lines: Sequence[Mapping[str, Any]], path: Path) -> str:
     """Draw loss and validation PSNR against steps.
 
     Args:
-        lines: of the log.
-        picture: PNG to write; nothing is written if no loss was logged.
+        lines: lines of the log.
+        path: PNG file to write.
+
+    Returns:
+        Markdown that shows the figure, or says why there is none: no loss was logged, or matplotlib is missing.
     """
-    from matplotlib.figure import Figure
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return "For a figure of loss and validation PSNR, install `restorax[plot]`."
 
     losses = [(line["step"], line["loss"]) for line in lines if line.get("loss") is not None]
     quality = [(line["step"], line["validation_psnr"]) for line in lines if "validation_psnr" in line]
     if not losses:
-        return
+        return "No loss was logged."
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(*zip(*losses, strict=True), linewidth=0.8)
@@ -68,7 +75,8 @@ def plot_losses(lines: Sequence[Mapping[str, Any]], picture: Path) -> None:
     right.set(xlabel="step", ylabel="validation PSNR [dB]")
     if quality:
         right.legend()
-    figure.savefig(picture, dpi=100)
+    figure.savefig(path, dpi=100)
+    return f"![Loss and validation PSNR against steps]({path.name})"
 
 
 def write_report(
@@ -84,15 +92,15 @@ def write_report(
     """Write ``report.md`` with ``loss.png`` and ``pictures/``.
 
     Args:
-        folder: where to.
-        name: of the trained entry.
+        folder: folder to write to.
+        name: name of the trained entry.
         recipe: how it was trained.
-        lines: of the log.
+        lines: lines of the log.
         best: step whose parameters were published.
-        facts: more rows of the table at the top.
-        pictures: of :func:`strips`.
+        facts: further rows of the table at the top.
+        pictures: images of :func:`strips`.
     """
-    plot_losses(lines, folder / "loss.png")
+    figure = plot_losses(lines, folder / "loss.png")
     (folder / "pictures").mkdir(exist_ok=True)
     for title, strip in pictures.items():
         image.write(folder / "pictures" / f"{title}.png", image.Picture(strip))
@@ -103,12 +111,12 @@ def write_report(
         "type": recipe.dtype,
         **{f"stage {number}": _stage(stage) for number, stage in enumerate(recipe.stages, 1)},
         "steps": f"{recipe.steps}, of which {skipped} skipped (not finite)",
-        "images per second": f"{np.median(rates):.1f} (median)" if rates else "not logged",
+        "patches per second": f"{np.median(rates):.1f} (median)" if rates else "not logged",
         **facts,
     }
     quality = [line for line in lines if "validation_psnr" in line]
     text = [f"# {name}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows.items()), ""]
-    text += ["![Loss and validation PSNR against steps](loss.png)", "", "## Validation PSNR [dB]", ""]
+    text += [figure, "", "## Validation PSNR [dB]", ""]
     text += ["| ".join(("", "step ", *(f"`{d}` " for d in recipe.evaluation), "")).strip()]
     text += ["|---" * (1 + len(recipe.evaluation)) + "|"]
     for line in quality:

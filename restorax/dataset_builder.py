@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -127,8 +127,8 @@ class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     VERSION = tfds.core.Version(_VERSION)
     url_infos: ClassVar[dict] = {}  # nothing is downloaded; looking for a list of sums would need another package
 
-    def __init__(self, name: str, splits: dict[str, Sequence[_File]], **options: Any):
-        self.name = name
+    def __init__(self, name: str, splits: Mapping[str, Sequence[_File]], **options: Any):
+        self.name = name  # pyright: ignore[reportAttributeAccessIssue]
         self._files = splits
         super().__init__(**options)
 
