@@ -56,17 +56,16 @@ def _parameters(variant: Variant) -> int:
 
 
 def matched(variant: Variant, parameters: int) -> Variant:
-    """The variant with widths (w, 2 w, 4 w) that give the number of parameters nearest to the one asked for.
-
-    Parameters are a polynomial of the second degree in w.
-    """
+    """The variant with widths (w, 2 w, 4 w) that give the number of parameters nearest to the one asked for."""
 
     def at(width: int) -> Variant:
         return variant._replace(config={**variant.config, "widths": (width, 2 * width, 4 * width)})
 
-    few = (4, 8, 12)
-    polynomial = np.polyfit(few, [_parameters(at(width)) for width in few], 2)
-    return at(min(range(4, 257), key=lambda width: abs(np.polyval(polynomial, width) - parameters)))
+    low, high = 4, 256
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _parameters(at(middle)) <= parameters else (low, middle)
+    return min((at(low), at(high)), key=lambda v: abs(_parameters(v) - parameters))
 
 
 def recipe_of(variant: Variant, degradation: str, channels: int, **changes: Any) -> Recipe:
