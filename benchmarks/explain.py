@@ -50,7 +50,8 @@ def measure(restorer: zoo.Restorer, pictures: Mapping[str, np.ndarray], degradat
         ``reach_50``, ``reach_90`` and ``reach_99`` in pixels; ``error_rank`` from -1 to 1; ``psnr`` in dB of the
         network's output, not clipped, and ``sure``, its estimate, where there is one.
     """
-    degrade, reaches, ranks, qualities, estimates = parse(degradation), [], [], [], []
+    degrade, apply = jax.jit(parse(degradation)), jax.jit(lambda restorer, *observed: restorer(*observed))
+    reaches, ranks, qualities, estimates = [], [], [], []
     noise = re.fullmatch(r"gaussian_noise\(sigma=(\d+)/255(, with_level=True)?\)", degradation)
     estimate = functools.partial(jax.jit(explain.sure), sigma=int(noise[1]) / 255) if noise else None
     for i, name in enumerate(sorted(pictures)):
@@ -61,7 +62,7 @@ def measure(restorer: zoo.Restorer, pictures: Mapping[str, np.ndarray], degradat
             reaches.append([explain.reach(found, at=at, share=share) for share in SHARES])
         error = jnp.abs(restorax.restore(restorer, image, condition) - clean)
         ranks.append(_rank(explain.disagreement(restorer, image, condition), error))
-        qualities.append(float(metrics.psnr(restorer(image, condition), clean)))
+        qualities.append(float(metrics.psnr(apply(restorer, image, condition), clean)))
         if estimate:
             estimates.append(-10 * np.log10(float(estimate(jax.random.fold_in(key, 1), restorer, image, condition))))
     return {
@@ -98,7 +99,7 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
     for row, name in zip(axes, names, strict=True):
         restorer = zoo.load(name)
         clean = data.sample_images(restorer.card.channels)["chelsea"][-side:, :side]
-        image, condition = parse(restorer.card.evaluation[-1])(jax.random.key(0), jnp.asarray(clean))
+        image, condition = jax.jit(parse(restorer.card.evaluation[-1]))(jax.random.key(0), jnp.asarray(clean))
         restored = restorax.restore(restorer, image, condition)
         at, window = (side // 2, side // 2), (side // 2 - 16, side // 2 - 16, 32, 32)
         influence = explain.influence(restorer, image, condition, at=at)
