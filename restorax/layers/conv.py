@@ -133,8 +133,8 @@ def _plain_kernel_gradient(x, kernel, g):
     return jax.vjp(lambda kernel: _plain_conv(x, kernel), kernel)[1](g)[0]
 
 
-# On CPU, convolutions with another layout than NHWC, HWIO are 7 to 70 times slower inside loops, where the compiler does
-# not change layouts. These gradients therefore use that layout.
+# On CPU, convolutions with another layout than NHWC, HWIO are 7 to 70 times slower inside loops, where the compiler
+# does not change layouts. These gradients therefore use that layout.
 
 
 def _input_gradient_nhwc(x, kernel, g):
@@ -198,8 +198,8 @@ class Conv(nn.Module):
 class TransposedConv(nn.Module):
     """A transposed convolution of stride 2, computed as a convolution followed by a pixel shuffle.
 
-    Every output pixel depends on ``size / 2`` x ``size / 2`` input pixels. The last axis of the kernel holds the taps of
-    the four output pixels of a 2x2 block, row by row.
+    Every output pixel depends on ``size / 2`` x ``size / 2`` input pixels. The last axis of the kernel holds the taps
+    of the four output pixels of a 2x2 block, row by row.
 
     Attributes:
         features: output channels.

@@ -56,7 +56,7 @@ def build(name: str, config: Mapping[str, Any], *, dtype: DTypeLike = jnp.float3
         1
     """
     if name not in MODELS:
-        raise ValueError(f"unknown architecture {name!r}; expected one of {', '.join(MODELS)}")
+        raise ValueError(f"no architecture named {name!r}; expected one of {', '.join(MODELS)}")
     known = [f.name for f in dataclasses.fields(MODELS[name]()) if f.name not in ("parent", "name")]
     if unknown := [field for field in config if field not in known]:
         raise ValueError(f"unknown field {unknown[0]!r} of {name}; expected one of {', '.join(known)}")

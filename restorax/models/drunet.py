@@ -14,8 +14,8 @@ from .base import RestorationNetwork
 class DRUNet(RestorationNetwork):
     """DRUNet: four scales, residual blocks, strided and transposed convolutions, sums as skip connections.
 
-    Without biases the network is homogeneous: scaling image and noise level scales the output. 32,638,656 parameters for
-    gray images.
+    Without biases the network is homogeneous: scaling image and noise level scales the output. 32,638,656 parameters
+    for gray images.
 
     Attributes:
         widths: channels of the scales, finest first.

@@ -81,7 +81,8 @@ class NAFNet(RestorationNetwork):
         super().__post_init__()
         if len(self.encoder) != len(self.decoder):
             raise ValueError(
-                f"`encoder` and `decoder` must have equally many scales, got {len(self.encoder)} and {len(self.decoder)}"
+                f"`encoder` and `decoder` must have equally many scales, "
+                f"got {len(self.encoder)} and {len(self.decoder)}"
             )
 
     @property

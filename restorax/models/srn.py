@@ -14,8 +14,8 @@ from .base import RestorationNetwork
 class SRN(RestorationNetwork):
     """Scale-recurrent network: scales share parameters and see the image and the estimate of the coarser scale.
 
-    8.06 M parameters, as published; 6.88 M for RGB without the memory, a variant that its authors also publish. Gradients run
-    through all scales, so a loss on the finest scale alone trains them (the authors add one for each scale instead).
+    8.06 M parameters, as published; 6.88 M for RGB without the memory, a variant that its authors also publish.
+    Gradients run through all scales, so a loss on the finest scale alone trains them (the authors add one per scale).
 
     Attributes:
         widths: channels of the levels of the encoder, finest (full resolution) first.
