@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import flax.struct
 import jax
@@ -184,13 +184,14 @@ def _open_tfds(name: str, data_dir: str | os.PathLike | None) -> tuple[Sequence,
     except (KeyError, ValueError):
         there = ", ".join(builder.info.splits)
         raise ValueError(f"dataset {name!r} has no split {split!r}; there are {there}") from None
-    images = [key for key, feature in builder.info.features.items() if isinstance(feature, tfds.features.Image)]
+    features = cast(dict[str, Any], builder.info.features)
+    images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if not images:
-        raise ValueError(f"dataset {name!r} has no images; its features are {', '.join(builder.info.features)}")
+        raise ValueError(f"dataset {name!r} has no images; its features are {', '.join(features)}")
     feature = next((key for key in ("image", "hr") if key in images), images[0])
     decoders = {key: tfds.decode.SkipDecoding() for key in images}
     try:
-        records = builder.as_data_source(split=split, decoders=decoders)
+        records = cast(Any, builder).as_data_source(split=split, decoders=decoders)
     except NotImplementedError as error:
         raise ValueError(f"dataset {name!r} cannot be read at random: {error}") from None
     return records, feature, f"{len(records)} pictures of the TFDS dataset {builder.info.full_name}, split {split}"

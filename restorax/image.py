@@ -107,7 +107,7 @@ def _raw_mode(file: PillowImage.Image) -> str:
     """How the file stores a pixel, such as ``"RGB;16B"``; the arguments of a decoder hold numbers besides."""
     tile = file.tile if isinstance(file, ImageFile.ImageFile) else ()
     arguments = tile[0].args if tile else ""
-    if file.format == "PPM" and file.mode == "RGB" and arguments[1:] == (65535,):
+    if file.format == "PPM" and file.mode == "RGB" and tuple(arguments or ())[1:] == (65535,):
         return "RGB;16B"
     return arguments if isinstance(arguments, str) else str(arguments[0]) if arguments else ""
 

@@ -5,6 +5,7 @@ import difflib
 import hashlib
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import flax.struct
 import flax.traverse_util
@@ -56,7 +57,7 @@ class Restorer(flax.struct.PyTreeNode):
 
         A network of frames takes ``[*batch, frames, height, width, channels]`` and restores one frame.
         """
-        return self.model.apply({"params": self.params}, image, condition)
+        return self.model.run(self.params, image, condition)
 
 
 def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
@@ -204,9 +205,13 @@ def check_params(model: RestorationNetwork, params: Params, folder: str | os.Pat
     image = jax.ShapeDtypeStruct((1, 8, 8, model.channels), jnp.float32)
     condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition.channels), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image, condition if model.condition.channels else None)
-    expected = flax.traverse_util.flatten_dict(variables["params"], sep="/")
-    stored = flax.traverse_util.flatten_dict(params, sep="/")
+    expected, stored = (_shapes(tree) for tree in (variables["params"], params))
     for name in sorted(expected.keys() | stored.keys()):
-        wanted, given = (tree[name].shape if name in tree else "nothing" for tree in (expected, stored))
-        if wanted != given:
-            raise ValueError(f"{folder}: parameter {name} has {given}; this architecture expects {wanted}")
+        there, here = stored.get(name, "nothing"), expected.get(name, "nothing")
+        if there != here:
+            raise ValueError(f"{folder}: parameter {name} has {there}; this architecture expects {here}")
+
+
+def _shapes(params: Params) -> dict[str, Any]:
+    flat = cast(dict[str, Any], flax.traverse_util.flatten_dict(params, sep="/"))
+    return {name: leaf.shape for name, leaf in flat.items()}

@@ -44,7 +44,7 @@ def read_tensors(source: Path, member: str | None = None) -> dict[str, np.ndarra
             break
     several = [name for name, value in content.items() if isinstance(value, dict)]
     if several or member is not None:
-        if member not in several:
+        if member is None or member not in several:
             held = (
                 f"several networks; `member` must be one of {', '.join(several)}"
                 if several
@@ -70,7 +70,7 @@ def _read_safetensors(source: Path) -> dict[str, Any]:
 
 def _read_torch(source: Path) -> dict[str, Any]:
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ValueError(f"{source}: reading it needs PyTorch: pip install 'restorax[convert]'") from None
     try:

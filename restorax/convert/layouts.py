@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import flax.traverse_util
 import jax
@@ -34,7 +34,8 @@ def to_params(tensors: dict[str, np.ndarray], architecture: str, source: str) ->
     layout.check_all_taken()
     model = build(architecture, config)
     variables = jax.eval_shape(model.init, jax.random.key(0), *model.input_shapes(16, 16))
-    expected = {name: p.shape for name, p in flax.traverse_util.flatten_dict(variables["params"], sep="/").items()}
+    flat = cast(dict[str, jax.ShapeDtypeStruct], flax.traverse_util.flatten_dict(variables["params"], sep="/"))
+    expected = {name: p.shape for name, p in flat.items()}
     for name, shape in sorted(expected.items()):
         found = layout.params[name].shape if name in layout.params else None
         if found != shape:
@@ -129,7 +130,7 @@ class _Layout:
 
 
 def _unshuffled(kernel: np.ndarray, axis: int, channels: int) -> np.ndarray:
-    """Reorder an axis from PyTorch's pixel shuffle (sub-pixels within channels) to ours (channels within sub-pixels)."""
+    """Reorder an axis from PyTorch's pixel shuffle (sub-pixels within channels) to ours (the reverse)."""
     shape = kernel.shape
     split = kernel.reshape(*shape[:axis], channels, 4, *shape[axis + 1 :])
     return np.swapaxes(split, axis, axis + 1).reshape(shape)

@@ -3,7 +3,7 @@
 import ast
 import math
 import operator
-from typing import Any
+from typing import Any, cast
 
 from .compose import Chain, Expression, Maybe, OneOf, Op, Shuffle
 from .presets import DEGRADATIONS
@@ -84,7 +84,7 @@ def _call(node: ast.expr) -> Expression:
         raise ValueError(f"{ast.unparse(node)!r} must give every strength once and by name.")
     try:
         if name in _COMBINATIONS:
-            return _COMBINATIONS[name](*map(_degradation, node.args), **options)
+            return cast(Any, _COMBINATIONS[name])(*map(_degradation, node.args), **options)
         if name not in OPERATORS:
             raise ValueError(f"unknown operator {name!r}; accepted are {', '.join(OPERATORS)}.")
         if node.args:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..types import Image, PRNGKeyArray, Strength, per_image
 from .registry import FRACTION, NON_NEGATIVE, NUMBER, POSITIVE, Count, Range, register
@@ -205,6 +206,6 @@ def palette(image: Image, *, colours: int = 16, iterations: int = 10) -> Image:
     return jnp.take_along_axis(centres, _nearest(pixels, centres)[..., None], -2).reshape(image.shape)
 
 
-def _nearest(pixels: jax.Array, centres: jax.Array) -> jax.Array:
+def _nearest(pixels: jax.Array | np.ndarray, centres: jax.Array) -> jax.Array:
     """Return the index of the nearest centre ``[*batch, k, channel]`` for each pixel ``[*batch, pixel, channel]``."""
-    return ((pixels[..., :, None, :] - centres[..., None, :, :]) ** 2).sum(-1).argmin(-1)
+    return ((jnp.asarray(pixels)[..., :, None, :] - centres[..., None, :, :]) ** 2).sum(-1).argmin(-1)

@@ -161,7 +161,7 @@ def register(
         if random:
 
             @functools.wraps(function)
-            def operator(key, image, **strengths):
+            def operator(key, image, **strengths):  # pyright: ignore[reportRedeclaration]
                 return function(key, check(image, strengths), **strengths)
 
         else:

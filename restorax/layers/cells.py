@@ -95,7 +95,7 @@ class _RecurrentLayer(nn.Module):
         input_kernel = self.param("entering", init, (*self.size, x.shape[-1], width))
         hidden_kernel = self.param("hidden", init, (*self.size, self.features, width))
         bias = self.param("bias", nn.initializers.zeros, (width,))
-        return tuple(p.astype(x.dtype) for p in (input_kernel, hidden_kernel, bias))
+        return input_kernel.astype(x.dtype), hidden_kernel.astype(x.dtype), bias.astype(x.dtype)
 
     def _advance(self, kernels: tuple[Array, Array, Array], state: State, x: Array) -> State:
         input_kernel, hidden_kernel, bias = kernels
@@ -133,9 +133,9 @@ class _RecurrentLayer(nn.Module):
     def __call__(self, xs: Array, state: State | None = None, *, reverse: bool = False) -> tuple[Array, State]:
         """Run over a sequence, equal to repeated calls of :meth:`step`.
 
-        The backward pass stores only inputs and states and recomputes the gates. The input is projected inside the loop,
-        where the result stays in the cache: on CPU this takes a third to two thirds of the time of one product before
-        the loop (``python -m benchmarks.recurrence``).
+        The backward pass stores only inputs and states and recomputes the gates. The input is projected inside the
+        loop, where the result stays in the cache: on CPU this takes a third to two thirds of the time of one product
+        before the loop (``python -m benchmarks.recurrence``).
 
         Args:
             xs: ``[time, ..., channels]``; ``[time, batch, height, width, channels]`` for convolutional layers.

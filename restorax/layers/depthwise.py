@@ -1,5 +1,7 @@
 """Depthwise convolution, with a fast implementation for CPU."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -63,11 +65,12 @@ def _shifted(x, kernel):
     # bfloat16 arithmetic would convert every product and sum to float32 and back: seven times slower.
     rows = _long_rows(x.astype(jnp.float32), size)
     taps = lax.optimization_barrier(jnp.tile(kernel[:, :, 0].astype(jnp.float32), (1, 1, x.shape[2])))
-    total = sum(
+    taps_of_rows = (
         rows[:, i : i + height, j * x.shape[3] :][..., :lanes] * taps[i, j].reshape(1, 1, -1)
         for i in range(size)
         for j in range(size)
     )
+    total = functools.reduce(jnp.add, taps_of_rows)
     return total.reshape(x.shape).astype(x.dtype)
 
 

@@ -104,7 +104,7 @@ def extend_periodic(image: Array, margin: int) -> Array:
     return image
 
 
-def transfer_function(kernel: Array, size: tuple[int, int]) -> Array:
+def transfer_function(kernel: Array, size: tuple[int, ...]) -> Array:
     """Compute the factor by which blurring with a kernel multiplies every frequency.
 
     Args:
@@ -123,7 +123,7 @@ def transfer_function(kernel: Array, size: tuple[int, int]) -> Array:
     return jnp.fft.rfft2(jnp.roll(padded, (-(side // 2), -(side // 2)), (1, 2)))
 
 
-def gradient_power(size: tuple[int, int]) -> Array:
+def gradient_power(size: tuple[int, ...]) -> Array:
     """Compute the power response of differences along rows and columns, ``[1, height, width // 2 + 1]``.
 
     The differences of natural images have a nearly white spectrum.

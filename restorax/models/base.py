@@ -1,7 +1,7 @@
 """Base class of restorer networks: the interface, and padding, hole filling and skip connection around each body."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import flax.linen as nn
 import jax
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ..layers.resample import pull_push
 from ..layers.sparse import sparse_fill
-from ..types import Array, Condition, ConditionMap, DTypeLike, Image, check_image
+from ..types import Array, Condition, ConditionMap, DTypeLike, Image, Params, check_image
 
 
 class RestorationNetwork(nn.Module):
@@ -116,6 +116,10 @@ class RestorationNetwork(nn.Module):
         """
         return self.apply_padded(self.body, image, condition)
 
+    def run(self, params: Params, image: Image, condition: ConditionMap | None = None) -> Array:
+        """Restore images with given parameters, as :meth:`__call__` does once they are bound."""
+        return cast(Array, self.apply({"params": params}, image, condition))
+
     def auxiliary_loss(self, image: Image, clean: Image) -> Array:
         """Compute a scalar that training adds to its loss; both images are ``[*batch, height, width, channels]``.
 
@@ -145,8 +149,8 @@ class RestorationNetwork(nn.Module):
     def apply_padded(
         self,
         body: Callable[[Array], Array],
-        image: Array,
-        condition: Array | None,
+        image: Image,
+        condition: ConditionMap | None,
         *,
         dtype: DTypeLike | None = None,
     ) -> Array:
@@ -187,7 +191,7 @@ class RestorationNetwork(nn.Module):
         out = body(x)[:, :height, :width].astype(image.dtype)
         if self.residual:
             out = base + out
-        if self.fills_holes:
+        if condition is not None and self.fills_holes:
             out = jnp.where(condition > 0, flat, out)
         return out.reshape(image.shape)
 
@@ -200,6 +204,7 @@ def _reflect_to_multiple(multiple: int, x: Array, axis: int) -> Array:
         pads[axis] = (0, -length % multiple)
         return jnp.pad(x, pads, mode="reflect")
     # jnp.pad does not accept symbolic widths.
+    length = cast(Array, length)  # symbolic sizes support the arithmetic of arrays
     period = 2 * jnp.maximum(length - 1, 1)
     position = jnp.arange((length + multiple - 1) // multiple * multiple) % period
     return jnp.take(x, jnp.minimum(jnp.minimum(position, period - position), length - 1), axis=axis)

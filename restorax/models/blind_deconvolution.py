@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..layers import fourier
@@ -131,13 +132,12 @@ class BlindDeconvolution(RestorationNetwork):
 
 def _luminance(image: Image) -> Array:
     """Return the mean of the channels, ``[batch, height, width]`` in float32."""
-    return image.reshape(-1, *image.shape[-3:]).astype(jnp.float32).mean(-1)
+    return jnp.asarray(image.reshape(-1, *image.shape[-3:]), jnp.float32).mean(-1)
 
 
 def _check_kernel(kernel: ArrayLike | Sequence, image_shape: tuple[int, ...]) -> Array:
     """Check kernels for images of a shape and return them as ``[batch, side, side]``."""
-    if not isinstance(kernel, jax.Array):
-        kernel = np.asarray(kernel)
+    kernel = kernel if isinstance(kernel, jax.Array) else np.asarray(kernel)
     shape = kernel.shape
     if len(shape) < 2 or shape[:-2] != image_shape[:-3] or shape[-1] != shape[-2] or shape[-1] % 2 == 0:
         raise ValueError(
@@ -146,7 +146,7 @@ def _check_kernel(kernel: ArrayLike | Sequence, image_shape: tuple[int, ...]) ->
         )
     if not jnp.issubdtype(kernel.dtype, jnp.floating):
         raise TypeError(f"`kernel` must be floating point with unit sum, got {kernel.dtype}")
-    if not isinstance(kernel, jax.core.Tracer):  # traced arrays have no values to check
+    if not isinstance(kernel, Tracer):  # traced arrays have no values to check
         sums = np.asarray(kernel, np.float32).sum((-2, -1))
         if (wrong := sums[~(abs(sums - 1) <= 1e-3)]).size:
             raise ValueError(f"each kernel must sum to 1, got {wrong[0]:g}; divide it by its sum")
@@ -155,4 +155,4 @@ def _check_kernel(kernel: ArrayLike | Sequence, image_shape: tuple[int, ...]) ->
 
 def _init_balance(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
     """Return the logarithms of noise-to-signal ratios from 0.001 to 0.1."""
-    return jnp.log(jnp.geomspace(1e-3, 1e-1, *shape, dtype=dtype))
+    return jnp.log(jnp.geomspace(1e-3, 1e-1, shape[0], dtype=dtype))

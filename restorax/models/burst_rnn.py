@@ -111,7 +111,7 @@ class BurstRNN(RestorationNetwork):
         restored = self.apply_padded(body, frame, condition)
         return tuple(part.reshape(expected) for part in after), restored
 
-    def _restore(self, burst: Array, condition: Array | None, *, last_only: bool) -> Array:
+    def _restore(self, burst: Burst, condition: BurstCondition | None, *, last_only: bool) -> Array:
         """Restore all frames, or only the last; the others are then meaningless."""
         count = burst.shape[-4]
 

@@ -64,7 +64,7 @@ class ConvAutoencoder(RestorationNetwork):
 
 
 def _cut(x: Array, half: int) -> tuple[Array, tuple[int, int, int]]:
-    """Cut patches of side ``2 * half`` every ``half`` pixels, starting ``half`` pixels outside; return patches and grid."""
+    """Cut patches of side ``2 * half`` every ``half`` pixels, beginning outside; return them and the grid."""
     x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)), mode="reflect")
     n, height, width, channels = x.shape
     rows, columns = height // half - 1, width // half - 1

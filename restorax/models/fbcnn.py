@@ -1,6 +1,6 @@
 """FBCNN: a JPEG restorer conditioned on the JPEG quality, which it can estimate."""
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -121,4 +121,4 @@ def estimate_quality(model: FBCNN, params: Params, image: Image) -> Array:
         (5,)
     """
     _, collections = model.apply({"params": params}, image, mutable=["intermediates"])
-    return collections["intermediates"]["quality"][0].reshape(image.shape[:-3])
+    return cast(Array, collections["intermediates"]["quality"][0]).reshape(image.shape[:-3])

@@ -34,13 +34,13 @@ class PReNet(RestorationNetwork):
             _Stage,
             variable_broadcast="params",
             split_rngs={"params": False},
-            in_axes=nn.broadcast,
+            in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType]
             length=self.stages,
         )(self.channels, self.width, self.blocks, self.residual, name="stage")
         degraded = x[..., : self.channels]
-        memory = (jnp.zeros_like(x, jnp.float32, shape=(*x.shape[:-1], self.width)),) * 2
+        zeros = jnp.zeros_like(x, jnp.float32, shape=(*x.shape[:-1], self.width))
         first = jnp.zeros_like(degraded) if self.residual else degraded
-        return stages((first, memory), x)[0][0]
+        return stages((first, (zeros, zeros)), x)[0][0]
 
 
 class _Stage(nn.Module):

@@ -1,5 +1,7 @@
 """Measure the receptive field of a network from its gradient."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,7 +62,7 @@ def measure_receptive_field(model: RestorationNetwork, length: int = 512) -> int
     return widest
 
 
-def _cpu() -> jax.Device | None:
+def _cpu() -> Any:
     try:
         return jax.local_devices(backend="cpu")[0]
     except RuntimeError:  # JAX_PLATFORMS excludes it

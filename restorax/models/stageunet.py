@@ -42,7 +42,7 @@ class StageUNet(RestorationNetwork):
             _Stage,
             variable_broadcast="params",
             split_rngs={"params": False},
-            in_axes=nn.broadcast,
+            in_axes=nn.broadcast,  # pyright: ignore[reportArgumentType]
             length=self.stages,
         )(self.channels, self.widths, self.blocks, self.residual, name="stage")
         degraded = x[..., : self.channels]

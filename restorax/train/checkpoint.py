@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -124,7 +124,7 @@ class Checkpoints:
     def _read(self, step: int, like: Any) -> Any:
         folder = self._folder / str(step)
         # Orbax would cast types silently, and leaves reads behind if a shape is wrong.
-        stored, wanted = _shapes(self._orbax.metadata(folder).item_metadata.tree), _shapes(like)
+        stored, wanted = _shapes(cast(Any, self._orbax.metadata(folder).item_metadata).tree), _shapes(like)
         for name in sorted(wanted.keys() | (stored.keys() if isinstance(like, TrainState) else set())):
             if stored.get(name) != wanted.get(name):
                 there, here = (tree.get(name, "nothing") for tree in (stored, wanted))
@@ -231,7 +231,8 @@ def _manifest(folder: epath.Path) -> bytes:
     for path in sorted(_files(folder)):
         if path.name not in (_MANIFEST, f".{_MANIFEST}"):
             with path.open("rb") as file:
-                lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.relative_to(folder)}\n")
+                digest = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
+            lines.append(f"{digest}  {path.relative_to(folder)}\n")
     return "".join(lines).encode()
 
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 from .. import image, provenance, zoo
 from ..data import sample_images
@@ -93,7 +94,7 @@ def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
     """Degraded, restored and clean, side by side, on a photograph that scikit-image ships."""
     channels = build_model(recipe).channels
     clean = sample_images(channels)["chelsea" if channels == 3 else "camera"][64:256, 128:320]
-    observed = parse(middle(recipe.evaluation))(jax.random.key(0), clean)
+    observed = parse(middle(recipe.evaluation))(jax.random.key(0), jnp.asarray(clean))
     restored = make_restore(recipe)(params, *observed)
     image.write(path, image.strip(observed.image, restored, clean))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .. import image
@@ -32,7 +33,7 @@ def strips(
     degrade = compile_degradation(middle(recipe.evaluation))
     out = {}
     for number, name in enumerate(sorted(pictures)[:_SHOWN]):
-        observed = degrade(jax.random.fold_in(jax.random.key(0), number), pictures[name])
+        observed = degrade(jax.random.fold_in(jax.random.key(0), number), jnp.asarray(pictures[name]))
         strip = image.strip(observed.image, restore(params, *observed), pictures[name])
         out[name] = np.clip(strip.pixels, 0, 1)
     return out

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import flax.struct
 import jax
@@ -15,7 +15,7 @@ from ..degrade import parse
 from ..models import MODELS, RestorationNetwork
 from ..models.create import build
 from ..recipe import Recipe, Stage
-from ..types import Array, ConditionMap, Observation, Params, PRNGKeyArray
+from ..types import Array, ConditionMap, Image, Observation, Params, PRNGKeyArray
 from ..zoo import unknown_name
 from .losses import parse_loss
 
@@ -71,7 +71,7 @@ def optimizer(recipe: Recipe) -> optax.GradientTransformation:
     muon = optax.contrib.muon(
         schedule,
         weight_decay=recipe.weight_decay,
-        muon_weight_dimension_numbers=_kernel_axes,
+        muon_weight_dimension_numbers=cast(Any, _kernel_axes),
         consistent_rms=0.2,
     )
     return optax.chain(optax.clip_by_global_norm(recipe.clip), muon)
@@ -167,10 +167,10 @@ def _make_gradients(recipe: Recipe, stage: Stage) -> Callable[..., tuple[Array, 
         raise ValueError(f"auxiliary_loss is {stage.auxiliary_loss}; it must be 0, {recipe.architecture} has none")
 
     def loss_of(params, observation, clean):
-        loss = distance(model.apply({"params": params}, observation.image, observation.condition), clean)
+        loss = distance(model.run(params, observation.image, observation.condition), clean)
         if stage.auxiliary_loss:
             auxiliary = model.apply({"params": params}, observation.image, clean, method="auxiliary_loss")
-            loss += stage.auxiliary_loss * auxiliary
+            loss += stage.auxiliary_loss * cast(Array, auxiliary)
         return loss
 
     def gradients_of(params, observation, clean):
@@ -190,7 +190,7 @@ def _make_gradients(recipe: Recipe, stage: Stage) -> Callable[..., tuple[Array, 
     return gradients_of
 
 
-def make_restore(recipe: Recipe) -> Callable[[Any, Array, ConditionMap | None], Array]:
+def make_restore(recipe: Recipe) -> Callable[[Any, Image, ConditionMap | None], Array]:
     """The recipe's network as a pure function ``(params, image, condition) -> image`` in [0, 1]."""
     model = build_model(recipe)
-    return lambda params, image, condition: jnp.clip(model.apply({"params": params}, image, condition), 0, 1)
+    return lambda params, image, condition: jnp.clip(model.run(params, image, condition), 0, 1)
