@@ -160,8 +160,11 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run_cli, picture, tmp_path):
         ),
         (("train", "resunet_s-gray-nose", "--data", tmp_path), "did you mean resunet_s-gray-noise"),
         (("train", BLIND, "--data", tmp_path / "absent", "--workdir", tmp_path / "w"), "no such folder"),
-        (("train", BLIND, "--data", tmp_path, "--dtype", "int8"), "dtype 'int8' is unknown"),
-        (("train", BLIND, "--data", tmp_path, "--resume", "maybe"), "resume 'maybe' is unknown"),
+        (
+            ("train", BLIND, "--data", tmp_path, "--dtype", "int8"),
+            "`dtype` must be 'float32' or 'bfloat16', got 'int8'",
+        ),
+        (("train", BLIND, "--data", tmp_path, "--resume", "maybe"), "`resume` must be 'auto' or 'never', got 'maybe'"),
         (("train", BLIND, "--data", tmp_path, "--num-processes", "2"), "give all or none"),
         (("train", BLIND, "--data", "tfds:none", "--data-dir", tmp_path), "no dataset 'none'"),
         (("train", BLIND, "--data", tmp_path, "--shards", "3"), "do not split into groups of 3"),

@@ -148,7 +148,7 @@ def test_inside_of_jit_and_vmap(gridded):
     np.testing.assert_allclose(jax.jit(restore)(gridded, image, condition), expected, atol=1e-6)
     within = jax.vmap(lambda one, known: restore(gridded, one, known, ensemble=True))
     np.testing.assert_allclose(within(image, condition), expected, atol=1e-6)
-    with pytest.raises(ValueError, match="leave tile away"):
+    with pytest.raises(ValueError, match="omit `tile`"):
         jax.jit(lambda image: restore(gridded, image, condition, tile=129))(image)
 
 

@@ -250,7 +250,7 @@ def test_restores_a_photograph_at_its_published_size(name, photograph):
         ("resunet_s", {"widths": (4, 8), "blocks": 1}, 44),
         ("row_lstm", {"patch": 8}, 12),
         ("stageunet", {"widths": (4, 8), "blocks": 1, "stages": 2}, 100),
-        ("unet", {"widths": (8, 12, 16)}, 42),
+        ("unet", {"widths": (8, 12, 16)}, 44),
         *((name, {}, None) for name in ("burst_rnn", "fbcnn", "nafnet", "renet", "scanunet_s", "spatial_rnn")),
         ("resunet_s", {"condition": Condition.MASK}, None),
     ],

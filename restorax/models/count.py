@@ -120,6 +120,7 @@ def flops(function: Callable[..., Any], *arguments: Any) -> float:
         Operations.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> flops(jnp.dot, jnp.ones((2, 3)), jnp.ones((3, 4)))
         48.0
     """
