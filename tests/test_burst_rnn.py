@@ -113,7 +113,7 @@ def test_more_frames_reduce_the_error(photograph):
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_bad_input_is_refused_in_a_sentence():
+def test_invalid_input_is_refused():
     model, burst = _model(), _burst(3, 6, 6, 1)
     variables = _init(model, burst)
     with pytest.raises(ValueError, match="a burst"):

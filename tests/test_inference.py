@@ -182,7 +182,7 @@ def test_bad_input_is_refused_in_a_sentence(blind, masked):
         restore(blind, jnp.full((8, 8, 1), jnp.nan))
     with pytest.raises(TypeError, match="floating point"):
         restore(blind, np.zeros((8, 8, 1), np.uint8))
-    with pytest.raises(ValueError, match="needs a condition"):
+    with pytest.raises(ValueError, match="requires a condition"):
         restore(masked, jnp.zeros((8, 8, 1)))
     with pytest.raises(ValueError, match="too small"):
         restore(blind, jnp.zeros((8, 8, 1)), tile=16)
