@@ -84,7 +84,7 @@ def _device_rates(recipe, source, rounds):
     rows = parallel.assemble(np.arange(stage.batch), stage.batch, mesh)
     batch = next(data.batches(source, batch=stage.batch, start=0))
     patches = parallel.assemble(batch, stage.batch, mesh)
-    images = parallel.replicate(data.DevicePictures.of(source), mesh)
+    images = parallel.replicate(data.DeviceImages.of(source), mesh)
     crop = jax.jit(lambda keys: jax.vmap(partial(images.crop, size=stage.patch))(keys))
     keys = [jax.random.key(i) for i in range(4)]
     stepped, cropped = (

@@ -1,4 +1,4 @@
-"""Model cards: what an entry is, how it was made and how good it is."""
+"""Model cards: description, provenance and measured quality of a zoo entry."""
 
 import dataclasses
 import json
@@ -12,17 +12,17 @@ from .types import Condition
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One measured number of a card, with the protocol that makes it comparable.
+    """Quality measured on one test set, with the evaluation protocol.
 
     Attributes:
         dataset: name of the test set.
-        degradation: what was done to the images, in the language of ``restorax.degrade.parse``.
-        images: how many.
+        degradation: degradation of the test images, in the syntax of ``restorax.degrade.parse``.
+        images: number of images.
         psnr: mean of the per-image PSNR in dB.
         ssim: mean of the per-image SSIM.
-        input_psnr: the same of the degraded images.
-        protocol: channels, border, rounding and seeds.
-        psnr_b: mean of the per-image PSNR-B in dB, after JPEG.
+        input_psnr: mean PSNR of the degraded images in dB.
+        protocol: channels, border, rounding and seeds of the evaluation.
+        psnr_b: mean of the per-image PSNR-B in dB, for JPEG only.
     """
 
     dataset: str
@@ -37,38 +37,38 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What an entry is, how it was made and how good it is (``card.json``).
+    """Model card of a zoo entry (``card.json``).
 
     Attributes:
         name: ``<architecture>-<gray|color>-<degradation>[-direct]``.
         architecture: a key of ``restorax.models.MODELS``.
         config: fields of the module.
         channels: image channels, 1 or 3.
-        condition: what the condition map must hold, or ``Condition.NONE`` for a blind restorer.
-        degradation: what it was trained to undo, with ranges, in the language of ``restorax.degrade.parse``.
-        evaluation: degradations under which its results are given.
-        ood_degradations: out-of-distribution degradations under which it is measured too.
-        data: what it was trained on.
-        data_licence: licence of that data.
+        condition: kind of condition map that is required, or ``Condition.NONE`` for a blind restorer.
+        degradation: training degradation with ranges, in the syntax of ``restorax.degrade.parse``.
+        evaluation: degradations of ``results``.
+        ood_degradations: out-of-distribution degradations of ``ood_results``.
+        data: training data.
+        data_licence: licence of the training data.
         weights_licence: licence of the parameters.
-        steps: optimiser steps up to the published parameters, those that validated best.
+        steps: optimiser steps up to the published parameters (best validation).
         seconds: wall-clock time of the training.
-        hardware: on what it was trained.
-        versions: versions of the libraries that matter.
-        commit: of the code that trained it.
+        hardware: hardware of the training.
+        versions: library versions.
+        commit: commit of the training code.
         parameters: number of parameters.
-        parameter_dtype: how they are stored, ``"float32"`` or ``"float16"``.
+        parameter_dtype: type of the stored parameters, ``"float32"`` or ``"float16"``.
         flops_per_megapixel: floating-point operations (two per multiply-add) for 2**20 pixels.
-        receptive_field: side in pixels of what an output pixel sees; ``None`` means the whole image.
-        limits: what it should not be expected to do.
-        paper: what to cite.
+        receptive_field: side of the receptive field in pixels; ``None`` for the whole image.
+        limits: known limitations.
+        paper: reference to cite.
         training: stages, optimiser and starting entry of the run that made it; ``None`` for converted parameters.
-        provenance: how it came about, where no command repeats that; empty where its recipe does.
+        provenance: origin of the parameters if they cannot be reproduced from ``training``; otherwise empty.
         results: measured quality.
-        ood_results: the same for what it was not trained on: other degradations, and other kinds of image.
-        throughput: megapixels per second in images of 512 x 512, by device and type of the activations.
-        halo: pixels of context that keep tiles within 0.05 dB of the whole image, where that has been measured.
-        sha256: of ``params.safetensors``.
+        ood_results: out-of-distribution results: other degradations and other kinds of images.
+        throughput: megapixels per second on 512 x 512 images, by device and type of the activations.
+        halo: pixels of context that keep tiled output within 0.05 dB of the whole image; ``None`` if not measured.
+        sha256: checksum of ``params.safetensors``.
     """
 
     name: str
@@ -102,15 +102,15 @@ class Card:
     sha256: str = ""
 
     def __hash__(self) -> int:
-        """Cards are static under ``jit``: equal ones share a compiled function."""
+        """Hash the static data of ``jit``: equal cards share a compiled function."""
         return hash((self.name, self.sha256))
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that made the entry; its degradation is that of the last stage.
+        """The training recipe of the entry; its degradation is that of the last stage.
 
         Raises:
-            ValueError: if the parameters were converted, not trained here.
+            ValueError: if the parameters were converted, not trained with restorax.
         """
         if self.training is None:
             raise ValueError(f"{self.name} was converted, not trained with restorax; it has no recipe")
@@ -121,8 +121,8 @@ class Card:
         """Read ``folder/card.json``.
 
         Raises:
-            FileNotFoundError: if there is none.
-            ValueError: if it is not JSON, or a field is missing, unknown or of another type.
+            FileNotFoundError: if there is no card.
+            ValueError: if it is not JSON, or a field is missing, unknown or of the wrong type.
         """
         path = folder / "card.json"
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""Every published restorer on photographs that come with scikit-image, as images and one page that shows them."""
+"""Demo: run every published restorer on scikit-image photographs and write an HTML contact sheet."""
 
 import dataclasses
 import html
@@ -25,12 +25,12 @@ class Strip:
     """One photograph, degraded, restored and clean, side by side.
 
     Attributes:
-        file: PNG file in the folder of the demonstration.
+        file: PNG file in the demo folder.
         photograph: name of the photograph.
-        height: in pixels.
-        width: in pixels, of the three together.
+        height: height of the strip in pixels.
+        width: width of the strip in pixels.
         input_psnr: PSNR of the degraded image in dB.
-        psnr: PSNR of the restored image in dB, rounded to 8 bit.
+        psnr: PSNR in dB of the restored image, rounded to 8 bits.
     """
 
     file: str
@@ -42,8 +42,8 @@ class Strip:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shown:
-    """What a restorer did to the photographs: its mean quality and the strips."""
+class DemoResult:
+    """Results of one restorer on the photographs: mean quality and strips."""
 
     name: str
     result: Result
@@ -51,12 +51,12 @@ class Shown:
 
 
 def degradation_of(name: str) -> str:
-    """The degradation that an entry is shown on: the middle one of those that it is evaluated on."""
+    """Return the demo degradation of an entry: the middle one of its evaluation."""
     return middle(zoo.Card.read(zoo.find(name)).evaluation)
 
 
-def show(name: str, out: Path) -> Shown:
-    """Degrade the photographs, restore them, compare, and write the strips.
+def show(name: str, out: Path) -> DemoResult:
+    """Degrade and restore the photographs, and write the strips.
 
     Args:
         name: a zoo entry.
@@ -75,26 +75,26 @@ def show(name: str, out: Path) -> Shown:
     strips = []
     for photograph, (observed, restored) in zip(sorted(photographs), outcomes, strict=True):
         clean = jnp.asarray(photographs[photograph])
-        before = observed if observed.ndim == clean.ndim else observed[-1]  # of a burst, the frame to restore
+        before = observed if observed.ndim == clean.ndim else observed[-1]  # last frame of a burst
         after = jnp.round(jnp.clip(restored, 0, 1) * 255) / 255
-        shown = image.strip(before, restored, clean)
+        strip = image.strip(before, restored, clean)
         file = f"{name}-{photograph}.png"
-        image.write(out / file, shown)
-        height, width, _ = shown.pixels.shape
+        image.write(out / file, strip)
+        height, width, _ = strip.pixels.shape
         strips.append(Strip(file, photograph, height, width, float(psnr(before, clean)), float(psnr(after, clean))))
-    return Shown(name, result, tuple(strips))
+    return DemoResult(name, result, tuple(strips))
 
 
-def write_page(everything: Sequence[Shown], out: Path) -> Path:
-    """Write the contact sheet: one HTML page beside the strips, which loads nothing else; return its path."""
+def write_page(results: Sequence[DemoResult], out: Path) -> Path:
+    """Write the contact sheet, one HTML page that loads only the strips, and return its path."""
     with written_beside(out / PAGE) as beside:
-        beside.write_text(_page(everything), encoding="utf-8")
+        beside.write_text(_page(results), encoding="utf-8")
     return out / PAGE
 
 
-def _page(everything: Sequence[Shown]) -> str:
-    contents = "".join(f'<li><a href="#{_text(one.name)}">{_text(one.name)}</a></li>\n' for one in everything)
-    sections = "".join(map(_section, everything))
+def _page(results: Sequence[DemoResult]) -> str:
+    contents = "".join(f'<li><a href="#{_text(one.name)}">{_text(one.name)}</a></li>\n' for one in results)
+    sections = "".join(map(_section, results))
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -107,7 +107,7 @@ def _page(everything: Sequence[Shown]) -> str:
 <body>
 <header>
 <h1>restorax demo</h1>
-<p>Photographs degraded and restored by {len(everything)} entries of the zoo. Each strip shows the degraded, the
+<p>Photographs degraded and restored by {len(results)} entries of the zoo. Each strip shows the degraded, the
 restored and the clean image; numbers are the PSNR before and after. Select a strip to see it at full size.</p>
 </header>
 <nav aria-label="Entries"><ul>
@@ -119,7 +119,7 @@ restored and the clean image; numbers are the PSNR before and after. Select a st
 """
 
 
-def _section(one: Shown) -> str:
+def _section(one: DemoResult) -> str:
     name, result = _text(one.name), one.result
     labels = "".join(f"<span>{part}</span>" for part in PARTS)
     figures = "".join(

@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
     AnyPath = Path | epath.Path
 else:
-    AnyPath = PurePath  # etils is imported where a bucket is meant
+    AnyPath = PurePath  # etils is imported only for bucket paths
 
-# It can only be read by setting it, for all threads: once, before there are any.
+# Reading the umask requires setting it for all threads, so read it once at import.
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
 
 @contextmanager
 def written_beside(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary name beside ``path`` that takes its place only if nothing fails."""
+    """Yield a temporary file beside ``path`` that replaces it only on success."""
     path = Path(path)
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent}: no such folder to write {path.name} in")
+        raise FileNotFoundError(f"{path.parent}: no such folder; cannot write {path.name}")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=path.suffix)
     os.close(handle)
     try:
@@ -37,24 +37,26 @@ def written_beside(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def is_remote(path: str | os.PathLike) -> bool:
-    """Whether a path is in a bucket, such as ``gs://...``."""
+    """Return whether a path is in a bucket, such as ``gs://...``."""
     return "://" in str(path)
 
 
 def absolute(path: str | os.PathLike) -> Any:
-    """A path of ``etils.epath`` that does not depend on the working directory, ``gs://...`` included."""
+    """Return an absolute ``etils.epath`` path; ``gs://...`` paths are unchanged."""
     from etils import epath
 
     path = epath.Path(path)
-    return path if path.is_absolute() else path.resolve()  # resolving a bucket would lead into the directory
+    return (
+        path if path.is_absolute() else path.resolve()
+    )  # resolve() would place a bucket path under the working directory
 
 
 def write_atomically(path: AnyPath, content: bytes | str) -> None:
-    """Write a file beside its name and rename it; in a bucket, objects appear whole anyway.
+    """Write a file atomically, by renaming a temporary one; writes to buckets are atomic already.
 
     Args:
-        path: a local path, or one of ``etils.epath`` in a bucket.
-        content: bytes, or text that is written as UTF-8.
+        path: a local path, or an ``etils.epath`` path in a bucket.
+        content: bytes, or text to encode as UTF-8.
 
     Raises:
         FileNotFoundError: if the folder does not exist.

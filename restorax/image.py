@@ -1,4 +1,4 @@
-"""Picture files: read and write them without losing alpha, bit depth or gray."""
+"""Read and write image files; alpha, bit depth and grayscale are preserved."""
 
 import io
 import os
@@ -17,12 +17,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", "
 
 @dataclass(frozen=True)
 class Picture:
-    """What a picture file holds.
+    """Content of an image file.
 
     Attributes:
         pixels: float32 in [0, 1], ``[height, width, 1 or 3]``.
         alpha: float32 in [0, 1], ``[height, width, 1]``, or ``None``.
-        bits: 8 or 16, of the file.
+        bits: bit depth of the file, 8 or 16.
     """
 
     pixels: np.ndarray
@@ -30,24 +30,24 @@ class Picture:
     bits: int = 8
 
     def with_pixels(self, pixels: np.ndarray) -> "Picture":
-        """The same picture (alpha, bit depth) with other pixels ``[height, width, 1 or 3]``."""
+        """Return a copy with other pixels ``[height, width, 1 or 3]``; alpha and bit depth are kept."""
         return replace(self, pixels=np.asarray(pixels, np.float32))
 
 
 def read(path: str | os.PathLike) -> Picture:
-    """Read a picture file.
+    """Read an image file.
 
     The EXIF orientation is applied; palettes become RGB; CMYK and other modes are converted to RGB.
 
     Args:
-        path: a file in any format that Pillow reads.
+        path: file in any format that Pillow supports.
 
     Returns:
         Its pixels, alpha and bit depth.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not an image, or damaged.
+        ValueError: if the file is not an image, or is damaged.
 
     Example:
         >>> read("photo.png").pixels.shape  # doctest: +SKIP
@@ -57,7 +57,7 @@ def read(path: str | os.PathLike) -> Picture:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
     if path.is_dir():
-        raise ValueError(f"{path} is a folder; a picture file is needed")
+        raise ValueError(f"{path} is a folder; give an image file")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -66,30 +66,30 @@ def read(path: str | os.PathLike) -> Picture:
 
 
 def decode(content: bytes, name: str) -> Picture:
-    """Read a picture from the bytes of its file, as :func:`read` does.
+    """Decode an image from the bytes of its file, as :func:`read` does.
 
     Args:
-        content: the bytes.
-        name: how a message calls the file.
+        content: bytes of the file.
+        name: name of the file in error messages.
 
     Returns:
         Its pixels, alpha and bit depth.
 
     Raises:
-        ValueError: if the bytes are not an image, or damaged.
+        ValueError: if the bytes are not an image, or are damaged.
     """
     try:
         with PillowImage.open(io.BytesIO(content)) as file:
             stored = _raw_mode(file)
-            if ";16" in stored and file.mode in ("LA", "RGB", "RGBA"):  # Pillow would drop the lower 8 bits
-                # OpenCV turns TIFF files itself.
-                turn = 1 if file.format == "TIFF" else file.getexif().get(ExifTags.Base.Orientation, 1)
-                raw = _turned(_decode_16bit(content, gray="LA" in stored), turn)
+            if ";16" in stored and file.mode in ("LA", "RGB", "RGBA"):  # Pillow drops the lower 8 bits
+                # OpenCV already applies the orientation of TIFF files.
+                orientation = 1 if file.format == "TIFF" else file.getexif().get(ExifTags.Base.Orientation, 1)
+                raw = _orient(_decode_16bit(content, gray="LA" in stored), orientation)
             elif file.mode == "F" or ";32" in stored:
-                raise ValueError("its values have 32 bits; files of 8 and 16 bits are read")
+                raise ValueError("bit depth must be 8 or 16, got 32")
             else:
                 raw = _to_array(ImageOps.exif_transpose(file))
-                raw = _as_shown(raw, file, stored) if raw.dtype == np.uint16 else raw
+                raw = _normalise_gray16(raw, file, stored) if raw.dtype == np.uint16 else raw
     except UnidentifiedImageError:
         raise ValueError(f"{name} is not an image that can be read") from None
     except (OSError, SyntaxError, ValueError, PillowImage.DecompressionBombError) as error:
@@ -104,7 +104,7 @@ def decode(content: bytes, name: str) -> Picture:
 
 
 def _raw_mode(file: PillowImage.Image) -> str:
-    """How the file stores a pixel, such as ``"RGB;16B"``; the arguments of a decoder hold numbers besides."""
+    """Return Pillow's raw mode of a file, such as ``"RGB;16B"``: the first decoder argument that is text."""
     tile = file.tile if isinstance(file, ImageFile.ImageFile) else ()
     arguments = tile[0].args if tile else ""
     if file.format == "PPM" and file.mode == "RGB" and tuple(arguments or ())[1:] == (65535,):
@@ -112,7 +112,7 @@ def _raw_mode(file: PillowImage.Image) -> str:
     return arguments if isinstance(arguments, str) else str(arguments[0]) if arguments else ""
 
 
-def _turned(raw: np.ndarray, orientation: int) -> np.ndarray:
+def _orient(raw: np.ndarray, orientation: int) -> np.ndarray:
     """Apply an EXIF orientation, 1 to 8."""
     if orientation in (5, 6, 7, 8):
         raw = raw.swapaxes(0, 1)
@@ -129,11 +129,11 @@ def _to_array(file: PillowImage.Image) -> np.ndarray:
     return np.asarray(file.convert("RGBA" if has_alpha else "RGB"))
 
 
-def _as_shown(raw: np.ndarray, file: PillowImage.Image, stored: str) -> np.ndarray:
-    """Gray of 16 bits, with what Pillow leaves as it stands in the file."""
-    see_through = file.info.get("transparency")
-    if see_through is not None:
-        return np.stack([raw, np.where(raw == see_through, 0, 2**16 - 1)], axis=2).astype(np.uint16)
+def _normalise_gray16(raw: np.ndarray, file: PillowImage.Image, stored: str) -> np.ndarray:
+    """Apply transparency, 12-bit scaling and inversion to 16-bit grayscale, which Pillow does not."""
+    transparent = file.info.get("transparency")
+    if transparent is not None:
+        return np.stack([raw, np.where(raw == transparent, 0, 2**16 - 1)], axis=2).astype(np.uint16)
     if stored.startswith("I;12"):
         raw = np.round(raw * ((2**16 - 1) / (2**12 - 1))).astype(np.uint16)
     white_is_zero = (
@@ -154,17 +154,16 @@ def _decode_16bit(content: bytes, *, gray: bool) -> np.ndarray:
 
 
 def write(path: str | os.PathLike, picture: Picture) -> None:
-    """Write a picture; the format follows from the suffix. Nothing is left behind if it fails.
+    """Write an image file atomically, in the format of its suffix.
 
     Args:
-        path: file to write. PNG and TIFF keep alpha and 16 bit; other formats get what they can hold.
-        picture: pixels are clipped to [0, 1] and rounded.
+        path: file to write. PNG and TIFF keep alpha and 16 bits, WebP keeps alpha, other formats neither.
+        picture: content to write; pixels are clipped to [0, 1] and rounded.
 
     Raises:
         TypeError: if pixels or alpha are not floating point.
-        ValueError: if the suffix is unknown, or the picture has another shape, values that are not finite, or another
-            number of bits than 8 or 16.
-        OSError: if the folder cannot be written.
+        ValueError: if the suffix is unknown, a shape is wrong, values are not finite, or the bit depth is not 8 or 16.
+        OSError: if the file cannot be written.
 
     Example:
         >>> write("out.png", Picture(np.zeros((4, 4, 3), np.float32)))  # doctest: +SKIP
@@ -172,12 +171,14 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ValueError(f"{path}: unknown suffix {suffix!r}; accepted are {', '.join(SUFFIXES)}")
+        raise ValueError(f"{path}: unknown suffix {suffix!r}; use one of {', '.join(SUFFIXES)}")
     check_picture(picture)
     values = picture.pixels
     bits = picture.bits if suffix in (".png", ".tif", ".tiff") else 8
     if picture.alpha is not None and suffix in (".png", ".tif", ".tiff", ".webp"):
-        colours = values if bits == 8 else to_channels(values, 3)  # no library here writes 16-bit gray with alpha
+        colours = (
+            values if bits == 8 else to_channels(values, 3)
+        )  # neither Pillow nor OpenCV writes 16-bit gray with alpha
         values = np.concatenate([colours, picture.alpha], axis=2)
     raw = quantise(values, bits)
     with written_beside(path) as beside:
@@ -192,37 +193,37 @@ def write(path: str | os.PathLike, picture: Picture) -> None:
 
 
 def check_picture(picture: Picture) -> None:
-    """Say what is wrong with a picture that is to be written.
+    """Check a picture before it is written.
 
     Raises:
         TypeError: if pixels or alpha are not floating point.
-        ValueError: if their shape, values or number of bits are not those of :class:`Picture`.
+        ValueError: if shape, values or bit depth do not match :class:`Picture`.
     """
     if picture.bits not in (8, 16):
-        raise ValueError(f"the picture has {picture.bits} bits; 8 and 16 are written")
+        raise ValueError(f"`bits` must be 8 or 16, got {picture.bits}")
     for name, channels, values in (("pixels", (1, 3), picture.pixels), ("alpha", (1,), picture.alpha)):
         if values is None and name == "alpha":
             continue
         values = np.asarray(values)
         if not np.issubdtype(values.dtype, np.floating):
-            raise TypeError(f"{name} have type {values.dtype}; floating point in [0, 1] is needed")
+            raise TypeError(f"`{name}` must be floating point in [0, 1], got {values.dtype}")
         if values.ndim != 3 or values.shape[2] not in channels or values.shape[:2] != picture.pixels.shape[:2]:
-            wanted = " or ".join(map(str, channels))
-            raise ValueError(f"{name} have shape {values.shape}; [height, width, {wanted}] is needed")
+            accepted = " or ".join(map(str, channels))
+            raise ValueError(f"`{name}` must have shape [height, width, {accepted}], got {values.shape}")
         if not np.isfinite(values).all():
-            raise ValueError(f"{name} hold NaN or infinity; only finite values can be written")
+            raise ValueError(f"`{name}` must be finite, got NaN or infinity")
 
 
 def quantise(values: np.ndarray, bits: int = 8) -> np.ndarray:
-    """Clip [0, 1] values and round them to unsigned integers of 8 or 16 bit, same shape."""
+    """Clip values to [0, 1] and round them to unsigned integers of 8 or 16 bits."""
     levels = 2**bits - 1
     return np.round(np.clip(values, 0, 1) * levels).astype(np.uint16 if bits == 16 else np.uint8)
 
 
 def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """Gray or RGB pixels ``[height, width, 1 or 3]`` with the number of channels asked for (1 or 3).
+    """Convert pixels ``[height, width, 1 or 3]`` to 1 (luma) or 3 (RGB) channels.
 
-    Luma is full-range ITU-R BT.601 rounded to 8 bit, as the gray test sets were made.
+    Luma is full-range ITU-R BT.601 rounded to 8 bits, as in the usual grayscale test sets.
     """
     if pixels.shape[2] == channels:
         return pixels
@@ -233,22 +234,22 @@ def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
 
 
 def list_pictures(folder: str | os.PathLike) -> list[Path]:
-    """Picture files directly in a folder, by name.
+    """List the image files directly in a folder, sorted by name.
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if it holds no picture.
+        ValueError: if it contains no image file.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not paths:
-        raise ValueError(f"{folder} holds no pictures ({', '.join(SUFFIXES)})")
+        raise ValueError(f"{folder} contains no images ({', '.join(SUFFIXES)})")
     return paths
 
 
-def strip(*pictures: ArrayLike) -> Picture:
-    """Pictures of one size side by side; of a burst, ``[frames, height, width, channels]``, its last frame."""
-    pixels = [np.asarray(picture) for picture in pictures]
+def strip(*images: ArrayLike) -> Picture:
+    """Concatenate images of one size side by side; of a burst ``[frames, height, width, channels]``, the last frame."""
+    pixels = [np.asarray(one) for one in images]
     return Picture(np.concatenate([one[-1] if one.ndim == 4 else one for one in pixels], axis=1))

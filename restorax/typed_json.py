@@ -1,4 +1,4 @@
-"""JSON to dataclasses and back, checked by type."""
+"""Convert dataclasses to and from JSON, with type checks."""
 
 import dataclasses
 import json
@@ -15,14 +15,14 @@ def read_object(path: AnyPath) -> dict[str, Any]:
     """Read a file that holds one JSON object.
 
     Args:
-        path: the file, local or of ``etils.epath``.
+        path: a local or ``etils.epath`` path.
 
     Returns:
-        Its content.
+        The object.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not JSON, or something other than an object.
+        ValueError: if it is not a JSON object.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
@@ -39,15 +39,15 @@ def from_json(cls: type[T], content: dict[str, Any], source: str) -> T:
     """Build a dataclass from JSON values.
 
     Args:
-        cls: a dataclass, possibly of dataclasses.
-        content: its fields.
-        source: where they come from, for the message.
+        cls: dataclass, possibly nested.
+        content: its fields as JSON values.
+        source: name of the source in error messages.
 
     Returns:
-        The instance; lists become tuples where the fields say so.
+        The instance; lists become tuples in fields of tuple type.
 
     Raises:
-        ValueError: if a field is missing, unknown, or of another type.
+        ValueError: if a field is missing, unknown or of the wrong type.
 
     Example:
         >>> from restorax.recipe import Stage
@@ -66,14 +66,14 @@ def from_json(cls: type[T], content: dict[str, Any], source: str) -> T:
 
 
 def to_json(value: Any) -> Any:
-    """A dataclass as JSON values: the inverse of :func:`from_json`."""
+    """Convert a dataclass to JSON values, the inverse of :func:`from_json`."""
     import msgspec
 
-    return msgspec.to_builtins(dataclasses.asdict(value))  # msgspec itself omits fields that it left at None
+    return msgspec.to_builtins(dataclasses.asdict(value))  # asdict keeps None fields, which msgspec omits
 
 
 def _unknown(cls: Any, content: Any) -> Iterator[str]:
-    """Names in JSON values that a dataclass, or those in its fields, has no field for."""
+    """Yield names in JSON values that are not fields of the dataclass or its nested dataclasses."""
     if not dataclasses.is_dataclass(cls):
         inner = typing.get_args(cls)
         if isinstance(content, list):

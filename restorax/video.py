@@ -1,4 +1,4 @@
-"""Frame by frame: folders of frames and animated files, restored with a state that is carried along."""
+"""Video restoration: streams, folders of frames and animated files, with a recurrent state."""
 
 import dataclasses
 import os
@@ -24,21 +24,21 @@ SUFFIXES = (".gif", ".png", ".webp")
 def restore_stream(
     restorer: Restorer, frames: Iterable[np.ndarray], mask: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
-    """Restore frames as they come, each with what the ones before have shown.
+    """Restore a stream of frames, each with a recurrent state from the preceding ones.
 
-    A gray restorer is applied to each colour channel by itself.
+    A gray restorer is applied to each colour channel separately.
 
     Args:
-        restorer: one that takes frames.
-        frames: ``[height, width, 1 or 3]`` in [0, 1], all of one size; may have no end.
-        mask: condition that holds for every frame, ``[height, width, k]``.
+        restorer: a multi-frame restorer.
+        frames: ``[height, width, 1 or 3]`` in [0, 1], all of one size; may be endless.
+        mask: condition map of all frames, ``[height, width, k]``.
 
     Yields:
-        Every frame restored and clipped to [0, 1], in its own shape.
+        Each restored frame, clipped to [0, 1], in the shape of the input.
 
     Raises:
-        ValueError: if the restorer takes single images, or a frame has another size than the first or holds NaN or
-            infinity, which would stay in the state.
+        ValueError: if the restorer takes single images, a frame differs in size from the first, or a frame contains
+            NaN or infinity, which would persist in the state.
 
     Example:
         >>> from restorax import zoo
@@ -46,7 +46,7 @@ def restore_stream(
         >>> restored = restore_stream(restorer, (camera.read() for _ in range(100)))  # doctest: +SKIP
     """
     if not restorer.model.takes_frames:
-        raise ValueError(f"{restorer.card.name} restores single images; a network of frames, like burst_rnn, is needed")
+        raise ValueError(f"{restorer.card.name} restores single images; use a multi-frame restorer such as burst_rnn")
     return _stream(restorer, iter(frames), mask)
 
 
@@ -55,13 +55,13 @@ def _stream(restorer: Restorer, frames: Iterator[np.ndarray], mask: np.ndarray |
     if first is None:
         return
     if mask is not None and mask.shape[:2] != first.shape[:2]:
-        raise ValueError(f"the mask has {mask.shape[:2]} pixels and the frames {first.shape[:2]}")
+        raise ValueError(f"`mask` must have the size of the frames {first.shape[:2]}, got {mask.shape[:2]}")
     planes = _planes(first, restorer.card.channels)
-    known = None if mask is None else jnp.broadcast_to(mask, (*planes.shape[:-1], mask.shape[-1]))
-    arriving = (_alike(frame, first) for frame in chain([first], frames))
+    masks = None if mask is None else jnp.broadcast_to(mask, (*planes.shape[:-1], mask.shape[-1]))
+    checked = (_checked_frame(frame, first) for frame in chain([first], frames))
     carry = restorer.model.apply({"params": restorer.params}, planes, method="start")
-    for frame in arriving:
-        carry, restored = _step(restorer, carry, _planes(frame, restorer.card.channels), known)
+    for frame in checked:
+        carry, restored = _step(restorer, carry, _planes(frame, restorer.card.channels), masks)
         yield _frame(restored, first.shape[-1])
 
 
@@ -72,16 +72,16 @@ def _step(restorer: Restorer, carry: tuple[Array, ...], frame: Array, mask: Arra
     return carry, jnp.clip(restored, 0, 1)
 
 
-def _alike(frame: np.ndarray, first: np.ndarray) -> np.ndarray:
+def _checked_frame(frame: np.ndarray, first: np.ndarray) -> np.ndarray:
     if frame.shape != first.shape:
-        raise ValueError(f"a frame has shape {frame.shape} and the first one {first.shape}; all must be of one size")
+        raise ValueError(f"all frames must be of one size: the first has shape {first.shape}, got {frame.shape}")
     if not np.isfinite(frame).all():
-        raise ValueError("a frame holds NaN or infinity; only finite values can be restored")
+        raise ValueError("frames must be finite, got NaN or infinity")
     return frame
 
 
 def _planes(frame: np.ndarray, channels: int) -> Array:
-    """A frame as a batch of what the restorer takes: ``[1 or 3, height, width, channels]``."""
+    """Reshape a frame to a batch for the restorer, ``[1 or 3, height, width, channels]``."""
     pixels = jnp.asarray(frame)
     if channels == 1:
         return jnp.moveaxis(pixels, -1, 0)[..., None]
@@ -89,7 +89,7 @@ def _planes(frame: np.ndarray, channels: int) -> Array:
 
 
 def _frame(planes: Array, channels: int) -> np.ndarray:
-    """The inverse of :func:`_planes`."""
+    """Invert :func:`_planes`."""
     if planes.shape[-1] == 1:
         return np.moveaxis(np.asarray(planes)[..., 0], 0, -1)
     frame = np.asarray(planes)[0]
@@ -104,32 +104,32 @@ def restore_video(
     mask: str | os.PathLike | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Restore a folder of frames, in the order of their names, or an animated GIF, PNG or WebP file.
+    """Restore a folder of frames, in order of file name, or an animated GIF, PNG or WebP file.
 
     Args:
-        restorer: one that takes frames.
-        source: folder, or file.
-        target: folder to write frames of the same names in, created if needed; or file.
-        mask: picture that is white where pixels are known, the same for all frames.
-        progress: called with the share done after every frame.
+        restorer: a multi-frame restorer.
+        source: folder of frames, or animated file.
+        target: folder for frames of the same names, created if needed; or file.
+        mask: image file, white where pixels are known, for all frames.
+        progress: called after every frame with the fraction done.
 
     Raises:
         FileNotFoundError: if ``source`` or the folder of ``target`` does not exist.
-        ValueError: if a file is not a picture, frames differ in size, or the mask is missing, unwanted or of another
+        ValueError: if a file is not an image, frames differ in size, or the mask is missing, unexpected or of another
             size.
     """
-    source, target, wanted = Path(source), Path(target), restorer.model.required_condition
-    if wanted.channels and mask is None:
-        raise ValueError(f"{restorer.card.name} requires a mask ({wanted.description})")
-    if mask is not None and not wanted.channels:
+    source, target, required = Path(source), Path(target), restorer.model.required_condition
+    if required.channels and mask is None:
+        raise ValueError(f"{restorer.card.name} requires a mask ({required.description})")
+    if mask is not None and not required.channels:
         raise ValueError(f"{restorer.card.name} takes no mask")
-    known = None
+    mask_pixels = None
     if mask is not None:
-        known = (image.to_channels(image.read(mask).pixels, 1) > 0.5).astype(np.float32)
+        mask_pixels = (image.to_channels(image.read(mask).pixels, 1) > 0.5).astype(np.float32)
     if source.is_dir():
         paths = image.list_pictures(source)
         target.mkdir(parents=True, exist_ok=True)
-        restored = _restored(restorer, (image.read(path) for path in paths), known)
+        restored = _restored(restorer, (image.read(path) for path in paths), mask_pixels)
         for done, (path, picture) in enumerate(zip(paths, restored, strict=True)):
             image.write(target / path.name, picture)
             if progress:
@@ -138,7 +138,7 @@ def restore_video(
     if target.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{target}: unknown suffix {target.suffix!r}; animations are written as {', '.join(SUFFIXES)}")
     animation, frames = read_animation(source), []
-    for picture in _restored(restorer, animation.frames, known):
+    for picture in _restored(restorer, animation.frames, mask_pixels):
         frames.append(picture)
         if progress:
             progress(len(frames) / len(animation.frames))
@@ -148,20 +148,20 @@ def restore_video(
 def _restored(
     restorer: Restorer, pictures: Iterable[image.Picture], mask: np.ndarray | None
 ) -> Iterator[image.Picture]:
-    """The pictures with restored pixels, one read ahead of what is written."""
-    ahead, along = tee(pictures)
-    for picture, pixels in zip(along, restore_stream(restorer, (p.pixels for p in ahead), mask), strict=True):
+    """Yield the pictures with restored pixels, in constant memory."""
+    inputs, originals = tee(pictures)
+    for picture, pixels in zip(originals, restore_stream(restorer, (p.pixels for p in inputs), mask), strict=True):
         yield picture.with_pixels(pixels)
 
 
 @dataclasses.dataclass(frozen=True)
 class Animation:
-    """What an animated file holds.
+    """Content of an animated file.
 
     Attributes:
         frames: pictures of one size.
-        milliseconds: how long each is shown.
-        loop: how often it is repeated, 0 for ever; ``None`` if the file does not say.
+        milliseconds: duration of each frame.
+        loop: number of repetitions, 0 for endless; ``None`` if not stored.
     """
 
     frames: list[image.Picture]
@@ -170,20 +170,20 @@ class Animation:
 
 
 def read_animation(path: str | os.PathLike) -> Animation:
-    """Read an animated GIF, PNG or WebP file; a picture that stands still is an animation of one frame.
+    """Read an animated GIF, PNG or WebP file; a still image is an animation of one frame.
 
     Args:
         path: file to read.
 
     Returns:
-        All frames, each as it is shown: gray if all of them are, with alpha if one of them is see-through. Of a
-        picture that stands still, what :func:`image.read` gives.
+        All frames as displayed: gray if all are gray, with alpha if any is transparent. A still image is read by
+        :func:`image.read`.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is not an image, or damaged.
+        ValueError: if the file is not an image, or is damaged.
     """
-    picture = image.read(path)  # says what is wrong with the file
+    picture = image.read(path)  # raises a clear error for a bad file
     raw, milliseconds = [], []
     try:
         with PillowImage.open(path) as file:
@@ -196,22 +196,22 @@ def read_animation(path: str | os.PathLike) -> Animation:
     if len(raw) == 1:
         return Animation([picture], milliseconds, loop)
     gray = all((frame[..., :1] == frame[..., 1:3]).all() for frame in raw)
-    see_through = any(frame[..., 3].min() < 1 for frame in raw)
-    frames = [image.Picture(f[..., : 1 if gray else 3], f[..., 3:] if see_through else None) for f in raw]
+    transparent = any(frame[..., 3].min() < 1 for frame in raw)
+    frames = [image.Picture(f[..., : 1 if gray else 3], f[..., 3:] if transparent else None) for f in raw]
     return Animation(frames, milliseconds, loop)
 
 
 def write_animation(path: str | os.PathLike, animation: Animation) -> None:
-    """Write an animation; the format follows from the suffix. Nothing is left behind if it fails.
+    """Write an animation atomically, in the format of its suffix.
 
     Args:
-        path: file to write. GIF has 256 colours to a frame, WebP loses a little, PNG nothing.
-        animation: pixels are clipped to [0, 1] and rounded to 8 bit; a single frame of 16 bits keeps them in PNG.
+        path: file to write. GIF has 256 colours per frame, WebP is lossy, PNG is lossless.
+        animation: frames; pixels are clipped to [0, 1] and rounded to 8 bits. PNG keeps 16 bits of a single frame.
 
     Raises:
         TypeError: if pixels are not floating point.
-        ValueError: if there are no frames, or one is not as :class:`image.Picture` has it.
-        OSError: if the folder cannot be written.
+        ValueError: if there are no frames, or a frame is not a valid :class:`image.Picture`.
+        OSError: if the file cannot be written.
     """
     if not animation.frames:
         raise ValueError("an animation needs at least one frame")
@@ -227,7 +227,7 @@ def write_animation(path: str | os.PathLike, animation: Animation) -> None:
         frames.append(PillowImage.fromarray(raw[:, :, 0] if raw.shape[2] == 1 else raw))
     options = {} if animation.loop is None else {"loop": animation.loop}
     if gif and any(frame.alpha is not None for frame in animation.frames):
-        options["disposal"] = 2  # else what one frame has shown stays behind the next
+        options["disposal"] = 2  # clear each frame, else it shows through the next one
     milliseconds = [round(t) for t in animation.milliseconds]
     with written_beside(path) as beside:
         rest = {"append_images": frames[1:], "duration": milliseconds, **options} if len(frames) > 1 else {}

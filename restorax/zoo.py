@@ -37,15 +37,15 @@ __all__ = [
 
 
 class Restorer(flax.struct.PyTreeNode):
-    """A network with its parameters: a pure function that crosses ``jit``, ``vmap``, ``pmap`` and ``shard_map``.
+    """A network with its parameters: a pytree that can be passed to ``jit``, ``vmap``, ``pmap`` and ``shard_map``.
 
-    A batch on several devices is for the last two: where plain ``jit`` finds one spread over them, XLA gathers it on
-    each for Fourier transforms and grouped convolutions (openxla/xla#24, openxla/xla#47945).
+    Use ``pmap`` or ``shard_map`` for a batch on several devices. Under plain ``jit``, XLA gathers a sharded batch on
+    every device for Fourier transforms and grouped convolutions (openxla/xla#24, openxla/xla#47945).
 
     Attributes:
         params: parameters, float32.
         model: the Flax module.
-        card: what it is.
+        card: the model card.
     """
 
     params: Params
@@ -55,19 +55,19 @@ class Restorer(flax.struct.PyTreeNode):
     def __call__(self, image: Image, condition: ConditionMap | None = None) -> Array:
         """Restore ``[*batch, height, width, channels]`` in [0, 1]; the output is not clipped.
 
-        A network of frames takes ``[*batch, frames, height, width, channels]`` and restores one frame.
+        A multi-frame network takes ``[*batch, frames, height, width, channels]`` and restores one frame.
         """
         return self.model.run(self.params, image, condition)
 
 
 def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
-    """Names of the published entries.
+    """List the names of the published entries.
 
     Args:
         zoo: a folder of entries; by default the zoo that comes with the package.
 
     Returns:
-        Sorted names; :func:`load` takes those of the default zoo, of others the folder.
+        Sorted names. :func:`load` accepts names from the default zoo; for any other zoo, pass the entry's folder.
 
     Example:
         >>> "resunet_s-gray-noise" in list_models()
@@ -78,48 +78,52 @@ def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
 
 
 def find(name: str | os.PathLike) -> AnyPath:
-    """The folder of an entry: a published name, the path of a folder with a card, or a training directory.
+    """Find the folder of an entry.
 
-    Of a folder in a bucket, ``gs://...``, the path is one of ``etils.epath``.
+    Args:
+        name: a published name, a folder with a card, or a training directory.
+
+    Returns:
+        The folder, as an ``etils.epath`` path if it is in a bucket (``gs://...``).
 
     Raises:
-        FileNotFoundError: if there is neither; similar names are suggested.
+        FileNotFoundError: if there is no such entry; the message suggests similar names.
     """
-    given = Path(name)
+    path = Path(name)
     if is_remote(name):
         from etils import epath
 
-        given = epath.Path(name)
-    in_training = given.iterdir() if (given / "recipe.json").is_file() else ()
-    for folder in (ZOO / name, given, *in_training):
+        path = epath.Path(name)
+    in_training = path.iterdir() if (path / "recipe.json").is_file() else ()
+    for folder in (ZOO / name, path, *in_training):
         if (folder / "card.json").is_file():
             return folder
-    if (given / "recipe.json").is_file():
-        raise FileNotFoundError(f"{given} is a training directory without an entry; the first validation writes one")
+    if (path / "recipe.json").is_file():
+        raise FileNotFoundError(f"{path} is a training directory without an entry; the first validation writes one")
     raise FileNotFoundError(unknown_name("model", str(name), list_models()))
 
 
-def unknown_name(kind: str, name: str, known: list[str]) -> str:
-    """A sentence that says that there is no such name, and which ones come near."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+def unknown_name(kind: str, name: str, names: list[str]) -> str:
+    """Return the error message for an unknown name, with close matches or all valid names."""
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"available: {', '.join(names)}"
     return f"no {kind} named {name!r}; {hint}"
 
 
 def load(name: str | os.PathLike, *, dtype: DTypeLike = jnp.float32) -> Restorer:
-    """Load a published restorer; no internet is needed.
+    """Load a restorer from disk; nothing is downloaded.
 
     Args:
         name: name of an entry, the path of a folder with ``card.json`` and ``params.safetensors``, or a training
-            directory (its parameters at the best validation); ``gs://...`` included.
-        dtype: type in which the network computes; its parameters stay float32.
+            directory (its parameters at the best validation). ``gs://...`` paths are accepted.
+        dtype: type of the activations; parameters stay float32.
 
     Returns:
         The restorer.
 
     Raises:
         FileNotFoundError: if there is no such entry.
-        ValueError: if the card is incomplete, or the parameters are not the ones that the card describes.
+        ValueError: if the card is incomplete, or the parameters do not match it.
 
     Example:
         >>> restorer = load("resunet_s-gray-noise")
@@ -130,29 +134,29 @@ def load(name: str | os.PathLike, *, dtype: DTypeLike = jnp.float32) -> Restorer
     card = Card.read(folder)
     params = _read_params(folder, card)
     if card.architecture not in MODELS:
-        raise ValueError(f"{folder}: unknown architecture {card.architecture!r}; there are {', '.join(MODELS)}")
+        raise ValueError(f"{folder}: unknown architecture {card.architecture!r}; available: {', '.join(MODELS)}")
     model = build(card.architecture, card.config, dtype=jnp.dtype(dtype))
     check_params(model, params, folder)
     return Restorer(params, model, card)
 
 
 def verify(name: str | os.PathLike) -> Card:
-    """Check that the parameters of an entry are the ones its card describes; return the card.
+    """Check that the parameters of an entry match its card; return the card.
 
     Raises:
         FileNotFoundError: if there is no such entry.
-        ValueError: if the card is incomplete, or hash, number, type or shapes of the parameters differ.
+        ValueError: if the card is incomplete, or the hash, count, type or shapes of the parameters do not match it.
     """
     return load(name).card
 
 
 def save(folder: str | os.PathLike, card: Card, params: Params) -> Card:
-    """Write an entry: ``params.safetensors`` in the card's type, and the card with their hash and number.
+    """Write an entry: ``params.safetensors`` in the card's type, and the card with its hash and parameter count.
 
     Args:
         folder: the entry's folder, created if needed.
         card: its ``sha256`` and ``parameters`` are filled in.
-        params: nested parameters.
+        params: nested dictionary of parameters.
 
     Returns:
         The card as written.
@@ -184,7 +188,7 @@ def _read_params(folder: AnyPath, card: Card) -> Params:
         raise FileNotFoundError(f"{folder} has no params.safetensors")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != card.sha256:
-        raise ValueError(f"{path} is not the file that its card describes (SHA-256 differs); fetch the entry again")
+        raise ValueError(f"{path} does not match its card (SHA-256 differs); download the entry again")
     stored = safetensors.numpy.load(content)
     number, types = sum(value.size for value in stored.values()), {value.dtype.name for value in stored.values()}
     if (number, types) != (card.parameters, {card.parameter_dtype}):
@@ -197,10 +201,10 @@ def _read_params(folder: AnyPath, card: Card) -> Params:
 
 
 def check_params(model: RestorationNetwork, params: Params, folder: str | os.PathLike) -> None:
-    """Check that the parameters found in a folder are those of a network.
+    """Check that the parameters from a folder match a network.
 
     Raises:
-        ValueError: if one of them has another shape, is missing or has no place.
+        ValueError: if a parameter is missing, unexpected or of the wrong shape.
     """
     image = jax.ShapeDtypeStruct((1, 8, 8, model.channels), jnp.float32)
     condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition.channels), jnp.float32)

@@ -62,8 +62,8 @@ def test_converted_weights_restore_at_a_given_strength(run_cli, picture, tmp_pat
         restored.append(image.read(out).pixels)
     assert np.abs(restored[0] - restored[1]).max() > 0.01
     for arguments, message in (
-        (("restore", picture, out, "--model", entry), "give a strength (standard deviation"),
-        (("restore", picture, out, "--model", entry, "--strength", 25), "strength is 25.0; values from 0 to 1"),
+        (("restore", picture, out, "--model", entry), "requires a strength (standard deviation"),
+        (("restore", picture, out, "--model", entry, "--strength", 25), "`strength` must be in [0, 1], got 25.0"),
         (("restore", picture, out, "--model", entry, "--mask", picture), "takes no mask"),
         (("restore", picture, out, "--model", BLIND, "--strength", 0.1), "takes no strength"),
         (("convert", picture, "--as", "ffdnet", "--out", entry), "unknown suffix '.png'"),
@@ -135,11 +135,11 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run_cli, picture, tmp_path):
         (("restore", tmp_path / "absent.png", out, *model), "no such file"),
         (("restore", tmp_path / "text.png", out, *model), "not an image"),
         (("restore", tmp_path / "cut.png", out, *model), "damaged"),
-        (("restore", tmp_path / "empty", tmp_path / "o", *model), "holds no pictures"),
+        (("restore", tmp_path / "empty", tmp_path / "o", *model), "contains no images"),
         (("restore", picture, tmp_path / "absent" / "out.png", *model), "no such folder"),
         (("restore", picture, tmp_path / "out.xyz", *model), "unknown suffix"),
         (("restore", picture, out, "--model", "resunet_s-gray-nois"), f"did you mean {BLIND}"),
-        (("restore", picture, out, *model, "--tile", "5"), "too small"),
+        (("restore", picture, out, *model, "--tile", "5"), "`tile` must be at least 129"),
         (("restore", picture, out, "--model", "scanunet_s-gray-missing"), "requires a mask"),
         (("degrade", picture, out, "--with", "noise(1)"), "unknown operator 'noise'"),
         (("degrade", picture, out, "--with", "gaussian_noise(sigma=25/0)"), "division by zero"),
@@ -168,7 +168,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run_cli, picture, tmp_path):
         (("train", BLIND, "--data", tmp_path, "--num-processes", "2"), "give all or none"),
         (("train", BLIND, "--data", "tfds:none", "--data-dir", tmp_path), "no dataset 'none'"),
         (("train", BLIND, "--data", tmp_path, "--shards", "3"), "do not split into groups of 3"),
-        (("data", "prepare", tmp_path / "empty", "--name", "x", "--data-dir", tmp_path), "holds no pictures"),
+        (("data", "prepare", tmp_path / "empty", "--name", "x", "--data-dir", tmp_path), "contains no images"),
         (("data", "check", "x", "--data-dir", tmp_path), "has no data_card.json"),
     ):
         code, _, err = run_cli(*arguments)

@@ -170,7 +170,7 @@ def test_demo_writes_strips_and_one_page_that_shows_them(run_cli, tmp_path, phot
 def test_names_and_degradations_are_escaped_in_the_page():
     result = zoo.Result("set", "a<b>&", 1, 30.0, 0.9, 20.0, "")
     strip = demo.Strip('"x".png', "<i>", 8, 24, 20.0, 30.0)
-    page = _Page(demo._page([demo.Shown("<script>", result, (strip,))]))
+    page = _Page(demo._page([demo.DemoResult("<script>", result, (strip,))]))
     assert not {"script", "b", "i"} & {tag for tag, _ in page.tags}
     assert [attributes["src"] for tag, attributes in page.tags if tag == "img"] == ['"x".png']
 
@@ -192,7 +192,7 @@ def test_an_exported_file_restores(run_cli, tmp_path, photograph):
     np.testing.assert_allclose(call(picture[None])[0], expected, atol=1e-5)
     for options, message in (
         (("--size", "40"), "size '40' is not understood; write e.g. 512x768"),
-        (("--platform", "npu"), "platforms are npu; accepted are cpu"),
+        (("--platform", "npu"), "`platforms` must be of cpu, cuda, rocm and tpu, got npu"),
     ):
         code, _, err = run_cli("export", SMALL, tmp_path / "b.jax", *options)
         assert code == 2

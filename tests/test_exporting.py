@@ -82,16 +82,16 @@ def test_a_file_runs_where_there_is_no_restorax(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("options", "message"),
     [
-        ({"size": (0, 4)}, r"size is \(0, 4\); a height and a width of at least 1"),
-        ({"platforms": ()}, "platforms are none; accepted are cpu, cuda, rocm and tpu"),
-        ({"platforms": ("cpu", "npu")}, "platforms are npu"),
+        ({"size": (0, 4)}, r"`size` must be \(height, width\) of at least 1 pixel each, got \(0, 4\)"),
+        ({"platforms": ()}, "`platforms` must be of cpu, cuda, rocm and tpu, got none"),
+        ({"platforms": ("cpu", "npu")}, "`platforms` must be of .*, got npu"),
     ],
 )
-def test_what_cannot_be_exported_is_refused(wanted, message):
+def test_what_cannot_be_exported_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        restorax.export(restorax.load("arcnn-gray-jpeg"), **wanted)
+        restorax.export(restorax.load("arcnn-gray-jpeg"), **options)
 
 
 def _made(architecture, **fields):

@@ -142,7 +142,7 @@ def test_16_bit_ppm(tmp_path):
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
 def test_values_of_32_bits_are_refused(tmp_path, dtype):
     PillowImage.fromarray(np.ones((4, 6), dtype)).save(tmp_path / "a.tif")
-    with pytest.raises(ValueError, match="values have 32 bits"):
+    with pytest.raises(ValueError, match="bit depth must be 8 or 16, got 32"):
         image.read(tmp_path / "a.tif")
 
 
@@ -177,12 +177,12 @@ def test_bad_files_are_refused_in_a_sentence(tmp_path):
 def test_what_is_no_picture_is_not_written(tmp_path):
     good = np.full((4, 4, 3), 0.5, np.float32)
     for picture, error, message in (
-        (Picture((good * 255).astype(np.uint8)), TypeError, "pixels have type uint8; floating point"),
-        (Picture(good * np.nan), ValueError, "pixels hold NaN"),
-        (Picture(good[..., 0]), ValueError, r"pixels have shape \(4, 4\); \[height, width, 1 or 3\]"),
-        (Picture(good[None]), ValueError, "pixels have shape"),
-        (Picture(good, good[:2, :, :1]), ValueError, "alpha have shape"),
-        (Picture(good, bits=12), ValueError, "12 bits; 8 and 16"),
+        (Picture((good * 255).astype(np.uint8)), TypeError, r"`pixels` must be floating point in \[0, 1\], got uint8"),
+        (Picture(good * np.nan), ValueError, "`pixels` must be finite"),
+        (Picture(good[..., 0]), ValueError, r"`pixels` must have shape \[height, width, 1 or 3\], got \(4, 4\)"),
+        (Picture(good[None]), ValueError, "`pixels` must have shape"),
+        (Picture(good, good[:2, :, :1]), ValueError, "`alpha` must have shape"),
+        (Picture(good, bits=12), ValueError, "`bits` must be 8 or 16, got 12"),
     ):
         with pytest.raises(error, match=message):
             image.write(tmp_path / "a.png", picture)
@@ -192,7 +192,7 @@ def test_what_is_no_picture_is_not_written(tmp_path):
 def test_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such folder"):
         image.list_pictures(tmp_path / "absent")
-    with pytest.raises(ValueError, match="holds no pictures"):
+    with pytest.raises(ValueError, match="contains no images"):
         image.list_pictures(tmp_path)
     for name in ("b.png", "a.jpg", "notes.txt"):
         (tmp_path / name).touch()

@@ -168,7 +168,7 @@ def test_conditions_are_checked(gridded):
             (jnp.full((8, 8, 1), 255.0), r"`condition` must be in \[0, 1\], got 255"),
             (jnp.full((8, 8, 1), jnp.nan), r"`condition` must be in \[0, 1\], got nan"),
             (0.1, r"`condition` must have shape \[\*batch, height, width, channel\], got \(\)"),
-            (jnp.zeros((9, 8, 1)), r"the condition has \(9, 8\) pixels and the image \(8, 8\)"),
+            (jnp.zeros((9, 8, 1)), r"`condition` must have the size of `image` \(8, 8\), got \(9, 8\)"),
         ):
             with pytest.raises(ValueError, match=message):
                 restore(gridded, image, condition, ensemble=ensemble)
@@ -184,14 +184,14 @@ def test_bad_input_is_refused_in_a_sentence(blind, masked):
         restore(blind, np.zeros((8, 8, 1), np.uint8))
     with pytest.raises(ValueError, match="requires a condition"):
         restore(masked, jnp.zeros((8, 8, 1)))
-    with pytest.raises(ValueError, match="too small"):
+    with pytest.raises(ValueError, match="`tile` must be at least 129"):
         restore(blind, jnp.zeros((8, 8, 1)), tile=16)
     with pytest.raises(ValueError, match=r"`tile` must be an integer >= 1, got 150.5"):
         restore(blind, jnp.zeros((8, 8, 1)), tile=150.5)
     with pytest.raises(ValueError, match="divide 8-bit values by 255"):
         restore(blind, jnp.full((8, 8, 1), 100.0).at[0, 0].set(0))
     for side in (150, 300):
-        with pytest.raises(ValueError, match=rf"the condition has \({side}, {side}\) pixels"):
+        with pytest.raises(ValueError, match=rf"`condition` must have the size of `image` .*, got \({side}, {side}\)"):
             restore(masked, jnp.zeros((160, 160, 1)), jnp.ones((side, side, 1)), tile=144)
 
 
@@ -222,7 +222,7 @@ def test_files_with_a_mask(masked, blind, tmp_path, photograph):
     for mask_file, restorer, message in (
         (None, masked, "requires a mask"),
         (tmp_path / "mask.png", blind, "takes no mask"),
-        (tmp_path / "small.png", masked, "pixels and"),
+        (tmp_path / "small.png", masked, "must have the size of"),
     ):
         with pytest.raises(ValueError, match=message):
             restore_file(restorer, tmp_path / "holes.png", tmp_path / "no.png", mask=mask_file)

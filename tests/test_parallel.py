@@ -124,7 +124,7 @@ def test_degraded_patches_are_bit_identical_in_every_form(degradation, patches):
 
 def test_crops_from_device_memory_are_bit_identical_on_every_mesh():
     pixels = np.random.default_rng(0).integers(0, 256, (3, 24, 30, 1), np.uint8)
-    pictures = data.DevicePictures(pixels, np.array([[24, 30], [24, 20], [18, 30]], np.int32))
+    pictures = data.DeviceImages(pixels, np.array([[24, 30], [24, 20], [18, 30]], np.int32))
     draw, keys, mesh = make_draw(TINY.stages[0]), jax.random.split(jax.random.key(0), BATCH), parallel.make_mesh()
     alone = jax.jit(draw)(keys, pictures)
     batch = jax.sharding.NamedSharding(mesh, parallel._BATCH)

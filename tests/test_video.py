@@ -185,7 +185,7 @@ def test_mistakes_are_refused_in_a_sentence_and_leave_nothing(restorer, tmp_path
     (tmp_path / "text.gif").write_text("not a picture")
     before = sorted(p.name for p in tmp_path.iterdir())
     for source, target, options, error, message in (
-        ("mixed", "mixed", {}, ValueError, "all must be of one size"),
+        ("mixed", "mixed", {}, ValueError, "all frames must be of one size"),
         ("text.gif", "out.gif", {}, ValueError, "not an image"),
         ("absent.gif", "out.gif", {}, FileNotFoundError, "no such file"),
         ("mixed/0.png", "out.jpg", {}, ValueError, "animations are written as"),
@@ -197,7 +197,7 @@ def test_mistakes_are_refused_in_a_sentence_and_leave_nothing(restorer, tmp_path
     assert sorted(p.name for p in tmp_path.iterdir()) == before
     broken = _frames(2)
     broken[1, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="a frame holds NaN or infinity"):
+    with pytest.raises(ValueError, match="frames must be finite, got NaN"):
         list(video.restore_stream(restorer, broken))
     with pytest.raises(ValueError, match="at least one frame"):
         video.write_animation(tmp_path / "out.gif", video.Animation([], []))

@@ -115,7 +115,7 @@ def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
     if target.is_dir():
         target = target / source.name
     if target.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{target}: unknown suffix {target.suffix!r}; accepted are {', '.join(SUFFIXES)}")
+        raise ValueError(f"{target}: unknown suffix {target.suffix!r}; use one of {', '.join(SUFFIXES)}")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target.parent}: no such folder to write {target.name} in")
     return [(source, target)]

@@ -100,7 +100,7 @@ class Plan:
         in_memory = self.options.in_memory
         images = None
         if in_memory and done < self.recipe.steps:
-            images = parallel.replicate(data.DevicePictures.of(self.source), self.mesh)
+            images = parallel.replicate(data.DeviceImages.of(self.source), self.mesh)
         for end, stage, step in zip(self.recipe.ends, self.recipe.stages, self.steps, strict=True):
             if done < end:
                 rows = parallel.local_rows(stage.batch, self.mesh)

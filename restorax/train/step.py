@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 import optax.contrib
 
-from ..data import DevicePictures
+from ..data import DeviceImages
 from ..degrade import parse
 from ..models import MODELS, RestorationNetwork
 from ..models.create import build
@@ -152,7 +152,7 @@ def make_draw(stage: Stage) -> Callable[..., tuple[Observation, Array]]:
 
     def draw(keys, patches):
         crop_keys, degrade_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
-        if isinstance(patches, DevicePictures):
+        if isinstance(patches, DeviceImages):
             patches = jax.vmap(partial(patches.crop, size=stage.patch))(crop_keys)
         clean = patches.astype(jnp.float32) / 255
         return jax.vmap(degrade)(degrade_keys, clean), clean
