@@ -50,17 +50,16 @@ def _parameters(variant: Variant) -> int:
 
 
 def matched(variant: Variant, parameters: int) -> Variant:
-    """Choose widths (w, 2 w, 4 w) so that the number of parameters is nearest to ``parameters``.
-
-    The number of parameters is a quadratic polynomial in w.
-    """
+    """Choose widths (w, 2 w, 4 w) so that the number of parameters is nearest to ``parameters``."""
 
     def at(width: int) -> Variant:
         return variant._replace(config={**variant.config, "widths": (width, 2 * width, 4 * width)})
 
-    samples = (4, 8, 12)
-    polynomial = np.polyfit(samples, [_parameters(at(width)) for width in samples], 2)
-    return at(min(range(4, 257), key=lambda width: abs(np.polyval(polynomial, width) - parameters)))
+    low, high = 4, 256
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _parameters(at(middle)) <= parameters else (low, middle)
+    return min((at(low), at(high)), key=lambda v: abs(_parameters(v) - parameters))
 
 
 def recipe_of(

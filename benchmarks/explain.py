@@ -52,9 +52,10 @@ def measure(restorer: zoo.Restorer, images: Mapping[str, np.ndarray], degradatio
         ``reach_50``, ``reach_90`` and ``reach_99`` in pixels; ``error_rank`` from -1 to 1; ``psnr`` in dB of the
         unclipped output, and ``sure``, its estimate, for white Gaussian noise of known level.
     """
-    degrade, reaches, ranks, qualities, estimates = parse(degradation), [], [], [], []
-    sigma = degrade.strengths["sigma"] if isinstance(degrade, Op) and degrade.operator is gaussian_noise else None
-    level_known = isinstance(sigma, float | int) and "per_pixel" not in degrade.strengths
+    parsed, apply = parse(degradation), jax.jit(lambda restorer, *observed: restorer(*observed))
+    degrade, reaches, ranks, qualities, estimates = jax.jit(parsed), [], [], [], []
+    sigma = parsed.strengths["sigma"] if isinstance(parsed, Op) and parsed.operator is gaussian_noise else None
+    level_known = isinstance(sigma, float | int) and "per_pixel" not in parsed.strengths
     estimate = functools.partial(jax.jit(explanation.sure), sigma=sigma) if level_known else None
     for i, name in enumerate(sorted(images)):
         key, clean = jax.random.fold_in(jax.random.key(0), i), jnp.asarray(images[name])
@@ -64,7 +65,7 @@ def measure(restorer: zoo.Restorer, images: Mapping[str, np.ndarray], degradatio
             reaches.append([explanation.reach(found, at=at, share=share) for share in SHARES])
         error = jnp.abs(restorax.restore(restorer, image, condition) - clean)
         ranks.append(_rank(explanation.disagreement(restorer, image, condition), error))
-        qualities.append(float(metrics.psnr(restorer(image, condition), clean)))
+        qualities.append(float(metrics.psnr(apply(restorer, image, condition), clean)))
         if estimate:
             estimates.append(-10 * np.log10(float(estimate(jax.random.fold_in(key, 1), restorer, image, condition))))
     return {
@@ -101,7 +102,7 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
     for row, name in zip(axes, names, strict=True):
         restorer = zoo.load(name)
         clean = data.sample_images(restorer.card.channels)["chelsea"][-side:, :side]
-        image, condition = parse(restorer.card.evaluation[-1])(jax.random.key(0), jnp.asarray(clean))
+        image, condition = jax.jit(parse(restorer.card.evaluation[-1]))(jax.random.key(0), jnp.asarray(clean))
         restored = restorax.restore(restorer, image, condition)
         at, window = (side // 2, side // 2), (side // 2 - 16, side // 2 - 16, 32, 32)
         influence = explanation.effective_receptive_field(restorer, image, condition, at=at)

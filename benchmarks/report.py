@@ -5,84 +5,20 @@
 
 import dataclasses
 import re
-import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from restorax import zoo
 from restorax.files import write_atomically, written_beside
 
-from . import networks, published, record
+from . import published, record
 from .record import newest, table
-from .zoo_table import CHOICES
+from .sections import LIMIT, SECTIONS, SIZE, Row, Section, head, short_names, speeds
 
-Row = Mapping[str, str]
 PAGE = Path(__file__).parent / "report.md"
 README = PAGE.parent.parent / "README.md"
 PLOTS = README.parent / "docs"
-SIZE = "512x512"  # image size of the speeds in README and cards
-SPEED = ("device", "entry", "form", "dtype", "size", "batch")
-ORIGIN = ("date", "device", "driver", "jax", "xla", "torch", "commit")
-LIMIT = 10  # rows per table
-
-
-class Section(NamedTuple):
-    """Summary of a suite.
-
-    Attributes:
-        suite: name of the CSV file in ``benchmarks/results``.
-        question: what the suite answers; the heading.
-        key: columns that identify a measurement, of which the newest row counts.
-        columns: columns of the table.
-        select: chooses and condenses rows of one device.
-        timed: whether results depend on the device.
-        note: explanation of the columns.
-    """
-
-    suite: str
-    question: str
-    key: tuple[str, ...]
-    columns: tuple[str, ...]
-    select: Callable[[Sequence[Row]], Sequence[Row]] = list
-    timed: bool = True
-    note: str = ""
-
-
-def speeds(rows: Sequence[Row]) -> list[Row]:
-    """Return the newest rows of ``throughput`` by network, under the current names of the network.
-
-    A row holds the names at the time of measuring, the first of which was loaded; entries may have been added since.
-    """
-    current = {name: " ".join(together) for together in networks.groups() for name in together}
-    return newest([row | {"entry": current.get(row["entry"].split()[0], row["entry"])} for row in rows], SPEED)
-
-
-def head(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """Put JAX and PyTorch side by side: latency of one image, and the best throughput of any batch."""
-    lines = []
-    for key in dict.fromkeys((row["device"], row["entry"], row["dtype"], row["size"]) for row in rows):
-        same = [row for row in rows if (row["device"], row["entry"], row["dtype"], row["size"]) == key]
-        line = dict(zip(("device", "entry", "dtype", "size"), key, strict=True)) | {
-            k: same[-1].get(k, "") for k in ORIGIN if k != "device"
-        }
-        for form in ("JAX", "PyTorch", "torch.compile"):
-            line[f"{form} ms"] = next(
-                (r["median_ms"] for r in same if r["form"].split(",")[0] == form and r["batch"] == "1"), ""
-            )
-        ours, theirs = _fastest(same, jax=True), _fastest(same, jax=False)
-        line |= {"JAX Mpix/s": ours["mpix_per_s"]} | {key: ours[key] for key in ("batch", "share", "memory_MiB")}
-        if theirs:
-            line["PyTorch Mpix/s"] = theirs["mpix_per_s"]
-            line["JAX / PyTorch"] = f"{float(ours['mpix_per_s']) / float(theirs['mpix_per_s']):.2f}"
-        lines.append(line)
-    return lines
-
-
-def _fastest(rows: Sequence[Row], *, jax: bool) -> Row | None:
-    candidates = (row for row in rows if row["form"].startswith("JAX") == jax)
-    return max(candidates, key=lambda row: float(row["mpix_per_s"]), default=None)
 
 
 def _levels(quality: Sequence[Row]) -> list[Row]:
@@ -225,270 +161,10 @@ def _figures(suite: str, plots: Path) -> list[str]:
     return figures
 
 
-def _groups(rows: Sequence[Row], *keys: str) -> list[list[Row]]:
-    """Rows with equal values of the keys, in order of appearance."""
-    found: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        found.setdefault(tuple(row.get(key, "") for key in keys), []).append(row)
-    return list(found.values())
-
-
-def _chosen(rows: Sequence[Row]) -> Sequence[Row]:
-    """Rows of the entries and degradations in ``zoo_table.CHOICES``, or all where there are none."""
-    chosen = {(name, degradation) for _, name, degradation in CHOICES}
-    return [row for row in rows if (row["entry"], row["degradation"]) in chosen] or rows
-
-
-def _throughput(rows: Sequence[Row]) -> list[Row]:
-    lines = [line for line in head(rows) if (line["dtype"], line["size"]) == ("float32", SIZE)]
-    lines.sort(key=lambda line: "PyTorch Mpix/s" not in line)
-    return [line | {"entry": _short(line["entry"])} for line in lines]
-
-
-def _ceilings(rows: Sequence[Row]) -> list[Row]:
-    best = [max(group, key=lambda row: float(row["giga_per_s"])) for group in _groups(rows, "what", "dtype")]
-    return [row | {"rate": f"{row['giga_per_s']} {'GB/s' if row['what'] == 'copy' else 'GFLOP/s'}"} for row in best]
-
-
-def _against_pytorch(rows: Sequence[Row]) -> list[Row]:
-    """One line per architecture and type: images per second of JAX and PyTorch."""
-    rows = [row for row in rows if row["what"].startswith("Adam, ")]
-    return [
-        group[0] | {row["what"].removeprefix("Adam, "): row["images_per_s"] for row in group}
-        for group in _groups(rows, "name", "dtype")
-    ]
-
-
-def _growth(rows: Sequence[Row]) -> list[Row]:
-    """One line per part: exponents of the power laws over all sizes, and the overhead at the largest."""
-    lines = []
-    for group in _groups(rows, "part"):
-        line = group[-1] | {"sizes": f"{group[0]['size']} to {group[-1]['size']}"}
-        for column in ("exponent", "memory_exponent", "overhead"):
-            line[column] = f"{float(line[column]) + 0.0:.2f}".replace("-0.00", "0.00") if line.get(column) else ""
-        lines.append(line)
-    return lines
-
-
-def _pods(rows: Sequence[Row]) -> list[Row]:
-    largest = max((int(row["chips"]) for row in rows), default=0)
-    return sorted((row for row in rows if row["chips"] == str(largest)), key=lambda row: float(row["efficiency"]))
-
-
-def _largest_programs(rows: Sequence[Row]) -> list[Row]:
-    programs = [row for row in rows if row["program"] == "training step"]
-    return sorted(programs, key=lambda row: -float(row["scratch MiB"]))
-
-
-def _best_methods(rows: Sequence[Row]) -> list[Row]:
-    """One line per degradation of ``CHOICES``: the best classical method and the best entry."""
-    lines, entries = [], set(zoo.list_models())
-    for group in _groups(rows, "dataset", "degradation"):
-        degraded = next((row["psnr"] for row in group if row["method"] == "none"), "")
-        line = dict(group[0]) | {"input": degraded}
-        for title, names in (
-            ("classical", {row["method"] for row in group if "true kernel" not in row["method"]} - entries - {"none"}),
-            ("entry", entries),
-        ):
-            best = max((row for row in group if row["method"] in names), key=lambda row: float(row["psnr"]), default={})
-            line |= {title: best.get("method", ""), f"{title} PSNR": best.get("psnr", "")}
-        if line["classical"] and line["entry"]:
-            lines.append(line)
-    chosen = {degradation for *_, degradation in CHOICES}
-    return [line for line in lines if line["degradation"] in chosen] or lines
-
-
-def _extremes(rows: Sequence[Row]) -> list[Row]:
-    """The operators that are slowest and fastest relative to their peers."""
-    ranked = sorted(rows, key=lambda row: float(row["ratio"]))
-    return ranked if len(ranked) <= LIMIT else [*ranked[: LIMIT // 2], *ranked[-LIMIT // 2 :]]
-
-
-def _longest(rows: Sequence[Row]) -> list[Row]:
-    steps = max((int(row["steps"]) for row in rows), default=0)
-    return [row for row in rows if row["steps"] == str(steps) and row["recurrence"] in ("linear", "LSTM", "GRU")]
-
-
-def _halos(rows: Sequence[Row]) -> list[Row]:
-    """Per entry the degradation that needs most context, with the loss of tiles without a halo."""
-    lines = []
-    for group in _groups([row for row in rows if row["halo"] == "0"], "entry"):
-        needed = lambda row: float(row["needed"]) if row["needed"].isdigit() else float("inf")  # noqa: E731
-        most = max(group, key=needed)
-        lines.append(most | {"loss without halo [dB]": most["mean"], "halo needed [px]": most["needed"]})
-    chosen = {name for _, name, _ in CHOICES}
-    return sorted(lines, key=lambda line: line["entry"] not in chosen)
-
-
-def _variants(rows: Sequence[Row]) -> list[Row]:
-    """One line per variant and degradation: the mean over seeds at the number of steps that was used most."""
-    steps = statistics.mode(row["steps"] for row in rows)
-    lines = []
-    for group in _groups(
-        [r for r in rows if r["steps"] == steps and not r["variant"].endswith("_rotating")], "degradation", "variant"
-    ):
-        psnr = statistics.mean(float(row["psnr"]) for row in group)
-        lines.append(group[0] | {"seeds": str(len(group)), "psnr": f"{psnr:.2f}"})
-    return sorted(lines, key=lambda line: (line["degradation"], -float(line["psnr"])))
-
-
-def _out_of_distribution(rows: Sequence[Row]) -> list[Row]:
-    """One line per entry: its gains on degradations whose operators it was not trained on."""
-    lines = []
-    for group in _groups([row for row in rows if row.get("trained") != "True"], "entry"):
-        gains = [float(row["gain"]) for row in group]
-        worst = min(group, key=lambda row: float(row["gain"]))
-        improved = f"{sum(gain > 0 for gain in gains)} of {len(gains)}"
-        lines.append(
-            group[0]
-            | {"improved": improved, "median gain [dB]": f"{statistics.median(gains):.2f}"}
-            | {"worst gain [dB]": worst["gain"], "worst degradation": worst["degradation"]}
-        )
-    chosen = {name for _, name, _ in CHOICES}
-    return sorted(lines, key=lambda line: line["entry"] not in chosen)
-
-
-SECTIONS = (
-    Section(
-        "quality",
-        "How do the entries compare with oracle-tuned classical baselines?",
-        ("dataset", "degradation", "method"),
-        ("dataset", "degradation", "input", "classical", "classical PSNR", "entry", "entry PSNR"),
-        _best_methods,
-        timed=False,
-    ),
-    Section(
-        "robustness",
-        "How much do the entries gain on degradations that they were not trained on?",
-        ("entry", "degradation", "dataset"),
-        ("entry", "improved", "median gain [dB]", "worst gain [dB]", "worst degradation"),
-        _out_of_distribution,
-        timed=False,
-        note="Gain in PSNR over the degraded image, clipped to [0, 1].",
-    ),
-    Section(
-        "throughput",
-        "How fast is restoration, compared with PyTorch with the same weights?",
-        SPEED,
-        ("entry", "JAX ms", "PyTorch ms", "torch.compile ms", "JAX Mpix/s", "JAX / PyTorch", "memory_MiB"),
-        _throughput,
-    ),
-    Section(
-        "training",
-        "How many images per second does a training step take, compared with PyTorch?",
-        ("name", "what", "dtype", "devices", "batch", "patch"),
-        ("name", "dtype", "batch", "patch", "JAX", "PyTorch", "torch.compile"),
-        _against_pytorch,
-    ),
-    Section(
-        "models",
-        "How fast are the architectures, compared with PyTorch with the same weights?",
-        ("model",),
-        ("model", "inference_jax_ms", "inference_torch_ms", "inference_ratio", "training_ratio"),
-        lambda rows: sorted(rows, key=lambda row: -float(row["inference_ratio"])),
-        note="Ratio: time of JAX / time of the faster of PyTorch and torch.compile, the largest first.",
-    ),
-    Section(
-        "operators",
-        "How fast are degradation operators, compared with other libraries?",
-        ("operator", "batch"),
-        ("operator", "ms", "peer", "peer_ms", "ratio"),
-        _extremes,
-        note="Ratio: time of the fastest peer / time of restorax; the five smallest and the five largest.",
-    ),
-    Section(
-        "scaling",
-        "How do time and memory grow with pixels, tiles, batch, depth and simulated devices?",
-        ("part", "name", "size", "dtype"),
-        ("part", "name", "sizes", "exponent", "memory_exponent", "overhead"),
-        _growth,
-    ),
-    Section(
-        "ceiling",
-        "How fast are matrix products and copies on this device?",
-        ("what", "dtype", "side", "by"),
-        ("what", "dtype", "side", "by", "rate"),
-        _ceilings,
-    ),
-    Section(
-        "large_image",
-        "What does a large image cost on the command line?",
-        ("model", "size"),
-        ("model", "size", "seconds", "peak_GiB", "psnr"),
-    ),
-    Section(
-        "halo",
-        "How much context does a tile need?",
-        ("entry", "degradation", "core", "halo"),
-        ("entry", "degradation", "loss without halo [dB]", "halo needed [px]"),
-        _halos,
-        timed=False,
-    ),
-    Section(
-        "explain",
-        "How far do the entries look, and do error estimates agree with the true error?",
-        ("entry", "dataset", "degradation"),
-        ("entry", "degradation", "reach_50", "reach_90", "reach_99", "error_rank", "psnr", "sure"),
-        _chosen,
-        timed=False,
-        note="Reach: pixels within which 50, 90 and 99 % of the influence on an output pixel lie; `error_rank`: rank\n"
-        "correlation of estimated and true error; `sure`: PSNR estimated without ground truth.",
-    ),
-    Section(
-        "ablation",
-        "What does recurrence gain at equal parameters and training?",
-        ("variant", "trained", "degradation", "steps", "batch", "dtype", "seed"),
-        ("degradation", "variant", "parameters", "steps", "seeds", "psnr"),
-        _variants,
-        note="`_convolutional`: convolutional blocks of equal size in place of the scans.",
-    ),
-    Section(
-        "recurrence",
-        "Which form of a recurrence is fastest, and how much memory does its gradient take?",
-        ("recurrence", "steps", "form"),
-        ("recurrence", "steps", "form", "forward_ms", "both_ms", "backward_MiB"),
-        _longest,
-    ),
-    Section(
-        "recurrence_compile",
-        "How long do recurrent networks compile?",
-        ("network",),
-        ("network", "parameters", "forward_s", "gradient_s"),
-    ),
-    Section(
-        "conv",
-        "Are tuned convolutions faster than plain XLA, forward and backward?",
-        ("what", "input"),
-        ("what", "input", "plain_median_ms", "tuned_median_ms", "plain / tuned"),
-    ),
-    Section(
-        "input",
-        "Is the input pipeline faster than the training step?",
-        ("recipe", "source"),
-        ("recipe", "source", "pipeline_images_per_s", "step_images_per_s", "ratio"),
-    ),
-    Section(
-        "tpu_compile",
-        "How much memory per chip do the largest training steps need on TPU pods?",
-        ("recipe", "topology", "shards", "program"),
-        ("recipe", "topology", "per chip", "held MiB", "scratch MiB", "collectives"),
-        _largest_programs,
-    ),
-    Section(
-        "pods",
-        "Which recipes would scale worst on the largest TPU pods, estimated from compiler output?",
-        ("name", "chip", "chips"),
-        ("name", "chip", "chips", "per_chip", "efficiency"),
-        _pods,
-        timed=False,
-    ),
-)
-
-
 def in_readme(text: str, rows: Sequence[Row]) -> str:
     """Replace the table of speeds at 512 x 512 between its markers, if the text has them."""
     columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "JAX / PyTorch")
-    lines = [row | {"entry": _short(row["entry"])} for row in head(rows) if row["size"] == SIZE]
+    lines = [row | {"entry": short_names(row["entry"])} for row in head(rows) if row["size"] == SIZE]
     lines = [row for row in lines if all(row.get(column) for column in columns)]
     if not lines:
         return text
@@ -498,12 +174,6 @@ def in_readme(text: str, rows: Sequence[Row]) -> str:
         text,
         flags=re.DOTALL,
     )
-
-
-def _short(entries: str) -> str:
-    """Return the first of several entries, and how many others have the same network."""
-    first, *others = entries.split()
-    return f"{first} and {len(others)} like it" if others else first
 
 
 def in_cards(rows: Sequence[Row]) -> dict[str, dict[str, float]]:

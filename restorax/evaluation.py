@@ -11,7 +11,7 @@ from . import degrade, metrics
 from .card import Result
 from .types import Array, ConditionMap, Degradation
 
-PROTOCOL = "one seed per image (its place by name), degraded image not clipped; output rounded to 8 bit; no border"
+PROTOCOL = "one seed per image (its index by name), degraded image not clipped; output rounded to 8 bit; no border"
 
 _JPEG_OPERATORS = (degrade.jpeg, degrade.jpeg_straight_through, degrade.double_jpeg)  # PSNR-B is measured too
 

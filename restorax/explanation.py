@@ -1,8 +1,8 @@
-"""Which pixels influenced the output, and how far to trust it, without ground truth.
+"""Effective receptive field, attribution, uncertainty and error estimates of restorers, without ground truth.
 
 For one image ``[height, width, channel]`` or one burst ``[frames, height, width, channel]``,
-:func:`effective_receptive_field` and :func:`attribution` return a map of its shape without the channels.
-:func:`disagreement` also takes batches and returns a map of the shape of the restored image. ``jax.vmap`` works.
+:func:`effective_receptive_field` and :func:`attribution` return a map without the channel axis.
+:func:`disagreement` also takes batches and returns a map in the shape of the restored image. ``jax.vmap`` works.
 """
 
 import functools
@@ -26,15 +26,14 @@ def effective_receptive_field(
     Args:
         restorer: from :func:`restorax.load`.
         image: ``[height, width, channel]`` in [0, 1].
-        condition: what the restorer's card asks for, ``[height, width, k]``.
-        at: row and column of the pixel of the output.
+        condition: condition named on the restorer's card, ``[height, width, k]``.
+        at: row and column of the output pixel.
 
     Returns:
-        ``[height, width]``: absolute derivatives of the mean over the channels of the output, added over the channels
-        of the input.
+        ``[height, width]``: absolute derivatives of the mean of the output channels, summed over the input channels.
 
     Raises:
-        ValueError: if the pixel is not in the image, or there are several images.
+        ValueError: if the pixel lies outside the image, or a batch is given.
 
     Reference:
         Luo et al., Understanding the effective receptive field in deep convolutional neural networks, NeurIPS 2016.
@@ -50,24 +49,24 @@ def effective_receptive_field(
 
 
 def reach(influence: Array | np.ndarray, *, at: tuple[int, int], share: float = 0.9) -> int:
-    """How far one looks from a pixel to see a share of its influence.
+    """Compute the distance from a pixel within which a share of its total influence lies.
 
     Args:
         influence: from :func:`effective_receptive_field`, ``[height, width]``.
         at: row and column of the pixel.
-        share: of the sum of the influence, above 0 and at most 1.
+        share: share of the total influence, in (0, 1].
 
     Returns:
-        The smallest distance in pixels, along rows or columns, within which that share lies.
+        The smallest half side in pixels of a centred square that holds this share.
 
     Example:
         >>> reach(jnp.zeros((9, 9)).at[4, 6].set(1.0), at=(4, 4))
         2
     """
     values = np.asarray(influence, np.float64)
-    rows, columns = (np.abs(np.arange(length) - place) for length, place in zip(values.shape, at, strict=True))
-    within = np.bincount(np.maximum(rows[:, None], columns).ravel(), values.ravel()).cumsum()
-    return int(np.searchsorted(within, share * within[-1] * (1 - 1e-12)))
+    rows, columns = (np.abs(np.arange(length) - center) for length, center in zip(values.shape, at, strict=True))
+    cumulative = np.bincount(np.maximum(rows[:, None], columns).ravel(), values.ravel()).cumsum()
+    return int(np.searchsorted(cumulative, share * cumulative[-1] * (1 - 1e-12)))
 
 
 def attribution(
@@ -79,25 +78,25 @@ def attribution(
     sigma: float = 4.0,
     steps: int = 32,
 ) -> Array:
-    """Which pixels of the input the detail inside a window of the output came from: a local attribution map.
+    """Attribute the detail in a window of the output to input pixels: a local attribution map.
 
-    The input is sharpened from a blurred picture to the real one; what the magnitude of the gradient inside the
-    window gains on the way is shared out among the pixels (integrated gradients).
+    Integrated gradients along a path from a blurred input to the input itself; detail is the sum of gradient magnitudes
+    of the output inside the window.
 
     Args:
         restorer: from :func:`restorax.load`.
         image: ``[height, width, channel]`` in [0, 1].
-        condition: what the restorer's card asks for, ``[height, width, k]``; it is not blurred.
+        condition: condition named on the restorer's card, ``[height, width, k]``; not blurred.
         window: top, left, height and width, of at least 2 pixels a side.
-        sigma: standard deviation of the blur at the start, in pixels.
-        steps: pictures on the way.
+        sigma: standard deviation of the initial blur, in pixels.
+        steps: number of integration steps.
 
     Returns:
-        ``[height, width]``, positive where a pixel added detail. The sum is the detail of the output for the image
-        less that for the blurred image, the more exactly the more steps.
+        ``[height, width]``, positive where a pixel added detail. The sum approximates the detail of the output for the
+        image minus that for the blurred image; more steps are more exact.
 
     Raises:
-        ValueError: if the window does not lie inside the image, or there are several images.
+        ValueError: if the window does not lie inside the image, or a batch is given.
 
     Reference:
         Gu and Dong, Interpreting super-resolution networks with local attribution maps, CVPR 2021.
@@ -114,14 +113,14 @@ def attribution(
 
 
 def diffusion_index(attribution: Array | np.ndarray) -> Array:
-    """How evenly the pixels of a map take part: 0 if one pixel does all, towards 100 if all do the same.
+    """Compute how evenly a map is spread: near 0 if one pixel holds everything, 100 if all pixels are equal.
 
     Args:
         attribution: ``[*batch, height, width]``, from :func:`attribution` or
             :func:`effective_receptive_field`; signs are ignored.
 
     Returns:
-        ``[*batch]``: 100 times one minus the Gini coefficient; 100 where no pixel takes part.
+        ``[*batch]``: 100 times one minus the Gini coefficient; 100 for a map of zeros.
 
     Reference:
         Gu and Dong, CVPR 2021, as for :func:`attribution`.
@@ -138,18 +137,18 @@ def diffusion_index(attribution: Array | np.ndarray) -> Array:
 
 
 def disagreement(restorer: Restorer, image: Image, condition: ConditionMap | None = None) -> Array:
-    """Where the restored picture is uncertain: how much it depends on which way up the input was.
+    """Estimate uncertainty as the standard deviation over the eight flips and rotations of the input.
 
-    Eight times the time of :func:`restorax.restore`, in the same tiles.
+    Takes eight times as long as :func:`restorax.restore`, in the same tiles.
 
     Args:
         restorer: from :func:`restorax.load`.
         image: ``[*batch, height, width, channel]``.
-        condition: what the restorer's card asks for, ``[*batch, height, width, k]``.
+        condition: condition named on the restorer's card, ``[*batch, height, width, k]``.
 
     Returns:
-        Standard deviation over the eight flips and quarter turns, of the shape of the restored picture, in its unit. It
-        ranks pixels; it is no error bar, because what all eight get wrong it does not see.
+        Standard deviation in the shape and unit of the restored image. It ranks pixels by uncertainty; it is no error
+        bar, because errors common to all eight outputs do not show.
 
     Raises:
         TypeError: as :func:`restorax.restore`.
@@ -171,17 +170,17 @@ def sure(
     *,
     sigma: float | Array,
 ) -> Array:
-    """Mean squared error of a denoiser, estimated without the clean picture (Stein's unbiased risk estimate).
+    """Estimate the mean squared error of a denoiser without ground truth, by Stein's unbiased risk estimate (SURE).
 
-    Holds for white Gaussian noise of a known level on a picture that was not clipped or rounded. One picture of
-    256 x 256 gives it to within 0.6 % of the noise's variance (standard deviation), four times as many pixels to half
-    of that; where the restorer is good, that may be a tenth of its error, and of a tiny picture it may be negative.
+    Valid for white Gaussian noise of known level on an image that was not clipped or rounded. On 256 x 256 pixels the
+    standard deviation of the estimate is 0.6 % of the noise variance, and half of that on four times as many pixels.
+    This may be a tenth of the error of a good denoiser; on tiny images the estimate may be negative.
 
     Args:
-        key: of the random probe that measures the divergence.
-        restorer: any function of image and condition, such as a :class:`restorax.Restorer`.
+        key: random key of the probe that estimates the divergence.
+        restorer: function of image and condition, such as a :class:`restorax.Restorer`.
         noisy: ``[*batch, height, width, channel]``.
-        condition: what the restorer's card asks for.
+        condition: condition named on the restorer's card.
         sigma: standard deviation of the noise, a scalar or one per image.
 
     Returns:
@@ -189,12 +188,12 @@ def sure(
 
     Reference:
         Stein, Estimation of the mean of a multivariate normal distribution, Annals of Statistics 1981; Ramani et al.,
-        Monte-Carlo SURE, IEEE TIP 2008 (here with an exact derivative in place of a difference).
+        Monte-Carlo SURE, IEEE TIP 2008 (with an exact derivative instead of a finite difference).
 
     Example:
-        >>> left_as_it_is = lambda noisy, _: noisy
+        >>> identity = lambda noisy, _: noisy
         >>> noisy = 0.5 + 0.1 * jax.random.normal(jax.random.key(0), (64, 64, 1))
-        >>> round(float(sure(jax.random.key(1), left_as_it_is, noisy, sigma=0.1)), 6)
+        >>> round(float(sure(jax.random.key(1), identity, noisy, sigma=0.1)), 6)
         0.01
     """
     noisy = check_image(noisy)
@@ -208,14 +207,17 @@ def _check_window(image: Array, window: tuple[int, int, int, int], smallest: int
     top, left, height, width = window
     rows, columns = image.shape[-3:-1]
     if min(top, left) < 0 or top + height > rows or left + width > columns or min(height, width) < smallest:
-        raise ValueError(f"{height} x {width} pixels at ({top}, {left}) are not inside a picture of {rows} x {columns}")
+        raise ValueError(
+            f"the window must lie inside the image of {rows} x {columns} pixels and have sides of at least {smallest}, "
+            f"got {height} x {width} pixels at ({top}, {left})"
+        )
 
 
 def _single(restored: Array) -> Array:
-    """What was restored, unless it is a batch, whose first axis would be taken for rows."""
+    """Refuse a batch, whose first axis would be taken for rows."""
     if restored.ndim != 3:
         raise ValueError(
-            f"a batch of shape {restored.shape[:-3]} is given; one picture is needed (jax.vmap for several)"
+            f"a single image is required, got a batch of shape {restored.shape[:-3]}; use jax.vmap for batches"
         )
     return restored
 
@@ -244,13 +246,13 @@ def _attribution(
         across, down = jnp.diff(inside, axis=1)[:-1], jnp.diff(inside, axis=0)[:, :-1]
         return jnp.sqrt(across**2 + down**2 + 1e-12).sum()
 
-    def on_the_way(i):
+    def blurred(i):
         return gaussian_blur(image, sigma=sigma * (1 - i / steps), radius=radius)
 
     def step(carry, i):
         total, before = carry
-        after = on_the_way(i)
+        after = blurred(i)
         return (total + jax.grad(detail)((before + after) / 2) * (after - before), after), None
 
-    start = jnp.zeros_like(image), on_the_way(0)
+    start = jnp.zeros_like(image), blurred(0)
     return jax.lax.scan(step, start, jnp.arange(1, steps + 1))[0][0].sum(-1)

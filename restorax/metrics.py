@@ -136,10 +136,8 @@ def psnr_b(image: Image, reference: Image) -> Float[Array, "*batch"]:
 @jax.jit  # hundreds of small operations, slow to compile one by one
 def _ssim_terms(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Compute the luminance term, and the product of the contrast and structure terms, at every window position."""
-    mean_x, mean_y = _window_mean(x), _window_mean(y)
-    var_x = _window_mean(x * x) - mean_x**2
-    var_y = _window_mean(y * y) - mean_y**2
-    covariance = _window_mean(x * y) - mean_x * mean_y
+    mean_x, mean_y, square_x, square_y, product = _window_mean(jnp.stack([x, y, x * x, y * y, x * y]))
+    var_x, var_y, covariance = square_x - mean_x**2, square_y - mean_y**2, product - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     return luminance, (2 * covariance + c2) / (var_x + var_y + c2)

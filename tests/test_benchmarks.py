@@ -28,7 +28,7 @@ def _size(recipe):
     [name if name in ("bottleneck", "stages_3") else pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS],
 )
 def test_variants_have_equal_size(name):
-    recipe = recipe_of(matched(VARIANTS[name], PARAMETERS), "missing_pixels(missing=0.8)", 1)
+    recipe = recipe_of(matched(VARIANTS[name], PARAMETERS), "missing_pixels(missing=0.8)", 1, steps=1)
     assert recipe.config["condition"] == "mask"
     assert _size(recipe) == pytest.approx(PARAMETERS, rel=0.03)
     if name == "bottleneck":
@@ -36,7 +36,7 @@ def test_variants_have_equal_size(name):
 
 
 def test_degradations_without_a_condition_need_blind_networks():
-    recipe = recipe_of(VARIANTS["plain"], "gaussian_noise(sigma=0.1)", 3)
+    recipe = recipe_of(VARIANTS["plain"], "gaussian_noise(sigma=0.1)", 3, steps=1)
     assert recipe.config == {"channels": 3}
 
 

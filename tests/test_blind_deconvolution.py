@@ -1,4 +1,4 @@
-"""Networks that read the blur and invert it."""
+"""Networks that estimate the blur kernel and invert it."""
 
 import functools
 from dataclasses import replace
@@ -17,7 +17,7 @@ from restorax.models import ScanUNet, WienerUNet
 from restorax.recipes import RECIPES
 from restorax.train.step import init_state, make_step
 
-SMALL = {"widths": (8, 8), "blocks": 1, "radius": 4, "reader": 32}
+SMALL = {"widths": (8, 8), "blocks": 1, "radius": 4, "estimator_width": 32}
 
 
 @pytest.fixture(
@@ -31,7 +31,7 @@ def network(request):
 
 @pytest.fixture(scope="module")
 def wiener():
-    """What all of these networks share is tested with one."""
+    """One network, for tests of code that all of them share."""
     return WienerUNet(**SMALL), _init(WienerUNet(**SMALL))
 
 
@@ -48,7 +48,7 @@ def _compiled(model, method):
     return jax.jit(functools.partial(model.apply, method=method))
 
 
-def test_kernels_are_kernels(wiener):
+def test_estimated_kernels_are_nonnegative_symmetric_and_of_unit_sum(wiener):
     model, variables = wiener
     image = jax.random.uniform(jax.random.key(0), (3, 2, 70, 33, 1))
     found = _apply(model, variables, image, method="kernel")
@@ -60,7 +60,7 @@ def test_kernels_are_kernels(wiener):
     np.testing.assert_allclose(found[1, 0], alone, atol=1e-5)
 
 
-def test_what_is_turned_is_read_turned(wiener):
+def test_estimate_is_equivariant_to_turns_and_flips(wiener):
     model, variables = wiener
     image = jax.random.uniform(jax.random.key(0), (64, 64, 1)) + jnp.linspace(0, 1, 64)[:, None, None]
     read = lambda x: _apply(model, variables, x, method="kernel")  # noqa: E731
@@ -68,18 +68,18 @@ def test_what_is_turned_is_read_turned(wiener):
         np.testing.assert_allclose(read(turn(image)), turn(read(image)), atol=2e-5)
 
 
-def test_own_kernel_given_changes_nothing_and_another_does(network):
+def test_the_estimated_kernel_passed_explicitly_changes_nothing_and_another_does(network):
     model, variables = network
     image = jax.random.uniform(jax.random.key(0), (2, 33, 42, 1))
     kernel = _apply(model, variables, image, method="kernel")
     deconvolve = jax.jit(functools.partial(model.apply, method="deconvolve"))
-    restored, given = _apply(model, variables, image), deconvolve(variables, image, kernel)
-    np.testing.assert_allclose(given, restored, atol=1e-5)
+    restored, explicit = _apply(model, variables, image), deconvolve(variables, image, kernel)
+    np.testing.assert_allclose(explicit, restored, atol=1e-5)
     other = jnp.broadcast_to(kernels.motion_kernel(length=7.0, angle=20.0, radius=4), kernel.shape)
     assert jnp.abs(deconvolve(variables, image, other) - restored).max() > 1e-4
 
 
-def test_images_on_several_devices_stay_where_they_are(network):
+def test_sharded_images_need_no_communication(network):
     from benchmarks.tpu_compile import collectives
 
     model, variables = network
@@ -94,12 +94,12 @@ def test_images_on_several_devices_stay_where_they_are(network):
 @pytest.mark.parametrize("shape", [(9, 9), (2, 8, 8), (2, 9, 7), (3, 9, 9)])
 def test_a_kernel_that_does_not_fit_is_refused(wiener, shape):
     model, variables = wiener
-    with pytest.raises(ValueError, match="one square kernel of an odd side for every image"):
+    with pytest.raises(ValueError, match="one square kernel of odd side per image"):
         model.apply(variables, jnp.zeros((2, 16, 16, 1)), jnp.ones(shape), method="deconvolve")
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_a_kernel_of_other_values_is_refused_and_one_of_lists_is_not(wiener):
+def test_invalid_kernel_values_are_refused_and_lists_are_accepted(wiener):
     model, variables = wiener
     image, kernel = jax.random.uniform(jax.random.key(0), (16, 16, 1)), np.eye(3) / 3
     deconvolve = lambda kernel: model.apply(variables, image, kernel, method="deconvolve")  # noqa: E731
@@ -107,15 +107,15 @@ def test_a_kernel_of_other_values_is_refused_and_one_of_lists_is_not(wiener):
     np.testing.assert_allclose(listed, traced, atol=1e-5)
     np.testing.assert_array_equal(listed, jax.jit(lambda: deconvolve(jnp.asarray(kernel, jnp.float32)))())
     for off in (np.ones((3, 3)), np.zeros((3, 3)), np.full((3, 3), np.nan)):
-        with pytest.raises(ValueError, match=rf"a kernel sums to {off.sum():g}; 1 is needed \(divide it by its sum\)"):
+        with pytest.raises(ValueError, match=rf"must sum to 1, got {off.sum():g}; divide it by its sum"):
             deconvolve(off)
-    with pytest.raises(TypeError, match="kernels have type int64; floating point of unit sum"):
+    with pytest.raises(TypeError, match="floating point with unit sum, got int64"):
         deconvolve([[0, 0, 0], [0, 1, 0], [0, 0, 0]])
-    with pytest.raises(ValueError, match=r"kernels of shape \(\) do not fit"):
+    with pytest.raises(ValueError, match=r"got shape \(\) for images"):
         deconvolve(1.0)
 
 
-def test_a_kernel_need_not_be_its_own_mirror_image(photograph):
+def test_a_known_kernel_may_be_asymmetric(photograph):
     restorer, clean = zoo.load("wiener_unet-gray-blur"), jnp.asarray(photograph[64:160, 128:256])
     bent = jnp.zeros((13, 13)).at[6, 6:].set(1 / 13).at[6:, 12].set(1 / 13)
     blurred = degrade.kernel_blur(clean, kernel=bent)
@@ -157,7 +157,7 @@ def test_auxiliary_loss_trains_the_kernel(wiener, photograph):
         ("defocus_blur(blur_radius=3)", jnp.pad(kernels.defocus_kernel(blur_radius=3.0, radius=5), 3)),
     ],
 )
-def test_the_entry_reads_blurs_and_undoes_them(blur, kernel, photograph):
+def test_the_published_entry_estimates_and_undoes_blur(blur, kernel, photograph):
     restorer, clean = zoo.load("wiener_unet-gray-blur"), jnp.asarray(photograph[:192, :256])
     blurred = parse(f"{blur} + gaussian_noise(sigma=2.55/255)")
     image, _ = blurred(jax.random.key(0), clean)
@@ -173,7 +173,7 @@ def test_a_recipe_decides_the_weight_of_the_auxiliary_loss():
     clean = jax.random.randint(jax.random.key(0), (2, 32, 32, 1), 0, 256).astype(jnp.uint8)
     recipe, state = recipe.with_stages(auxiliary_loss=2.0), init_state(recipe, jax.random.key(1))
     step = make_step(recipe, recipe.stages[0])
-    # What only the update needs is not compiled.
+    # Returning the loss alone skips compiling the update.
     loss = jax.jit(lambda *arguments: step(*arguments)[1]["loss"])(state, clean, jax.random.key(2))
     model, clean = WienerUNet(**SMALL), clean / 255
 
@@ -187,7 +187,7 @@ def test_a_recipe_decides_the_weight_of_the_auxiliary_loss():
     np.testing.assert_allclose(loss, difference + 2 * auxiliary, rtol=1e-4)
 
 
-def test_a_network_without_an_auxiliary_loss_says_so():
+def test_a_network_without_an_auxiliary_loss_refuses_a_weight():
     recipe = RECIPES["resunet_s-gray-blur"].with_stages(auxiliary_loss=1.0)
     with pytest.raises(ValueError, match=r"`auxiliary_loss` must be 0 for resunet_s, got 1\.0"):
         make_step(recipe, recipe.stages[0])
@@ -196,8 +196,8 @@ def test_a_network_without_an_auxiliary_loss_says_so():
 @pytest.mark.parametrize(
     ("method", "beside"), [("kernel", ()), ("deconvolve", (jnp.ones((3, 3)) / 9,)), ("auxiliary_loss", ())]
 )
-def test_a_network_without_filters_says_so(method, beside):
+def test_a_network_without_filters_refuses_its_methods(method, beside):
     model, image = ScanUNet(widths=(8, 8), blocks=1, scan_levels=(1,)), jnp.zeros((16, 16, 1))
     beside = (image,) if method == "auxiliary_loss" else beside
-    with pytest.raises(ValueError, match="this network reads no blur and has no filters; build it with filters=4"):
+    with pytest.raises(ValueError, match="no Wiener filters and estimates no kernel; build it with filters=4"):
         model.apply({"params": {}}, image, *beside, method=method)

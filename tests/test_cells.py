@@ -1,4 +1,4 @@
-"""LSTM and GRU: a sequence at once equals a Python loop over steps, and PyTorch's."""
+"""LSTM and GRU layers against a Python loop over steps, and against PyTorch."""
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +16,13 @@ def _sequence(cell, length, dtype=jnp.float32):
 
 
 def _draw(cell, xs):
-    """Parameters that nothing has to be compiled for."""
+    """Draw parameters without compiling."""
     shapes, draw = jax.eval_shape(cell.init, jax.random.key(1), xs), np.random.default_rng(0)
     return jax.tree.map(lambda p: jnp.asarray(draw.normal(scale=0.3, size=p.shape), jnp.float32), shapes)
 
 
 def _loop(cell, params, xs, reverse=False):
-    """Hidden states and the last state, one step after the other."""
+    """Compute hidden states and the last state step by step."""
     state, hidden = cell.apply(params, xs[0], method="start"), [None] * len(xs)
     for t in range(len(xs))[:: -1 if reverse else 1]:
         state = cell.apply(params, state, xs[t], method="step")
@@ -61,12 +61,12 @@ def test_bfloat16_is_close_and_carries_float32(kind):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y.astype(jnp.float32), atol=0.05), exact, half)
 
 
-def test_backward_pass_keeps_inputs_and_states_alone():
+def test_backward_pass_stores_only_inputs_and_states():
     xs = _sequence(LSTM, 50)
     params = LSTM(3).init(jax.random.key(1), xs)
     kept = jax.tree.leaves(jax.vjp(lambda p, xs: LSTM(3).apply(p, xs)[0], params, xs)[1])
     states = 2 * 50 * 2 * 3
-    assert sum(x.size for x in kept) < xs.size + states + 400  # kernels, and nothing of the gates
+    assert sum(x.size for x in kept) < xs.size + states + 400  # kernels, but no gates
 
 
 @pytest.mark.parametrize("kind", [GRU, ConvLSTM])
@@ -114,7 +114,7 @@ def test_equals_pytorch(kind):
     peer = getattr(torch.nn, kind.__name__)(4, 3)
     bias = np.array(params["bias"])
     if kind is LSTM:
-        bias[3:6] += 1  # the forget gate's one more
+        bias[3:6] += 1  # the forget-gate bias
     with torch.no_grad():
         for name, value in (
             ("weight_ih_l0", params["entering"].T),

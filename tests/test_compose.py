@@ -68,11 +68,11 @@ def test_burst_must_precede_random_choices_and_conditions(key):
     images, frames = jnp.ones((3, 8, 8, 1)), Op(degrade.burst, frames=3)
     for wrong in (Maybe(frames), OneOf(frames, Op(_shift, by=1.0)), Shuffle(frames)):
         with pytest.raises(ValueError, match="must have degradations that keep the shape"):
-            wrong(key, images)
+            jax.eval_shape(wrong, key, images)
     holes = Op(degrade.missing_pixels, missing=0.5)
     with pytest.raises(ValueError, match="must come before those that return a condition"):
-        Chain(holes, frames)(key, images)
-    observed = Chain(frames, Maybe(Op(_shift, by=1.0)), holes)(key, images)
+        jax.eval_shape(Chain(holes, frames), key, images)
+    observed = jax.eval_shape(Chain(frames, Maybe(Op(_shift, by=1.0)), holes), key, images)
     assert observed.condition.shape == observed.image.shape == (3, 3, 8, 8, 1)
 
 
@@ -90,18 +90,18 @@ def test_one_of_and_maybe_choose_independently_per_image(key):
     assert either.condition is None
     shares = [float((either.image == value).mean()) for value in (2, 3, 4)]
     np.testing.assert_allclose(shares, 1 / 3, atol=0.04)
-    weighted = OneOf(Op(_shift, by=1.0), Op(_shift, by=2.0), weights=(3, 1))(key, images).image
+    weighted = jax.jit(OneOf(Op(_shift, by=1.0), Op(_shift, by=2.0), weights=(3, 1)))(key, images).image
     assert abs(float((weighted == 2).mean()) - 0.75) < 0.03
     with pytest.raises(ValueError, match="`weights` must be one number per degradation"):
         OneOf(Op(_shift, by=1.0), weights=(1, 2))
     perhaps = jax.jit(Maybe(Op(_shift, by=1.0), 0.2))(key, images).image
     assert abs(float((perhaps == 2).mean()) - 0.2) < 0.03
     holes = Op(degrade.missing_pixels, missing=0.5)
-    either = OneOf(holes, Op(degrade.missing_blocks, side=0.5))(key, jnp.ones((4, 8, 8, 1)))
+    either = jax.jit(OneOf(holes, Op(degrade.missing_blocks, side=0.5)))(key, jnp.ones((4, 8, 8, 1)))
     np.testing.assert_array_equal(either.image, either.condition)
     for wrong in (OneOf(holes, Op(_shift, by=1.0)), Maybe(holes), Shuffle(holes)):
         with pytest.raises(ValueError, match="condition"):
-            wrong(key, jnp.ones((8, 8, 1)))
+            jax.eval_shape(wrong, key, jnp.ones((8, 8, 1)))
     with pytest.raises(ValueError, match="at least one"):
         OneOf()
     with pytest.raises(ValueError, match=r"`probability` must be in \[0, 1\], got 1.5"):

@@ -1,4 +1,4 @@
-"""Weights of PyTorch and MatConvNet networks give the same images here as there."""
+"""Converted PyTorch and MatConvNet weights against the original networks."""
 
 import json
 
@@ -38,10 +38,10 @@ def _nchw(x):
 
 
 def _of_twin(twin, image, condition=None, multiple=1):
-    """The twin on an image that reflects at its end, as ours does, where a side is no multiple."""
+    """Run the twin on an image reflected to a multiple, as our networks do."""
     height, width = image.shape[1:3]
-    beyond = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
-    observed = [_nchw(np.pad(x, beyond, mode="reflect")) for x in (image, condition) if x is not None]
+    pads = ((0, 0), (0, -height % multiple), (0, -width % multiple), (0, 0))
+    observed = [_nchw(np.pad(x, pads, mode="reflect")) for x in (image, condition) if x is not None]
     with torch.no_grad():
         out = twin(*observed)
     return np.moveaxis(out.numpy(), 1, -1)[:, :height, :width]
@@ -164,10 +164,10 @@ def test_safetensors_wrappers_and_members(tmp_path):
     cards.append(convert(tmp_path / "c.pth", "ircnn", tmp_path / "c", member="0"))
     assert len({card.sha256 for card in cards}) == 1
     assert convert(tmp_path / "c.pth", "ircnn", tmp_path / "d", member="1").sha256 != cards[0].sha256
-    for member, message in ((None, "holds the networks 0, 1, 2; name one"), ("7", "holds the networks 0, 1, 2")):
+    for member, message in ((None, "`member` must be one of 0, 1, 2"), ("7", "holds several networks")):
         with pytest.raises(ValueError, match=message):
             convert(tmp_path / "c.pth", "ircnn", tmp_path / "e", member=member)
-    with pytest.raises(ValueError, match="holds one network, no members"):
+    with pytest.raises(ValueError, match="holds one network; omit `member`"):
         convert(tmp_path / "a.safetensors", "ircnn", tmp_path / "e", member="0")
 
 
@@ -213,27 +213,27 @@ def test_what_is_no_network_is_refused_in_a_sentence(tmp_path, capsys):
     (tmp_path / "weights.onnx").write_text("")
     for name, architecture, message in (
         ("absent.pth", "dncnn", "no such file"),
-        ("weights.onnx", "dncnn", r"unknown suffix '.onnx'; accepted are .safetensors"),
+        ("weights.onnx", "dncnn", r"unknown suffix '.onnx'; expected one of .safetensors"),
         ("dncnn.pth", "dncn", "no converter named 'dncn'; did you mean dncnn"),
-        ("dncnn.pth", "drunet", "has no tensor m_head.weight, which every drunet has"),
-        ("drunet.pth", "dncnn", "has no tensor model.0.weight, which every dncnn has"),
-        ("dncnn.pth", "ircnn", "has 5 convolutions; an ircnn has 7"),
-        ("dncnn.pth", "ffdnet", "takes 1 channels; an ffdnet takes 4 per colour and 1"),
+        ("dncnn.pth", "drunet", "lacks the tensor m_head.weight of drunet"),
+        ("drunet.pth", "dncnn", "lacks the tensor model.0.weight of dncnn"),
+        ("dncnn.pth", "ircnn", "ircnn must have 7 convolutions, got 5"),
+        ("dncnn.pth", "ffdnet", "4 input channels per image channel plus 1 in ffdnet, got 1"),
         (
             "wide.pth",
             "dncnn",
-            r"conv2/kernel is \(5, 5, 8, 8\), from model.4.weight; this dncnn expects \(3, 3, 8, 8\)",
+            r"conv2/kernel must have shape \(3, 3, 8, 8\) in this dncnn, got \(5, 5, 8, 8\) from model.4.weight",
         ),
-        ("narrow.pth", "dncnn", r"conv2/kernel is \(3, 3, 7, 8\), from model.4.weight"),
-        ("flat.pth", "dncnn", r"model.4.weight has shape \(8,\); 4 axes are expected"),
-        ("more.pth", "dncnn", r"tail.weight \(3,\) has no place in a dncnn"),
-        ("less.pth", "dncnn", "has no tensor model.4.bias"),
-        ("list.pth", "dncnn", "holds a list; a dictionary of tensors is needed"),
+        ("narrow.pth", "dncnn", r"conv2/kernel .* got \(3, 3, 7, 8\) from model.4.weight"),
+        ("flat.pth", "dncnn", r"model.4.weight must have 4 axes, got shape \(8,\)"),
+        ("more.pth", "dncnn", r"tail.weight \(3,\) has no counterpart in dncnn"),
+        ("less.pth", "dncnn", "lacks the tensor model.4.bias"),
+        ("list.pth", "dncnn", "must hold a dictionary of tensors, got list"),
         ("epoch.pth", "dncnn", "holds no tensors"),
-        ("whole.pth", "dncnn", "is not executed"),
+        ("whole.pth", "dncnn", "are not executed"),
         ("cut.pth", "dncnn", "is damaged"),
         ("cut.safetensors", "dncnn", "is damaged"),
-        ("text.mat", "dncnn", "is damaged or no MATLAB file"),
+        ("text.mat", "dncnn", "is damaged or not a MATLAB file"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
             convert(tmp_path / name, architecture, tmp_path / "entry")

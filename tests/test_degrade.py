@@ -80,8 +80,9 @@ def _compiled(name):
     return jax.jit(lambda key, image, strength: _run(name, key, image, **({varied: strength} if varied else {})))
 
 
-def _value(name):
-    return jnp.asarray(float(_strengths(name)[_varied(name)]) if _varied(name) else 0.0)
+def _values(name, *factors):
+    """The strength that is varied, one per image."""
+    return jnp.float32([_strengths(name)[_varied(name)] * f for f in factors] if _varied(name) else factors)
 
 
 def _close(a, b, tolerance=1e-6):
@@ -103,49 +104,59 @@ def test_every_strength_except_flags_and_arrays_has_a_range(name):
         assert (strength in REGISTRATIONS[name].ranges) != (strength in ("kernel", "mask") or isinstance(default, bool))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_jit_equals_eager_and_output_is_deterministic(name, key):
+# One operator of each implementation; the others run with the slow tests.
+FAST = ("gaussian_noise", "emccd_noise", "motion_blur", "jpeg", "missing_strokes", "rescale")
+SOME = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_jit_equals_eager_and_a_scalar_strength_applies_to_all_images(name, key):
     images = _image(key, name, (2,))
     eager = _run(name, key, images)
-    assert eager.image.shape == (2, *FRAMES.get(name, ()), *images.shape[1:])
-    assert eager.image.dtype == images.dtype
-    if eager.condition is not None:
-        assert eager.condition.shape[:-1] == images.shape[:-1]
-        assert set(np.unique(eager.condition)) <= {0, 1}
-    run = functools.partial(_compiled(name), image=images, strength=_value(name))
-    _close(run(key), eager)
+    _close(_compiled(name)(key, images, _values(name, 1, 1)), eager)
     _close(_run(name, key, images), eager, 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_and_keys(name, key):
+    images, strengths = _image(key, name, (2,)), _values(name, 1, 0.5)
+    observed = image, condition = _compiled(name)(key, images, strengths)
+    assert image.shape == (2, *FRAMES.get(name, ()), *images.shape[1:])
+    assert image.dtype == images.dtype
+    if condition is not None:
+        assert condition.shape[:-1] == images.shape[:-1]
+        assert set(np.unique(condition)) <= {0, 1}
+    _close(_compiled(name)(key, images, strengths), observed, 0)
     if REGISTRATIONS[name].random:
-        assert np.abs(run(jax.random.key(1)).image - eager.image).max() > 0
+        assert np.abs(_compiled(name)(jax.random.key(1), images, strengths).image - image).max() > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_vmap_equals_loop(name, key):
-    images, keys = _image(key, name, (3, 2)), jax.random.split(key, 3)
-    run = functools.partial(_compiled(name), strength=_value(name))
-    mapped = jax.vmap(run)(keys, images)
-    for i in range(3):
+    images, keys = np.asarray(_image(key, name, (2, 2))), jax.random.split(key, 2)
+    run = functools.partial(_compiled(name), strength=_values(name, 1, 0.5))
+    mapped = jax.tree.map(np.asarray, jax.vmap(run)(keys, images))
+    for i in range(2):
         _close(jax.tree.map(lambda x, i=i: x[i], mapped), run(keys[i], images[i]))
 
 
 @pytest.mark.parametrize("name", VARIED)
 def test_traced_strengths_per_image_equal_separate_calls(name, key):
-    value, images = _value(name), jnp.broadcast_to(_image(key, name), (2, *SIZE, _channels(name)))
-    run = lambda *s: _compiled(name)(key, images, jnp.stack(s)).image  # noqa: E731
-    mixed, full, half = run(value, value / 2), run(value, value), run(value / 2, value / 2)
+    images = jnp.broadcast_to(_image(key, name), (2, *SIZE, _channels(name)))
+    run = lambda values: _compiled(name)(key, images, values).image  # noqa: E731
+    mixed, full, half = (run(_values(name, *factors)) for factors in ((1, 0.5), (1, 1), (0.5, 0.5)))
     _close(mixed[0], full[0], 1e-5)
     _close(mixed[1], half[1], 1e-5)
-    _close(full, _compiled(name)(key, images, value).image, 1e-5)
     assert np.abs(mixed[1] - full[1]).max() > 0
     # The limits of the range.
-    assert np.isfinite(run(*map(jnp.float32, _limits(name)))).all()
+    assert np.isfinite(run(jnp.float32(_limits(name)))).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_pixel_and_empty_batch(name, key):
-    one = _compiled(name)(key, _image(key, name, (2,), (1, 1)), _value(name)).image
+    one = _compiled(name)(key, _image(key, name, (2,), (1, 1)), _values(name, 1, 0.5)).image
     assert np.isfinite(one).all()
-    empty = jax.eval_shape(_compiled(name), key, _image(key, name, (0,)), _value(name)).image.shape
+    empty = jax.eval_shape(_compiled(name), key, _image(key, name, (0,)), _values(name)).image.shape
     assert empty[:-1] == (0, *FRAMES.get(name, ()), *SIZE)
 
 
@@ -194,13 +205,7 @@ def test_gradient_is_finite(name, key):
     assert np.abs(gradients[0]).sum() > 0
 
 
-# One operator of each implementation; the others run with the slow tests.
-FAST_SHARDED = ("gaussian_noise", "emccd_noise", "motion_blur", "jpeg", "missing_strokes", "rescale")
-
-
-@pytest.mark.parametrize(
-    "name", [name if name in FAST_SHARDED else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
-)
+@pytest.mark.parametrize("name", SOME)
 def test_same_output_on_one_and_eight_devices(name, key):
     images = _image(key, name, (8,))
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
@@ -227,7 +232,7 @@ def test_invalid_input_raises_a_clear_error(name, key):
             _run(name, key, jnp.zeros((8, 8, 2)))
     if name in VARIED:
         with pytest.raises(ValueError, match="must be a scalar or have one value per image"):
-            jax.eval_shape(_compiled(name), key, jnp.zeros((2, 8, 8, channels)), jnp.full(3, _value(name)))
+            jax.eval_shape(_compiled(name), key, jnp.zeros((2, 8, 8, channels)), _values(name, 1, 1, 1))
     with pytest.raises(TypeError, match="no strength 'wrong'"):
         _run(name, key, jnp.zeros((8, 8, channels)), wrong=1)
 

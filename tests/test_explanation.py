@@ -1,4 +1,4 @@
-"""Maps of influence and attribution, disagreement and the risk estimate, against what defines them."""
+"""Effective receptive fields, attribution, disagreement and SURE against their definitions."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def denoiser():
     return restorax.load("resunet_s-gray-noise")
 
 
-def test_influence_is_the_jacobian(camera):
+def test_effective_receptive_field_is_the_jacobian(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     image = camera[:12, :14]
     jacobian = jax.jit(jax.jacobian(lambda x: restorer(x)[..., 0]))(image)  # [12, 14, 12, 14, 1]
@@ -37,7 +37,7 @@ def test_influence_is_the_jacobian(camera):
         np.testing.assert_allclose(explanation.effective_receptive_field(restorer, image, at=at), expected, atol=1e-6)
 
 
-def test_influence_ends_where_the_card_says(camera):
+def test_effective_receptive_field_has_the_extent_on_the_card(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     radius = (restorer.card.receptive_field - 1) // 2
     found = explanation.effective_receptive_field(restorer, camera, at=(60, 64))
@@ -45,7 +45,7 @@ def test_influence_ends_where_the_card_says(camera):
     assert explanation.reach(found, at=(60, 64), share=0.5) < radius / 2
 
 
-def test_influence_of_a_burst_has_a_map_for_every_frame(camera, key):
+def test_effective_receptive_field_of_a_burst_has_a_map_per_frame(camera, key):
     restorer = restorax.load("burst_rnn-gray-noise")
     frames = degrade.parse("burst(frames=3, shift=1)")(key, camera[:32, :32]).image
     found = explanation.effective_receptive_field(restorer, frames, at=(16, 16))
@@ -53,7 +53,7 @@ def test_influence_of_a_burst_has_a_map_for_every_frame(camera, key):
     assert bool((found.sum((1, 2)) > 0).all())
 
 
-def test_reach_counts_squares():
+def test_reach_is_the_half_side_of_a_square():
     influence = np.zeros((9, 11))
     influence[4, 5], influence[4, 8], influence[0, 5] = 6, 3, 1
     assert [explanation.reach(influence, at=(4, 5), share=share) for share in (0.5, 0.6, 0.9, 1.0)] == [0, 0, 3, 4]
@@ -94,7 +94,7 @@ def test_disagreement_ranks_errors(denoiser, noisy, camera):
     assert scipy.stats.spearmanr(smooth(found), smooth(error)).statistic > 0.5
 
 
-def test_disagreement_is_of_the_eight_turns(camera):
+def test_disagreement_is_the_deviation_over_eight_orientations(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     image = np.asarray(camera[:24, :33])
     padded = np.pad(image, ((0, 8), (0, 15), (0, 0)), mode="reflect")  # to whole blocks of JPEG
@@ -107,7 +107,7 @@ def test_disagreement_is_of_the_eight_turns(camera):
     np.testing.assert_allclose(mean, np.mean(restored, axis=0), atol=1e-6)
 
 
-def test_one_picture_or_many_by_vmap(camera):
+def test_one_image_or_many_by_vmap(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     images = jnp.stack([camera[:16, :16], camera[16:32, :16]])
     functions = {
@@ -123,13 +123,13 @@ def test_one_picture_or_many_by_vmap(camera):
             continue
         for batch in (images, images[:1]):
             with pytest.raises(
-                ValueError, match=rf"a batch of shape \({len(batch)},\) is given; one picture is needed"
+                ValueError, match=rf"a single image is required, got a batch of shape \({len(batch)},\)"
             ):
                 function(batch)
 
 
 @pytest.mark.parametrize("sigma", [15 / 255, SIGMA])
-def test_sure_tells_the_error_of_a_network_without_the_clean_picture(denoiser, camera, sigma):
+def test_sure_estimates_the_error_of_a_network_without_ground_truth(denoiser, camera, sigma):
     def once(key):
         keys = jax.random.split(key)
         noisy = degrade.gaussian_noise(keys[0], camera, sigma=sigma)
@@ -151,9 +151,9 @@ def test_sure_is_unbiased_for_a_linear_filter(camera):
     assert float(found.std()) < 0.1 * float(truth)
 
 
-def test_windows_outside_the_picture_are_refused(denoiser, camera):
-    with pytest.raises(ValueError, match=r"1 x 1 pixels at \(128, 3\) are not inside a picture of 128 x 128"):
+def test_windows_outside_the_image_are_refused(denoiser, camera):
+    with pytest.raises(ValueError, match=r"inside the image of 128 x 128 pixels .* got 1 x 1 pixels at \(128, 3\)"):
         explanation.effective_receptive_field(denoiser, camera, at=(128, 3))
     for window in ((-1, 0, 8, 8), (0, 121, 8, 8), (4, 4, 1, 8)):
-        with pytest.raises(ValueError, match="are not inside a picture"):
+        with pytest.raises(ValueError, match="must lie inside the image"):
             explanation.attribution(denoiser, camera, window=window)

@@ -16,17 +16,19 @@ def _photograph(photograph, side=96):
 
 
 @pytest.mark.parametrize(("height", "width", "starts"), [(8, 8, [0]), (9, 8, [0, 1]), (16, 8, [0, 4, 8])])
-def test_windows_lie_where_they_should(height, width, starts):
+def test_windows_are_evenly_spaced(height, width, starts):
     image = jnp.arange(2.0 * height * width).reshape(2, height, width)
-    found = fourier.windows(image, 8)
+    found = fourier.extract_windows(image, 8)
     expected = np.stack([np.asarray(image[:, s : s + 8]) for s in starts], 1)
     np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(fourier.windows(image.swapaxes(1, 2), 8), expected.swapaxes(2, 3))
+    np.testing.assert_array_equal(fourier.extract_windows(image.swapaxes(1, 2), 8), expected.swapaxes(2, 3))
 
 
 def test_windows_of_a_small_image_are_reflected():
     image = jnp.arange(6.0).reshape(1, 2, 3)
-    np.testing.assert_array_equal(fourier.windows(image, 4)[0, 0], np.pad(image[0], ((0, 2), (0, 1)), mode="reflect"))
+    np.testing.assert_array_equal(
+        fourier.extract_windows(image, 4)[0, 0], np.pad(image[0], ((0, 2), (0, 1)), mode="reflect")
+    )
 
 
 def test_cepstrum_equals_its_definition():
@@ -46,9 +48,9 @@ def test_cepstrum_shows_an_echo():
     assert peaks == {(10 + 3, 10 + 7), (10 - 3, 10 - 7)}
 
 
-def test_periodic_continues_without_a_seam(photograph):
+def test_periodic_extension_continues_without_a_seam(photograph):
     image = _photograph(photograph)[None]
-    tiled = np.tile(fourier.periodic(image, 16)[0, :, :, 0], (2, 2))
+    tiled = np.tile(fourier.extend_periodic(image, 16)[0, :, :, 0], (2, 2))
     np.testing.assert_array_equal(tiled[:96, :104], image[0, :, :, 0])
     for axis in (0, 1):
         steps = np.abs(np.diff(tiled, axis=axis)).max(1 - axis)
@@ -66,18 +68,20 @@ def _bent(radius):
 @pytest.mark.parametrize("kernel", [kernels.motion_kernel(length=7.0, angle=30.0, radius=4), _bent(3)])
 def test_transfer_is_what_filtering_does(size, kernel):
     image = np.random.default_rng(0).random(size)
-    found = np.fft.irfft2(np.fft.rfft2(image) * fourier.transfer(kernel[None], size)[0], size)
+    found = np.fft.irfft2(np.fft.rfft2(image) * fourier.transfer_function(kernel[None], size)[0], size)
     np.testing.assert_allclose(found, ndimage.convolve(image, np.asarray(kernel), mode="wrap"), atol=1e-5)
 
 
 @pytest.mark.parametrize("kernel", [kernels.defocus_kernel(blur_radius=2.0, radius=2), _bent(2)])
 def test_wiener_equals_scikit_image(photograph, kernel):
-    image, balances = _photograph(photograph)[None], jnp.array([0.001, 0.05])
-    found = fourier.wiener(image, kernel[None], balances)
-    extended = np.asarray(fourier.periodic(image, fourier.margin(kernel)))[0, :, :, 0].astype(np.float64)
+    image, noise_to_signal = _photograph(photograph)[None], jnp.array([0.001, 0.05])
+    found = fourier.wiener(image, kernel[None], noise_to_signal)
+    extended = np.asarray(fourier.extend_periodic(image, fourier.required_margin(kernel)))[0, :, :, 0].astype(
+        np.float64
+    )
     # Complex, so that it is taken for a transfer function.
-    rough = np.sqrt(np.asarray(fourier.roughness(extended.shape))[0]).astype(complex)
-    for i, balance in enumerate(balances):
+    rough = np.sqrt(np.asarray(fourier.gradient_power(extended.shape))[0]).astype(complex)
+    for i, balance in enumerate(noise_to_signal):
         expected = restoration.wiener(extended, np.asarray(kernel), float(balance), rough, clip=False)
         np.testing.assert_allclose(found[0, :, :, i], expected[:96, :104], atol=2e-3)
 

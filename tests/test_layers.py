@@ -1,4 +1,4 @@
-"""Every tuned form equals the plain one, in values and gradients."""
+"""Layers: tuned implementations against plain ones, in values and gradients."""
 
 import re
 from functools import partial
@@ -39,7 +39,7 @@ def test_tuned_convolution_equals_plain(size, image, relu, monkeypatch):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), tuned, plain)
 
 
-def test_plain_form_is_really_another_program(monkeypatch):
+def test_plain_convolution_is_another_program(monkeypatch):
     x, kernel = _normal(0, 1, 5, 5, 2), _normal(1, 3, 3, 2, 2)
     program = lambda: str(jax.make_jaxpr(jax.grad(lambda k: conv.conv_bias_act(x, k).sum()))(kernel))  # noqa: E731
     tuned = program()
@@ -64,7 +64,7 @@ def test_strides_and_groups_reach_the_convolution():
 
 
 @pytest.mark.parametrize("width", [8, 64])
-def test_convolutions_in_loops_stand_in_the_order_that_is_fast_there(width):
+def test_convolutions_in_loops_use_the_layout_that_is_fast_there(width):
     x, kernel = _normal(0, 1, 8, 8, width), _normal(1, 3, 3, width, width)
 
     def loop(kernel):
@@ -75,7 +75,7 @@ def test_convolutions_in_loops_stand_in_the_order_that_is_fast_there(width):
     assert orders == {"b01f_01io->b01f"}
 
 
-def test_kernel_that_is_common_to_all_devices_gets_one_gradient():
+def test_a_replicated_kernel_gets_one_gradient():
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     x, kernel, weight = _normal(0, 8, 5, 4, 2), _normal(1, 3, 3, 2, 3), _normal(2, 8, 5, 4, 3)
 
@@ -109,16 +109,16 @@ def test_a_block_of_nafnet_has_its_gradient_inside_shard_map():
 # --- resolution ---
 
 
-def test_unshuffle_is_undone_by_shuffle_and_takes_squares():
+def test_unshuffle_takes_blocks_and_is_undone_by_shuffle():
     x = _normal(0, 2, 6, 4, 3)
     np.testing.assert_array_equal(pixel_shuffle(pixel_unshuffle(x)), x)
     np.testing.assert_array_equal(pixel_unshuffle(x)[0, 1, 0].reshape(2, 2, 3), x[0, 2:4, 0:2])
 
 
-def test_pull_push_keeps_what_is_known_and_fills_the_rest_within_its_range(photograph):
+def test_pull_push_keeps_known_pixels_and_fills_holes_within_their_range(photograph):
     image = jnp.asarray(photograph[None, :67, :50])
     mask = (jax.random.uniform(jax.random.key(0), (1, 67, 50, 1)) > 0.7).astype(jnp.float32)
-    filled = jax.jit(pull_push)(jnp.where(mask > 0, image, jnp.nan), mask)  # what stands in the holes does not matter
+    filled = jax.jit(pull_push)(jnp.where(mask > 0, image, jnp.nan), mask)  # values in holes are ignored
     np.testing.assert_array_equal(jnp.where(mask > 0, filled, 0), image * mask)
     assert float(filled.min()) >= float(image.min())
     assert float(filled.max()) <= float(image.max()) + 1e-6
@@ -126,7 +126,7 @@ def test_pull_push_keeps_what_is_known_and_fills_the_rest_within_its_range(photo
     assert float(error) < float(jnp.mean((jnp.where(mask > 0, image, image.mean()) - image) ** 2)) / 4
 
 
-def test_pull_push_of_constants_and_of_nothing():
+def test_pull_push_of_constants_and_without_known_pixels():
     mask = jnp.zeros((1, 9, 14, 1)).at[0, 8, 0].set(1)
     np.testing.assert_allclose(jax.jit(pull_push)(0.3 * jnp.ones((1, 9, 14, 2)), mask), 0.3, atol=1e-6)
     np.testing.assert_allclose(jax.jit(pull_push)(jnp.ones((1, 9, 14, 2)), 0 * mask), 0.5)
@@ -190,7 +190,7 @@ def test_depthwise_convolution_equals_the_grouped_one(size, image, dtype):
         np.testing.assert_allclose(a.astype(jnp.float32), b.astype(jnp.float32), **tolerance)
 
 
-def test_depthwise_convolution_has_another_form_on_cpu_than_elsewhere():
+def test_depthwise_convolution_is_chosen_by_platform():
     x, kernel, bias = _normal(0, 1, 5, 5, 4), _normal(1, 3, 3, 1, 4), jnp.zeros(4)
     both = jax.jit(depthwise_conv).trace(x, kernel, bias)
     assert "stablehlo.convolution" not in both.lower(lowering_platforms=("cpu",)).as_text()
@@ -220,7 +220,7 @@ def test_simple_gate_multiplies_halves():
 # --- holes ---
 
 
-def test_partial_convolution_sees_known_pixels_only():
+def test_partial_convolution_uses_known_pixels_only():
     layer, known = PartialConv(4), jnp.zeros((1, 9, 9, 1)).at[0, 1, 1].set(1)
     x = _normal(0, 1, 9, 9, 2) * known
     variables = layer.init(jax.random.key(0), x, known)

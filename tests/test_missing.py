@@ -23,36 +23,38 @@ def test_missing_fraction_is_exact_when_draws_collide(key, monkeypatch):
 
 
 def test_missing_pixels_are_uniformly_distributed(key):
-    masks = jax.vmap(lambda k: degrade.missing_pixels(k, jnp.ones((8, 8, 1)), missing=0.25).condition)(
-        jax.random.split(key, 4000)
-    )
+    run = jax.jit(jax.vmap(lambda k: degrade.missing_pixels(k, jnp.ones((8, 8, 1)), missing=0.25).condition))
+    masks = run(jax.random.split(key, 4000))
     share = 1 - masks.mean(0)
     assert float(jnp.abs(share - 0.25).max()) < 5 * (0.25 * 0.75 / 4000) ** 0.5
 
 
 def test_missing_blocks_are_squares_of_the_given_side(key):
-    holes, mask = degrade.missing_blocks(key, jnp.ones((20, 60, 90, 3)), side=0.25)
+    run = jax.jit(degrade.missing_blocks, static_argnames="blocks")
+    holes, mask = run(key, jnp.ones((20, 60, 90, 3)), side=0.25)
     np.testing.assert_array_equal((mask == 0).sum((1, 2, 3)), 15 * 15)
     rows, columns = np.nonzero(np.asarray(mask[0, :, :, 0] == 0))
     assert np.ptp(rows) == np.ptp(columns) == 14
     np.testing.assert_array_equal(holes, np.broadcast_to(mask, holes.shape))
-    assert (degrade.missing_blocks(key, jnp.ones((9, 9, 1)), side=1.0).condition == 0).all()
-    assert int((degrade.missing_blocks(key, jnp.ones((60, 60, 1)), side=0.1, blocks=4).condition == 0).sum()) > 36
+    assert (run(key, jnp.ones((9, 9, 1)), side=1.0).condition == 0).all()
+    assert int((run(key, jnp.ones((60, 60, 1)), side=0.1, blocks=4).condition == 0).sum()) > 36
 
 
 def test_missing_area_of_strokes_increases_with_thickness(key):
-    masks = jax.vmap(lambda k: degrade.missing_strokes(k, jnp.ones((128, 128, 1))).condition)(jax.random.split(key, 64))
+    strokes = jax.jit(jax.vmap(lambda k: degrade.missing_strokes(k, jnp.ones((64, 64, 1))).condition))
+    masks = strokes(jax.random.split(key, 64))
     share = 1 - masks.mean((1, 2, 3))
     assert 0.15 < float(share.mean()) < 0.5
     assert float(share.min()) > 0.01
-    thin = degrade.missing_strokes(key, jnp.ones((128, 128, 1)), thickness=0.3).condition
-    assert thin.mean() > degrade.missing_strokes(key, jnp.ones((128, 128, 1))).condition.mean()
+    painted = jax.jit(lambda t: degrade.missing_strokes(key, jnp.ones((64, 64, 1)), thickness=t).condition.mean())
+    assert painted(0.3) > painted(1.0)
     with pytest.raises(ValueError, match="`strokes` must be an integer >= 1, got 0"):
         degrade.missing_strokes(key, jnp.ones((8, 8, 1)), strokes=0)
 
 
 def test_missing_lines_have_the_given_thickness(key):
-    mask = degrade.missing_lines(key, jnp.ones((200, 200, 1)), lines=1, thickness=4.0).condition
+    run = jax.jit(degrade.missing_lines, static_argnames="lines")
+    mask = run(key, jnp.ones((200, 200, 1)), lines=1, thickness=4.0).condition
     missing = np.asarray(mask[..., 0] == 0)
     length = max(np.ptp(np.nonzero(missing)[0]), np.ptp(np.nonzero(missing)[1]))
     assert length == 199

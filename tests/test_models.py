@@ -1,4 +1,4 @@
-"""Networks: the tests that no entry of MODELS skips."""
+"""Tests of every network in MODELS."""
 
 import math
 import time
@@ -35,21 +35,21 @@ PUBLISHED = {
     "nafnet_gopro": 17_111_907,
     "unet": 31_030_593,
 }
-# Sizes of one architecture share its code: one name stands for all of them where the test shrinks the network.
+# Sizes of one architecture share its code: tests of shrunk networks need one name for all of them.
 ARCHITECTURES = list({(type(m := MODELS[name]()), getattr(m, "kind", "")): name for name in reversed(MODELS)}.values())
-# Networks of frames take another shape and have tests of their own.
+# Networks of frames take another input shape and are tested in test_burst_rnn.py.
 ARCHITECTURES = [name for name in ARCHITECTURES if not MODELS[name]().takes_frames]
 MASKABLE = [name for name in ARCHITECTURES if Condition.MASK in MODELS[name]().accepts]
 UNMASKED = [name for name in ARCHITECTURES if not MODELS[name]().fills_holes]
 
 
 def _first(names, *fast):
-    """What the base class does for all of them is tested by a few; the rest is slow."""
+    """Mark all but the given names as slow, for properties of the base class."""
     return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def _small(name, **config):
-    """The architecture at a size that a test can train."""
+    """Build the architecture at a size that a test can train."""
     fields = MODELS[name]().__dataclass_fields__
     smaller = {"widths": (8, 12), "blocks": 1, "scan_levels": (1,), "width": 16, "depth": 5}
     smaller |= {"sizes": (5, 1, 3), "dilations": (1, 3, 2, 1), "encoder": (1,), "middle": 1, "decoder": (1,)}
@@ -59,14 +59,14 @@ def _small(name, **config):
     return MODELS[name](**{k: v for k, v in smaller.items() if k in fields} | config)
 
 
-def _told(name):
-    """A condition that an architecture takes: its own, or one by which it does not fill holes."""
+def _supported_condition(name):
+    """Return a condition that the architecture supports: its own, or one other than a mask."""
     own, accepts = MODELS[name]().condition, MODELS[name]().accepts
     return own if own.channels else next(c for c in accepts if c.channels and c is not Condition.MASK)
 
 
 def _condition(model, image):
-    """What the network asks for, if anything: half of the pixels marked."""
+    """Return a random binary condition map, or None if the network takes none."""
     shape = (*image.shape[:-1], model.condition.channels)
     return (jax.random.uniform(jax.random.key(3), shape) > 0.5).astype(image.dtype) if shape[-1] else None
 
@@ -80,14 +80,8 @@ def _init(model, image, condition=None):
     return _initial[model]
 
 
-def _disturbed(params):
-    """Zero-initialised projections hide what lies before them at the very first step."""
-    draw = np.random.default_rng(0)
-    return jax.tree.map(lambda p: p + 0.01 * draw.normal(size=p.shape).astype(np.float32), params)
-
-
 def _draw(model, image, condition=None):
-    """Random parameters without compiling what initialises them."""
+    """Draw random parameters without compiling the initialisers."""
     random = np.random.default_rng(0)
 
     def draw(path, p):
@@ -134,16 +128,18 @@ def test_any_size_and_batch(name, shape):
 @pytest.mark.parametrize("name", _first(UNMASKED, "dncnn", "prenet", "stageunet", "srn"))
 def test_residual_differs_from_direct_by_the_input(name):
     image, condition = jax.random.uniform(jax.random.key(1), (8, 8, 3)), jnp.ones((8, 8, 1))
-    # Where stages follow each other, the second one sees another estimate.
+    # With several stages, the second one would see another estimate.
     once = {k: 1 for k in ("stages", "scales") if hasattr(MODELS[name](), k)}
-    direct, residual = (_small(name, channels=3, condition=_told(name), residual=r, **once) for r in (False, True))
+    direct, residual = (
+        _small(name, channels=3, condition=_supported_condition(name), residual=r, **once) for r in (False, True)
+    )
     variables = _draw(direct, image, condition)
     difference = _apply(residual, variables, image, condition) - _apply(direct, variables, image, condition)
     np.testing.assert_allclose(difference, image, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", _first(MASKABLE, "resunet_s", "unet_partial", "unet_gated", "prenet", "scanunet_s"))
-def test_masked_networks_copy_known_pixels_and_ignore_what_stands_in_holes(name, photograph):
+def test_masked_networks_copy_known_pixels_and_ignore_values_in_holes(name, photograph):
     image = jnp.asarray(photograph[:32, :40])
     mask = (jax.random.uniform(jax.random.key(0), image.shape) > 0.5).astype(jnp.float32)
     model = _small(name, condition=Condition.MASK)
@@ -176,7 +172,7 @@ def test_gradient_is_finite_and_reaches_every_parameter_and_bfloat16_is_close(na
 
 
 def _errors_while_training(model, clean, *, learning_rate, steps, **compiler_options):
-    """Mean square error before every step, and of the filled or noisy input."""
+    """Yield the mean squared error of the filled or noisy input, then before every step."""
     observed = clean + 0.1 * jax.random.normal(jax.random.key(0), clean.shape)
     condition = _condition(model, clean)
     start = observed
@@ -254,7 +250,7 @@ def test_restores_a_photograph_at_its_published_size(name, photograph):
         ("resunet_s", {"widths": (4, 8), "blocks": 1}, 44),
         ("row_lstm", {"patch": 8}, 12),
         ("stageunet", {"widths": (4, 8), "blocks": 1, "stages": 2}, 100),
-        ("unet", {"widths": (8, 12, 16)}, 42),
+        ("unet", {"widths": (8, 12, 16)}, 44),
         *((name, {}, None) for name in ("burst_rnn", "fbcnn", "nafnet", "renet", "scanunet_s", "spatial_rnn")),
         ("resunet_s", {"condition": Condition.MASK}, None),
     ],
@@ -271,7 +267,7 @@ def test_receptive_field_is_that_of_the_xla_convolutions(monkeypatch):
     assert measure_receptive_field(_small("mimo_unet", width=4), 128) == 85
 
 
-def test_partial_convolutions_see_nothing_where_nothing_is_known():
+def test_features_of_partial_convolutions_are_zero_where_nothing_is_known():
     model, mask = _small("unet_partial"), jnp.zeros((32, 32, 1)).at[:4].set(1)
     variables = _draw(model, mask, mask)  # with biases
 
@@ -296,18 +292,18 @@ def test_partial_convolutions_see_nothing_where_nothing_is_known():
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_bad_input_is_refused_in_a_sentence(name):
-    model = _small(name, condition=_told(name))
+def test_invalid_input_is_refused(name):
+    model = _small(name, condition=_supported_condition(name))
     image, condition = jnp.zeros((8, 8, 1)), jnp.zeros((8, 8, 1))
     variables = _draw(model, image, condition)
-    with pytest.raises(ValueError, match="built for 1"):
+    with pytest.raises(ValueError, match="must have 1 channels"):
         model.apply(variables, jnp.zeros((8, 8, 3)), condition)
-    if name != "fbcnn":  # it estimates what it is not told
-        with pytest.raises(ValueError, match="needs a condition"):
+    if name != "fbcnn":  # it estimates the quality without one
+        with pytest.raises(ValueError, match="requires a condition"):
             model.apply(variables, image)
     with pytest.raises(ValueError, match="at least 1"):
         model.apply(variables, image[:0], condition[:0])
-    with pytest.raises(ValueError, match="condition has shape"):
+    with pytest.raises(ValueError, match="condition must have shape"):
         model.apply(variables, image, jnp.zeros((8, 8, 2)))
     with pytest.raises(TypeError, match="floating point"):
         model.apply(variables, jnp.zeros((8, 8, 1), jnp.uint8), condition)

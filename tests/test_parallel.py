@@ -39,7 +39,7 @@ SMALL = dataclasses.replace(
 GUIDED = dataclasses.replace(
     TINY,
     architecture="wiener_unet",
-    config={"channels": 1, "widths": (8, 8), "blocks": 1, "radius": 4, "reader": 16},
+    config={"channels": 1, "widths": (8, 8), "blocks": 1, "radius": 4, "estimator_width": 16},
 ).with_stages(degradation=RECIPES["wiener_unet-gray-blur"].degradation, auxiliary_loss=0.1)
 NETWORKS = {"small": SMALL, "scanned": TINY, "guided": GUIDED}
 

@@ -1,4 +1,4 @@
-"""PReNet: its published size, and stages that equal a Python loop."""
+"""PReNet: published size, and stages against a Python loop."""
 
 import jax
 import jax.numpy as jnp

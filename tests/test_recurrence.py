@@ -97,7 +97,7 @@ def test_runs_inside_shard_map(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_carry_is_as_exact_as_asked(kind):
+def test_carry_has_the_requested_precision(kind):
     a, b = jnp.full(1000, 0.999), jnp.full(1000, 0.01)
     run = jax.jit(linear_recurrence, static_argnames=("axis", "kind", "dtype"))
     exact, coarse = (run(a, b, axis=0, kind=kind, dtype=dtype)[-1] for dtype in (jnp.float32, jnp.bfloat16))
@@ -115,14 +115,14 @@ def test_auto_scans_where_steps_are_cheap(platform, loops):
     assert ("stablehlo.while" in program) == loops
 
 
-def test_backward_pass_keeps_decay_and_states_alone():
+def test_backward_pass_stores_only_decay_and_states():
     a, b = _inputs((50, 4))
     kept = jax.tree.leaves(jax.vjp(lambda a, b: linear_recurrence(a, b, axis=0, kind="scan"), a, b)[1])
     assert sum(x.size for x in kept) <= 2 * a.size
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_bad_input_is_refused_in_a_sentence():
+def test_invalid_input_is_refused():
     one, other = jnp.ones(3), jnp.ones(4)
     with pytest.raises(ValueError, match="the same shape"):
         linear_recurrence(one, other, axis=0)

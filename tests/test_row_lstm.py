@@ -1,4 +1,4 @@
-"""RowLSTM: the textbook's sizes; patches that join without a trace."""
+"""RowLSTM: parameters, arithmetic, and overlapping patches."""
 
 import jax
 import jax.numpy as jnp
@@ -14,14 +14,14 @@ def _lstm(inputs, units):
     return 4 * units * (inputs + units + 1)
 
 
-def test_parameters_are_the_textbooks():
+def test_parameters_follow_the_formula():
     variables = jax.eval_shape(RowLSTM().init, jax.random.key(0), jnp.zeros((32, 32, 1)))
     assert sum(p.size for p in jax.tree.leaves(variables)) == _lstm(32, 64) + _lstm(64, 64) + 65 * 32
 
 
 @pytest.mark.parametrize("axis", [1, 2])
 @pytest.mark.parametrize("side", [2, 4, 12])
-def test_overlapping_pieces_average_to_what_was_cut(axis, side):
+def test_overlapping_pieces_average_to_the_original(axis, side):
     x = jax.random.normal(jax.random.key(0), (2, 12, 24, 3))
     pieces = _overlapping(x, axis, side)
     assert pieces.shape[axis : axis + 2] == (2 * x.shape[axis] // side - 1, side)
@@ -51,5 +51,5 @@ def test_flops_count_every_step_and_patch():
 
 @pytest.mark.usefixtures("unchecked")
 def test_odd_patches_are_refused():
-    with pytest.raises(ValueError, match="even side"):
+    with pytest.raises(ValueError, match="must be even"):
         RowLSTM(patch=7).init(jax.random.key(0), jnp.zeros((8, 8, 1)))

@@ -35,17 +35,17 @@ def test_rounds_equal_a_loop_over_blocks(size, photograph):
         x = np.roll(x, moves, (0, 1))
         for top in range(0, x.shape[0], 16):
             for left in range(0, x.shape[1], 16):
-                words = scipy.fft.dctn(x[top : top + 16, left : left + 16], norm="ortho")
-                mean = words[0, 0]
-                words *= np.clip(np.abs(words) / threshold - 0.5, 0, 1)
-                words[0, 0] = mean
-                x[top : top + 16, left : left + 16] = scipy.fft.idctn(words, norm="ortho")
+                coefficients = scipy.fft.dctn(x[top : top + 16, left : left + 16], norm="ortho")
+                mean = coefficients[0, 0]
+                coefficients *= np.clip(np.abs(coefficients) / threshold - 0.5, 0, 1)
+                coefficients[0, 0] = mean
+                x[top : top + 16, left : left + 16] = scipy.fft.idctn(coefficients, norm="ortho")
         x = np.where(known > 0, y, np.roll(x, (-moves[0], -moves[1]), (0, 1)))
     expected = x[16 : 16 + size[0], 16 : 16 + size[1]]
     np.testing.assert_allclose(filled[0, ..., 0], expected, atol=1e-5)
 
 
-def test_known_pixels_stay_and_what_stands_in_holes_does_not_matter(photograph):
+def test_known_pixels_stay_and_values_in_holes_are_ignored(photograph):
     image = jnp.asarray(photograph[None, :67, :50])
     mask = _holes(image.shape, 0.7)
     fill = jax.jit(lambda image: sparse_fill(image, mask, rounds=4))
@@ -54,7 +54,7 @@ def test_known_pixels_stay_and_what_stands_in_holes_does_not_matter(photograph):
     np.testing.assert_allclose(filled, fill(image), atol=1e-6)
 
 
-def test_textures_go_on_and_photographs_are_filled_better_than_smoothly(photograph):
+def test_sparse_filling_continues_textures_and_beats_smooth_filling(photograph):
     rows, columns = jnp.meshgrid(jnp.arange(96.0), jnp.arange(96.0), indexing="ij")
     texture = (0.5 + 0.3 * jnp.sin(1.1 * rows + 0.7 * columns))[None, ..., None]
     for clean, gain in ((texture, 6), (jnp.asarray(photograph[None, 80:208, 140:268]), 0.3)):
@@ -81,11 +81,11 @@ def test_gradient_and_vmap(photograph):
     gradient = jax.jit(jax.grad(lambda image: fill(image, masks[0]).sum()))(images[0])
     assert np.isfinite(gradient).all()
     np.testing.assert_array_equal(gradient * (1 - masks[0]), 0)
-    assert float((gradient * masks[0]).max()) > 1  # a known pixel speaks for its neighbours too
+    assert float((gradient * masks[0]).max()) > 1  # a known pixel also determines its neighbours
 
 
 @pytest.mark.parametrize("name", ["unet", pytest.param("scanunet_s", marks=pytest.mark.slow)])
-def test_networks_fill_sparsely_before_they_look(name, photograph):
+def test_networks_fill_sparsely_before_the_body(name, photograph):
     image = jnp.asarray(photograph[:20, :18])
     mask = _holes(image.shape, 0.5)
     fields = {"widths": (8, 12), "condition": Condition.MASK, "residual": True}
@@ -97,5 +97,5 @@ def test_networks_fill_sparsely_before_they_look(name, photograph):
     np.testing.assert_array_equal(jax.jit(smooth.apply)(silent, image, mask), start[0])
     expected = _fill(image[None], mask[None], rounds=5)[0]
     np.testing.assert_allclose(jax.jit(sparse.apply)(silent, image, mask), expected, atol=1e-6)
-    with pytest.raises(ValueError, match="needs the mask"):
+    with pytest.raises(ValueError, match="without condition='mask'"):
         MODELS[name](sparse=5).init(jax.random.key(0), image)

@@ -1,4 +1,4 @@
-"""SRN: its published sizes, and its way of growing."""
+"""SRN: published sizes, transposed convolutions, memory."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Other people's weights: PyTorch and MatConvNet files become entries of the zoo."""
+"""Convert published PyTorch and MatConvNet weights to zoo entries."""
 
 import hashlib
 import os
@@ -22,27 +22,27 @@ def convert(
     degradation: str = "not stated",
     member: str | None = None,
 ) -> zoo.Card:
-    """Turn a file of published weights into an entry that :func:`restorax.load` reads.
+    """Convert a file of published weights to an entry that :func:`restorax.load` reads.
 
-    Nothing in the file is executed. Depth, width and channels are read off the tensors, batch normalisation is folded
-    into the convolutions, and every tensor of the file must find its place, with the right shape.
+    Nothing in the file is executed. Depth, width and channels are inferred from the tensors, batch normalisation is
+    folded into the convolutions, and every tensor must have a counterpart of the right shape.
 
     Args:
         source: ``.safetensors``; ``.pth``, ``.pt``, ``.pkl`` or ``.ckpt`` of PyTorch with the key names of KAIR, NAFNet
             or MIMO-UNet; ``.mat`` of MatConvNet (DnCNN, FFDNet).
         architecture: a key of ``CONVERTERS``.
-        folder: where the entry is written; its name becomes that of the entry.
-        licence: of the weights, for the card.
-        degradation: what they were trained to undo, in the language of ``restorax.degrade.parse``, for the card.
-        member: which network, where a file holds several.
+        folder: folder of the new entry; its name becomes the name of the entry.
+        licence: licence of the weights, for the card.
+        degradation: training degradation in the syntax of ``restorax.degrade.parse``, for the card.
+        member: name of the network, if the file holds several.
 
     Returns:
         The card as written.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, of an unknown kind, or not of this architecture: the first tensor that
-            differs is named.
+        ValueError: if the file is damaged, of an unknown type, or of another architecture; the message names the first
+            tensor that differs.
     """
     source, folder = Path(source), Path(folder)
     if architecture not in CONVERTERS:

@@ -1,4 +1,4 @@
-"""Reading files of weights without executing anything in them."""
+"""Read weight files (safetensors, PyTorch, MatConvNet) without executing their content."""
 
 from pathlib import Path
 from typing import Any
@@ -9,23 +9,23 @@ from .matconvnet import read_matconvnet
 
 TORCH = (".pth", ".pt", ".pkl", ".ckpt")
 SUFFIXES = (".safetensors", *TORCH, ".mat")
-# Checkpoints that hold more than the weights keep them under one of these keys.
+# Keys under which training checkpoints store the weights.
 _WRAPPERS = ("params_ema", "params", "state_dict", "model")
 
 
 def read_tensors(source: Path, member: str | None = None) -> dict[str, np.ndarray]:
-    """Read the tensors of a file by name, executing nothing.
+    """Read named tensors from a file without executing its content.
 
     Args:
         source: ``.safetensors``, a PyTorch checkpoint or a MatConvNet ``.mat``.
-        member: which network, where a file holds several.
+        member: name of the network, if the file holds several.
 
     Returns:
-        float32 arrays in PyTorch's axis order; those of MatConvNet under the names that KAIR gives them.
+        float32 arrays in PyTorch's axis order; MatConvNet tensors get the names that KAIR uses.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, holds anything else than tensors, or needs a library that is not installed.
+        ValueError: if the file is damaged, holds other objects than tensors, or requires a missing library.
     """
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such file")
@@ -37,7 +37,7 @@ def read_tensors(source: Path, member: str | None = None) -> dict[str, np.ndarra
     elif suffix == ".mat":
         content = read_matconvnet(source)
     else:
-        raise ValueError(f"{source}: unknown suffix {suffix!r}; accepted are {', '.join(SUFFIXES)}")
+        raise ValueError(f"{source}: unknown suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}")
     for wrapper in _WRAPPERS:
         if isinstance(content.get(wrapper), dict):
             content = content[wrapper]
@@ -46,7 +46,9 @@ def read_tensors(source: Path, member: str | None = None) -> dict[str, np.ndarra
     if several or member is not None:
         if member is None or member not in several:
             held = (
-                f"the networks {', '.join(several)}; name one as its member" if several else "one network, no members"
+                f"several networks; `member` must be one of {', '.join(several)}"
+                if several
+                else "one network; omit `member`"
             )
             raise ValueError(f"{source} holds {held}")
         content = content[member]
@@ -63,7 +65,7 @@ def _read_safetensors(source: Path) -> dict[str, Any]:
     try:
         return safetensors.numpy.load_file(source)
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{source} is damaged or no safetensors file: {error}") from None
+        raise ValueError(f"{source} is damaged or not a safetensors file: {error}") from None
 
 
 def _read_torch(source: Path) -> dict[str, Any]:
@@ -73,11 +75,13 @@ def _read_torch(source: Path) -> dict[str, Any]:
         raise ValueError(f"{source}: reading it needs PyTorch: pip install 'restorax[convert]'") from None
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # PyTorch raises whatever its unpickler meets
+    except Exception as error:  # the unpickler raises many types
         reason = str(error).splitlines()[0][:200]
-        raise ValueError(f"{source} is damaged or holds more than tensors (it is not executed): {reason}") from None
+        raise ValueError(
+            f"{source} is damaged or holds other objects than tensors, which are not executed: {reason}"
+        ) from None
     if not isinstance(content, dict):
-        raise ValueError(f"{source} holds a {type(content).__name__}; a dictionary of tensors is needed")
+        raise ValueError(f"{source} must hold a dictionary of tensors, got {type(content).__name__}")
 
     def plain(value):
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Where the tensors of published weights go: original names on one side, parameters on the other."""
+"""Map tensors of published weights to parameters, for each supported architecture."""
 
 import re
 from collections.abc import Callable
@@ -11,23 +11,23 @@ import numpy as np
 from ..models.create import build
 from ..types import Params
 
-# KAIR's batch normalisation; a state dictionary does not tell.
+# The value in KAIR; state dictionaries do not contain it.
 BATCH_NORM_EPSILON = 1e-4
 
 
 def to_params(tensors: dict[str, np.ndarray], architecture: str, source: str) -> tuple[dict[str, Any], Params]:
-    """Map tensors with their original names to the fields of a module and its parameters.
+    """Map tensors with their original names to the configuration and parameters of a module.
 
     Args:
         tensors: arrays in PyTorch's axis order by their original names.
         architecture: a key of ``CONVERTERS``.
-        source: how messages call the file.
+        source: name of the file in error messages.
 
     Returns:
         Configuration and nested parameters.
 
     Raises:
-        ValueError: if a tensor is missing, superfluous or of another shape.
+        ValueError: if a tensor is missing, superfluous or of the wrong shape.
     """
     layout = _Layout(tensors, architecture, source)
     config = CONVERTERS[architecture](layout)
@@ -37,17 +37,19 @@ def to_params(tensors: dict[str, np.ndarray], architecture: str, source: str) ->
     flat = cast(dict[str, jax.ShapeDtypeStruct], flax.traverse_util.flatten_dict(variables["params"], sep="/"))
     expected = {name: p.shape for name, p in flat.items()}
     for name, shape in sorted(expected.items()):
-        given = layout.params[name].shape if name in layout.params else "nothing"
-        if given != shape:
+        found = layout.params[name].shape if name in layout.params else None
+        if found != shape:
             origin = layout.origin.get(name, "no tensor")
-            raise ValueError(f"{source}: {name} is {given}, from {origin}; this {architecture} expects {shape}")
+            raise ValueError(
+                f"{source}: {name} must have shape {shape} in this {architecture}, got {found} from {origin}"
+            )
     if unknown := sorted(layout.params.keys() - expected.keys()):
-        raise ValueError(f"{source}: {layout.origin[unknown[0]]} has no place in this {architecture}")
+        raise ValueError(f"{source}: {layout.origin[unknown[0]]} has no counterpart in this {architecture}")
     return config, flax.traverse_util.unflatten_dict(layout.params, sep="/")
 
 
 class _Layout:
-    """Takes tensors by their original names and lays them out as parameters; remembers where each came from."""
+    """Converts tensors by their original names to parameters, and records the origin of each."""
 
     def __init__(self, tensors: dict[str, np.ndarray], architecture: str, source: str):
         self.left = {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
@@ -57,10 +59,10 @@ class _Layout:
 
     def take(self, name: str, dimensions: int) -> np.ndarray:
         if name not in self.left:
-            raise ValueError(f"{self.source} has no tensor {name}, which every {self.architecture} has")
+            raise ValueError(f"{self.source} lacks the tensor {name} of {self.architecture}")
         value = self.left.pop(name)
         if value.ndim != dimensions:
-            raise ValueError(f"{self.source}: {name} has shape {value.shape}; {dimensions} axes are expected")
+            raise ValueError(f"{self.source}: {name} must have {dimensions} axes, got shape {value.shape}")
         return value
 
     def put(self, target: str, name: str, value: np.ndarray) -> None:
@@ -68,7 +70,7 @@ class _Layout:
         self.origin[target] = name
 
     def count(self, pattern: str) -> int:
-        """One more than the largest number that stands for ``#`` in the name of a tensor."""
+        """Return one more than the largest number in place of ``#`` among the tensor names."""
         found = (re.match(pattern.replace(".", r"\.").replace("#", r"(\d+)"), name) for name in self.left)
         return max((int(match[1]) + 1 for match in found if match), default=0)
 
@@ -80,18 +82,18 @@ class _Layout:
 
     def shape(self, name: str) -> tuple[int, ...]:
         if name not in self.left:
-            raise ValueError(f"{self.source} has no tensor {name}, which every {self.architecture} has")
+            raise ValueError(f"{self.source} lacks the tensor {name} of {self.architecture}")
         return self.left[name].shape
 
     def check_all_taken(self) -> None:
         if self.left:
             name = min(self.left)
-            raise ValueError(f"{self.source}: {name} {self.left[name].shape} has no place in a {self.architecture}")
+            raise ValueError(f"{self.source}: {name} {self.left[name].shape} has no counterpart in {self.architecture}")
 
-    # PyTorch's layers, by what their weights become.
+    # Conversions of PyTorch layers.
 
     def conv(self, target: str, name: str, *, bias: bool = True) -> None:
-        """``[out, in, rows, columns]`` -> ``[rows, columns, in, out]``."""
+        """Convert ``[out, in, rows, columns]`` to ``[rows, columns, in, out]``."""
         self.put(f"{target}/kernel", f"{name}.weight", self.take(f"{name}.weight", 4).transpose(2, 3, 1, 0))
         self.bias(target, name, bias)
 
@@ -104,17 +106,17 @@ class _Layout:
         self.bias(target, name)
 
     def shrink(self, target: str, name: str, *, bias: bool = True) -> None:
-        """A 2x2 convolution of stride 2 becomes a 1x1 convolution of unshuffled pixels."""
+        """Convert a 2x2 convolution of stride 2 to a 1x1 convolution after a pixel unshuffle."""
         kernel = self.take(f"{name}.weight", 4).transpose(2, 3, 1, 0)
         self.put(f"{target}/kernel", f"{name}.weight", kernel.reshape(1, 1, -1, kernel.shape[-1]))
         self.bias(target, name, bias)
 
     def grow(self, target: str, name: str, *, bias: bool = True) -> None:
-        """A transposed convolution of stride 2: ``[in, out, size, size]`` -> taps of four output pixels."""
+        """Convert a transposed convolution of stride 2, ``[in, out, size, size]``, to taps of four output pixels."""
         kernel = self.take(f"{name}.weight", 4).transpose(2, 3, 0, 1)
         size, channels, features = kernel.shape[0], *kernel.shape[2:]
         if size == 4:
-            # Rows 3, 1 are seen by even, rows 2, 0 by odd output rows; columns likewise.
+            # Even output rows use kernel rows 3 and 1, odd ones 2 and 0; columns likewise.
             kernel = kernel[::-1, ::-1].reshape(2, 2, 2, 2, channels, features)
         else:
             kernel = kernel.reshape(1, size, 1, size, channels, features)
@@ -122,25 +124,25 @@ class _Layout:
         self.put(f"{target}/kernel", f"{name}.weight", kernel)
         self.bias(target, name, bias)
 
-    def residual(self, target: str, name: str, places: tuple[str, str], *, bias: bool = True) -> None:
-        for ours, theirs in zip(("conv1", "conv2"), places, strict=True):
+    def residual(self, target: str, name: str, parts: tuple[str, str], *, bias: bool = True) -> None:
+        for ours, theirs in zip(("conv1", "conv2"), parts, strict=True):
             self.conv(f"{target}/{ours}", f"{name}.{theirs}", bias=bias)
 
 
 def _unshuffled(kernel: np.ndarray, axis: int, channels: int) -> np.ndarray:
-    """PyTorch's shuffles order sub-pixels within a channel, ours channels within a sub-pixel."""
+    """Reorder an axis from PyTorch's pixel shuffle (sub-pixels within channels) to ours (the reverse)."""
     shape = kernel.shape
     split = kernel.reshape(*shape[:axis], channels, 4, *shape[axis + 1 :])
     return np.swapaxes(split, axis, axis + 1).reshape(shape)
 
 
 def _chain(layout: _Layout) -> list[int]:
-    """Lay out ``model.0, model.2, ...`` as ``conv0, conv1, ...``, batch normalisation folded in; their positions."""
-    places = [i for i in range(layout.count("model.#.weight")) if layout.has(f"model.{i}.weight")]
-    norms = [i for i in places if layout.has(f"model.{i}.running_mean")]
-    convolutions = [i for i in places if i not in norms]
+    """Convert ``model.0, model.2, ...`` to ``conv0, conv1, ...``, fold batch normalisation; return the positions."""
+    positions = [i for i in range(layout.count("model.#.weight")) if layout.has(f"model.{i}.weight")]
+    norms = [i for i in positions if layout.has(f"model.{i}.running_mean")]
+    convolutions = [i for i in positions if i not in norms]
     if not convolutions:
-        layout.shape("model.0.weight")  # says that there is none
+        layout.shape("model.0.weight")  # raises the error for a missing tensor
     for number, i in enumerate(convolutions):
         layout.conv(f"conv{number}", f"model.{i}")
         if i + 1 in norms:
@@ -155,15 +157,15 @@ def _chain(layout: _Layout) -> list[int]:
     return convolutions
 
 
-def _subtracts(layout: _Layout, last: int) -> None:
-    """The original subtracts what the network predicts; ours adds it."""
+def _negate_output(layout: _Layout, last: int) -> None:
+    """Negate the last layer: the original subtracts the prediction, ours adds it."""
     for part in ("kernel", "bias"):
         layout.params[f"conv{last}/{part}"] = -layout.params[f"conv{last}/{part}"]
 
 
 def _dncnn(layout: _Layout) -> dict[str, Any]:
     depth = len(_chain(layout))
-    _subtracts(layout, depth - 1)
+    _negate_output(layout, depth - 1)
     channels, width = layout.params["conv0/kernel"].shape[2:]
     return {"channels": channels, "depth": depth, "width": width}
 
@@ -171,8 +173,8 @@ def _dncnn(layout: _Layout) -> dict[str, Any]:
 def _ircnn(layout: _Layout) -> dict[str, Any]:
     depth = len(_chain(layout))
     if depth != 7:
-        raise ValueError(f"{layout.source} has {depth} convolutions; an ircnn has 7")
-    _subtracts(layout, 6)
+        raise ValueError(f"{layout.source}: ircnn must have 7 convolutions, got {depth}")
+    _negate_output(layout, 6)
     channels, width = layout.params["conv0/kernel"].shape[2:]
     return {"channels": channels, "width": width}
 
@@ -180,11 +182,12 @@ def _ircnn(layout: _Layout) -> dict[str, Any]:
 def _ffdnet(layout: _Layout) -> dict[str, Any]:
     depth = len(_chain(layout))
     first, last = "conv0/kernel", f"conv{depth - 1}"
-    entering, width = layout.params[first].shape[2:]
-    channels = entering // 4
-    if channels < 1 or entering != 4 * channels + 1:
+    inputs, width = layout.params[first].shape[2:]
+    channels = inputs // 4
+    if channels < 1 or inputs != 4 * channels + 1:
         raise ValueError(
-            f"{layout.source}: model.0.weight takes {entering} channels; an ffdnet takes 4 per colour and 1"
+            f"{layout.source}: model.0.weight must have 4 input channels per image channel plus 1 in ffdnet, "
+            f"got {inputs}"
         )
     layout.params[first] = np.concatenate(
         [_unshuffled(layout.params[first][:, :, :-1], 2, channels), layout.params[first][:, :, -1:]], 2
@@ -196,7 +199,7 @@ def _ffdnet(layout: _Layout) -> dict[str, Any]:
 
 
 def _u_shape(layout: _Layout, *, bias: bool, bodies: tuple[tuple[str, str], ...]) -> tuple[tuple[int, ...], int]:
-    """What DRUNet and FBCNN share: head, three scales down, residual blocks at the bottom; widths and blocks."""
+    """Convert the U-Net that DRUNet and FBCNN share; return its widths and the number of blocks."""
     blocks = layout.count("m_down1.#.res.")
     layout.conv("head", "m_head", bias=bias)
     widths = [layout.params["head/kernel"].shape[-1]]
@@ -218,10 +221,12 @@ def _u_shape(layout: _Layout, *, bias: bool, bodies: tuple[tuple[str, str], ...]
 
 def _drunet(layout: _Layout) -> dict[str, Any]:
     widths, blocks = _u_shape(layout, bias=False, bodies=(("body", "m_body"),))
-    entering, channels = layout.params["head/kernel"].shape[2], layout.params["tail/kernel"].shape[3]
-    if entering - channels not in (0, 1):
-        raise ValueError(f"{layout.source}: m_head takes {entering} channels; a drunet takes {channels} or one more")
-    condition = "noise_level" if entering > channels else "none"
+    inputs, channels = layout.params["head/kernel"].shape[2], layout.params["tail/kernel"].shape[3]
+    if inputs - channels not in (0, 1):
+        raise ValueError(
+            f"{layout.source}: m_head must have {channels} or {channels + 1} input channels in drunet, got {inputs}"
+        )
+    condition = "noise_level" if inputs > channels else "none"
     return {"channels": channels, "widths": widths, "blocks": blocks, "condition": condition}
 
 
@@ -273,18 +278,18 @@ def _nafnet(layout: _Layout) -> dict[str, Any]:
 
 def _mimo_unet(layout: _Layout) -> dict[str, Any]:
     blocks = layout.count("Encoder.0.layers.#.")
-    layout.drop("ConvsOut.")  # the coarse outputs, which only the training looked at
+    layout.drop("ConvsOut.")  # the coarse outputs, used only in training
     for level in range(3):
         for i in range(blocks):
             for ours, theirs in ((f"encoder{level}", f"Encoder.{level}"), (f"decoder{level}", f"Decoder.{2 - level}")):
-                places = ("main.0.main.0", "main.1.main.0")
-                layout.residual(f"{ours}_block{i}", f"{theirs}.layers.{i}", places)
+                parts = ("main.0.main.0", "main.1.main.0")
+                layout.residual(f"{ours}_block{i}", f"{theirs}.layers.{i}", parts)
     for ours, theirs in (("head", 0), ("shrink1", 1), ("shrink2", 2), ("tail", 5)):
         layout.conv(ours, f"feat_extract.{theirs}.main.0")
     for ours, theirs in (("grow1", 3), ("grow0", 4)):
         layout.grow(ours, f"feat_extract.{theirs}.main.0")
     for level in (1, 2):
-        # The original counts these two from the coarsest scale.
+        # The original numbers these modules from the coarsest scale.
         layout.conv(f"attend{level}", f"FAM{3 - level}.merge.main.0")
         layout.conv(f"shallow{level}/merge", f"SCM{3 - level}.conv.main.0")
         for i in range(4):
@@ -306,4 +311,4 @@ CONVERTERS: dict[str, Callable[[_Layout], dict[str, Any]]] = {
     "mimo_unet": _mimo_unet,
     "nafnet": _nafnet,
 }
-"""Architectures whose published weights can be converted."""
+"""Conversions by architecture."""

@@ -258,13 +258,14 @@ class OneOf(_Combination):
         if not parts:
             raise ValueError("one_of must have at least one degradation, got 0.")
         super().__init__(*parts)
-        object.__setattr__(self, "weights", None if weights is None else tuple(np.asarray(weights).tolist()))
         if weights is not None:
+            weights = tuple(np.asarray(weights).tolist())
             check_range(weights, "weights", 0)
             if len(weights) != len(parts) or not 0 < sum(weights) < math.inf:
                 raise ValueError(
-                    f"`weights` must be one number per degradation ({len(parts)}), not all 0, got {self.weights}."
+                    f"`weights` must be one number per degradation ({len(parts)}), not all 0, got {weights}."
                 )
+        object.__setattr__(self, "weights", weights)
 
     def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
         """Apply all parts and select one for every image."""

@@ -3,7 +3,8 @@
 import ast
 import math
 import operator
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 from .compose import Chain, Expression, Maybe, OneOf, Op, Shuffle
 from .presets import DEGRADATIONS
@@ -14,7 +15,7 @@ MAX_LENGTH = 10_000
 """Largest number of characters that are parsed."""
 
 _SAMPLERS = {sampler.keyword: sampler for sampler in (Uniform, LogUniform)}
-_COMBINATIONS = {combination.keyword: combination for combination in (OneOf, Maybe, Shuffle)}
+_COMBINATIONS: dict[str, Callable[..., Expression]] = {kind.keyword: kind for kind in (OneOf, Maybe, Shuffle)}
 _ARITHMETIC = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -84,7 +85,7 @@ def _call(node: ast.expr) -> Expression:
         raise ValueError(f"{ast.unparse(node)!r} must give every strength once and by name.")
     try:
         if name in _COMBINATIONS:
-            return cast(Any, _COMBINATIONS[name])(*map(_degradation, node.args), **options)
+            return _COMBINATIONS[name](*map(_degradation, node.args), **options)
         if name not in OPERATORS:
             raise ValueError(f"unknown operator {name!r}; accepted are {', '.join(OPERATORS)}.")
         if node.args:

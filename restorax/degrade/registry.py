@@ -158,18 +158,14 @@ def register(
             registration.check(strengths)
             return image
 
-        if random:
+        def with_key(key, image, **strengths):
+            return function(key, check(image, strengths), **strengths)
 
-            @functools.wraps(function)
-            def operator(key, image, **strengths):  # pyright: ignore[reportRedeclaration]
-                return function(key, check(image, strengths), **strengths)
+        def without_key(image, **strengths):
+            return function(check(image, strengths), **strengths)
 
-        else:
-
-            @functools.wraps(function)
-            def operator(image, **strengths):
-                return function(check(image, strengths), **strengths)
-
+        checked: Callable[..., Any] = with_key if random else without_key
+        operator = functools.wraps(function)(checked)
         levels = _example_levels(examples)
         registration = Registration(operator, random, defaults, ranges, channels, differentiable, levels)
         for strengths in ({n: v for n, v in defaults.items() if v is not inspect.Parameter.empty}, *levels):

@@ -1,1 +1,1 @@
-"""Blocks that models share; forms tuned to a platform live here, each behind one function."""
+"""Layers shared by the models; platform-specific implementations are chosen here, behind one function each."""

@@ -1,4 +1,4 @@
-"""LSTM and GRU, dense and convolutional, over a sequence or one step at a time."""
+"""LSTM and GRU layers, dense and convolutional, over a sequence or one step at a time."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -14,12 +14,12 @@ from . import conv
 State = tuple[Array, ...]
 
 
-def lstm_cell(x: Array, u: Array, state: State) -> State:
-    """One step of an LSTM whose forget gate opens by one more, so that memory lasts from the first training step on.
+def lstm_cell(x: Array, h: Array, state: State) -> State:
+    """Take one step of an LSTM with a forget-gate bias of 1, which preserves memory at the start of training.
 
     Args:
-        x: what the input says to the input gate, forget gate, candidate and output gate, ``[..., 4 * features]``.
-        u: what the hidden state says to them.
+        x: projection of the input to input gate, forget gate, candidate and output gate, ``[..., 4 * features]``.
+        h: projection of the hidden state to the same gates.
         state: hidden state and memory, each ``[..., features]``, float32.
 
     Returns:
@@ -27,19 +27,19 @@ def lstm_cell(x: Array, u: Array, state: State) -> State:
 
     Reference:
         Hochreiter and Schmidhuber, Long short-term memory, 1997; Gers et al., Learning to forget, 2000; Jozefowicz
-        et al., An empirical exploration of recurrent network architectures, ICML 2015 (the one).
+        et al., An empirical exploration of recurrent network architectures, ICML 2015 (the bias of 1).
     """
-    i, f, g, o = jnp.split((x + u).astype(jnp.float32), 4, axis=-1)
+    i, f, g, o = jnp.split((x + h).astype(jnp.float32), 4, axis=-1)
     memory = nn.sigmoid(f + 1) * state[1] + nn.sigmoid(i) * jnp.tanh(g)
     return nn.sigmoid(o) * jnp.tanh(memory), memory
 
 
-def gru_cell(x: Array, u: Array, state: State) -> State:
-    """One step of a GRU whose reset gate acts after the product, so that one product serves all gates.
+def gru_cell(x: Array, h: Array, state: State) -> State:
+    """Take one step of a GRU whose reset gate acts after the matrix product, so that one product serves all gates.
 
     Args:
-        x: what the input says to the reset gate, the update gate and the candidate, ``[..., 3 * features]``.
-        u: what the hidden state says to them.
+        x: projection of the input to reset gate, update gate and candidate, ``[..., 3 * features]``.
+        h: projection of the hidden state to the same gates.
         state: hidden state ``[..., features]``, float32.
 
     Returns:
@@ -48,19 +48,19 @@ def gru_cell(x: Array, u: Array, state: State) -> State:
     Reference:
         Cho et al., Learning phrase representations using RNN encoder-decoder, EMNLP 2014; the reset as in cuDNN.
     """
-    (xr, xz, xn), (ur, uz, un) = (jnp.split(part.astype(jnp.float32), 3, axis=-1) for part in (x, u))
-    update = nn.sigmoid(xz + uz)
-    return ((1 - update) * jnp.tanh(xn + nn.sigmoid(xr + ur) * un) + update * state[0],)
+    (xr, xz, xn), (hr, hz, hn) = (jnp.split(part.astype(jnp.float32), 3, axis=-1) for part in (x, h))
+    update = nn.sigmoid(xz + hz)
+    return ((1 - update) * jnp.tanh(xn + nn.sigmoid(xr + hr) * hn) + update * state[0],)
 
 
 def dense(x: Array, kernel: Array) -> Array:
-    """``x @ kernel`` over the last axis, in the type of the kernel."""
+    """Compute ``x @ kernel`` over the last axis, in the type of the kernel."""
     flat = x.reshape(-1, x.shape[-1]).astype(kernel.dtype)
     return (flat @ kernel).reshape(*x.shape[:-1], kernel.shape[-1])
 
 
 class Dense(nn.Module):
-    """A matrix product with bias as a Flax module; computes in the type of its input.
+    """A dense layer that computes in the type of its input.
 
     Attributes:
         features: output channels.
@@ -78,42 +78,43 @@ class Dense(nn.Module):
         return dense(x, kernel.astype(x.dtype)) + bias.astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
 
 
-class _Recurrent(nn.Module):
-    """What LSTM and GRU share: kernels, the first state, one step, a sequence."""
+class _RecurrentLayer(nn.Module):
+    """Base class of LSTM and GRU: kernels, initial state, single steps and sequences."""
 
     features: int
 
     cell: ClassVar[Callable[[Array, Array, State], State]]
     gates: ClassVar[int]
     parts: ClassVar[int]
-    size: ClassVar[tuple[int, ...]] = ()  # sides of the kernels; none for vectors
+    size: ClassVar[tuple[int, ...]] = ()  # of the kernels; empty for dense layers
 
     @nn.compact
     def _kernels(self, x: Array) -> tuple[Array, Array, Array]:
-        """Of the input, of the hidden state, and the bias: all gates in one, in the type of ``x``."""
+        """Return the kernels of input and hidden state and the bias, of all gates, in the type of ``x``."""
         width, init = self.gates * self.features, nn.initializers.lecun_normal()
-        entering = self.param("entering", init, (*self.size, x.shape[-1], width))
-        hidden = self.param("hidden", init, (*self.size, self.features, width))
+        input_kernel = self.param("entering", init, (*self.size, x.shape[-1], width))
+        hidden_kernel = self.param("hidden", init, (*self.size, self.features, width))
         bias = self.param("bias", nn.initializers.zeros, (width,))
-        return entering.astype(x.dtype), hidden.astype(x.dtype), bias.astype(x.dtype)
+        return input_kernel.astype(x.dtype), hidden_kernel.astype(x.dtype), bias.astype(x.dtype)
 
     def _advance(self, kernels: tuple[Array, Array, Array], state: State, x: Array) -> State:
-        entering, hidden, bias = kernels
+        input_kernel, hidden_kernel, bias = kernels
         if self.size:
-            said, recalled = conv.conv_bias_act(x, entering, bias), conv.conv_bias_act(state[0].astype(x.dtype), hidden)
+            from_input = conv.conv_bias_act(x, input_kernel, bias)
+            from_hidden = conv.conv_bias_act(state[0].astype(x.dtype), hidden_kernel)
         else:
-            said = dense(x, entering) + bias.reshape((1,) * (x.ndim - 1) + (-1,))
-            recalled = dense(state[0], hidden)
-        return self.cell(said, recalled, state)
+            from_input = dense(x, input_kernel) + bias.reshape((1,) * (x.ndim - 1) + (-1,))
+            from_hidden = dense(state[0], hidden_kernel)
+        return self.cell(from_input, from_hidden, state)
 
     def start(self, x: Array) -> State:
-        """The state before the first step: zero, float32.
+        """Return the state before the first step: zeros, float32.
 
         Args:
             x: input of one step, ``[..., channels]``.
 
         Returns:
-            Hidden state, and memory if there is one, each ``[..., features]``.
+            Hidden state and, for LSTM, memory, each ``[..., features]``.
         """
         return (jnp.zeros_like(x, jnp.float32, shape=(*x.shape[:-1], self.features)),) * self.parts
 
@@ -121,8 +122,8 @@ class _Recurrent(nn.Module):
         """Take one step.
 
         Args:
-            state: from :meth:`start` or the step before.
-            x: ``[..., channels]``; ``[batch, height, width, channels]`` for the convolutional ones.
+            state: from :meth:`start` or the previous step.
+            x: ``[..., channels]``; ``[batch, height, width, channels]`` for convolutional layers.
 
         Returns:
             The next state, each part ``[..., features]``, float32; the hidden state comes first.
@@ -130,15 +131,15 @@ class _Recurrent(nn.Module):
         return self._advance(self._kernels(x), state, x)
 
     def __call__(self, xs: Array, state: State | None = None, *, reverse: bool = False) -> tuple[Array, State]:
-        """Take all steps of a sequence, as :meth:`step` does one after the other.
+        """Run over a sequence, equal to repeated calls of :meth:`step`.
 
-        The backward pass keeps inputs and states alone and computes the gates again. The projection of the input stays
-        in the loop, where its result stays in the cache: on CPU that takes a third to two thirds of the time of one
-        product before the loop (``python -m benchmarks.recurrence``).
+        The backward pass stores only inputs and states and recomputes the gates. The input is projected inside the
+        loop, where the result stays in the cache: on CPU this takes a third to two thirds of the time of one product
+        before the loop (``python -m benchmarks.recurrence``).
 
         Args:
-            xs: ``[time, ..., channels]``; ``[time, batch, height, width, channels]`` for the convolutional ones.
-            state: state before the first step, zero by default.
+            xs: ``[time, ..., channels]``; ``[time, batch, height, width, channels]`` for convolutional layers.
+            state: initial state, zero by default.
             reverse: whether time runs from the end to the start.
 
         Returns:
@@ -154,7 +155,7 @@ class _Recurrent(nn.Module):
         return hidden, state
 
 
-class LSTM(_Recurrent):
+class LSTM(_RecurrentLayer):
     """Long short-term memory over vectors; see :func:`lstm_cell`.
 
     Attributes:
@@ -170,7 +171,7 @@ class LSTM(_Recurrent):
     cell, gates, parts = staticmethod(lstm_cell), 4, 2
 
 
-class GRU(_Recurrent):
+class GRU(_RecurrentLayer):
     """Gated recurrent unit over vectors; see :func:`gru_cell`.
 
     Attributes:
@@ -181,7 +182,7 @@ class GRU(_Recurrent):
 
 
 class ConvLSTM(LSTM):
-    """An LSTM whose hidden state is an image, with 3x3 kernels.
+    """Convolutional LSTM with 3x3 kernels.
 
     Attributes:
         features: channels of hidden state and memory.
@@ -194,7 +195,7 @@ class ConvLSTM(LSTM):
 
 
 class ConvGRU(GRU):
-    """A GRU whose hidden state is an image, with 3x3 kernels.
+    """Convolutional GRU with 3x3 kernels.
 
     Attributes:
         features: channels of the hidden state.

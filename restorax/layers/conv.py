@@ -1,6 +1,6 @@
-"""Dense convolution: every model's arithmetic passes through :func:`conv_bias_act`.
+"""Dense convolution with bias and ReLU: every dense convolution of every model calls :func:`conv_bias_act`.
 
-Models call it as an attribute of this module (``conv.conv_bias_act``), so that a faster backend can take its place.
+Models call it as an attribute of this module (``conv.conv_bias_act``), so that a faster backend can replace it.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from ..types import Array
 from .varying_axes import match_varying_axes
 
 small_normal = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
-"""For the last layer of a deep network: it starts near what it is added to."""
+"""Initialiser for the last layer of a residual network, which then starts close to the identity."""
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
 
@@ -32,10 +32,10 @@ def conv_bias_act(
     relu: bool = False,
     dilation: int = 1,
 ) -> Array:
-    """Convolve, add a bias, rectify.
+    """Convolve, add a bias and apply ReLU.
 
     The result has the type of ``x``; kernel and bias may stay float32 beside bfloat16 activations. The environment
-    variable ``RESTORAX_CONV=plain`` selects the plain XLA form on every platform.
+    variable ``RESTORAX_CONV=plain`` selects XLA's own convolution and gradients on every platform.
 
     Args:
         x: ``[batch, height, width, in_channels]``.
@@ -44,8 +44,8 @@ def conv_bias_act(
         strides: rows and columns between outputs.
         padding: ``"SAME"`` (zeros) or ``"VALID"``.
         groups: number of channel groups.
-        relu: whether to apply max(0, .) at the end.
-        dilation: distance of the taps of the kernel; for more than 1, call :data:`xla_conv_bias_act`.
+        relu: whether to apply ReLU.
+        dilation: distance between kernel taps; for more than 1, call :data:`xla_conv_bias_act`.
 
     Returns:
         ``[batch, out_height, out_width, out_channels]``.
@@ -95,7 +95,7 @@ def _plain_conv(x, kernel, strides=(1, 1), padding="SAME", groups=1, dilation=1)
 
 
 def _pointwise(x, kernel):
-    """A 1x1 convolution as one matrix product: forward and backward in about half the time on a CPU."""
+    """Compute a 1x1 convolution as a matrix product, which halves the time of both passes on CPU."""
     product = jnp.matmul(x.reshape(-1, x.shape[-1]), kernel[0, 0], preferred_element_type=jnp.float32)
     return product.astype(x.dtype).reshape(*x.shape[:-1], kernel.shape[-1])
 
@@ -111,12 +111,12 @@ def _same_conv_fwd(x, kernel):
 
 def _same_conv_bwd(saved, g):
     x, kernel = saved
-    input_gradient = {"cpu": _input_gradient_in_order, "default": _plain_input_gradient}
-    # On CPU, products take 0.8 of the time of XLA's weight gradient at 96 channels and about as long at other odd
-    # widths; at multiples of 64 they would take longer (python -m benchmarks.conv).
+    input_gradient = {"cpu": _input_gradient_nhwc, "default": _plain_input_gradient}
+    # On CPU, matrix products take 0.8 of the time of XLA's kernel gradient at 96 channels and equal it at other widths;
+    # at multiples of 64 they are slower (python -m benchmarks.conv).
     by_products = kernel.shape[2] % 64 or kernel.shape[3] % 64
     kernel_gradient = {
-        "cpu": _kernel_gradient_by_products if by_products else _kernel_gradient_in_order,
+        "cpu": _kernel_gradient_by_products if by_products else _kernel_gradient_nhwc,
         "default": _plain_kernel_gradient,
     }
     return (
@@ -133,22 +133,22 @@ def _plain_kernel_gradient(x, kernel, g):
     return jax.vjp(lambda kernel: _plain_conv(x, kernel), kernel)[1](g)[0]
 
 
-# On CPU, a convolution whose axes stand in another order than NHWC, HWIO is 7 to 70 times slower in the body of a loop,
-# where the compiler does not reorder them; so the two gradients are written as convolutions in that order.
+# On CPU, convolutions with another layout than NHWC, HWIO are 7 to 70 times slower inside loops, where the compiler
+# does not change layouts. These gradients therefore use that layout.
 
 
-def _input_gradient_in_order(x, kernel, g):
+def _input_gradient_nhwc(x, kernel, g):
     return _plain_conv(g, kernel[::-1, ::-1].transpose(0, 1, 3, 2))
 
 
-def _kernel_gradient_in_order(x, kernel, g):
+def _kernel_gradient_nhwc(x, kernel, g):
     pads = [(side // 2, side // 2) for side in kernel.shape[:2]]
     images, filters = x.transpose(3, 1, 2, 0), g.transpose(1, 2, 0, 3)
     return lax.conv_general_dilated(images, filters, (1, 1), pads, dimension_numbers=_NHWC).transpose(1, 2, 0, 3)
 
 
 def _kernel_gradient_by_products(x, kernel, g):
-    """One matrix product per tap: the shifted input, transposed, times the incoming gradient."""
+    """Compute one matrix product per tap: the shifted input, transposed, times the output gradient."""
     rows, columns, channels, features = kernel.shape
     height, width = x.shape[1:3]
     padded = jnp.pad(x, ((0, 0), (rows // 2, rows // 2), (columns // 2, columns // 2), (0, 0)))
@@ -167,14 +167,14 @@ _same_conv.defvjp(_same_conv_fwd, _same_conv_bwd)
 
 
 class Conv(nn.Module):
-    """A convolution with bias as a Flax module; computes in the type of its input.
+    """A convolution that computes in the type of its input.
 
     Attributes:
         features: output channels.
         size: side of the square kernel.
-        relu: whether to rectify the output.
+        relu: whether to apply ReLU.
         bias: whether to add a bias.
-        dilation: pixels between the taps of the kernel.
+        dilation: distance between kernel taps.
         init: initialiser of the kernel, He's by default.
     """
 
@@ -196,15 +196,15 @@ class Conv(nn.Module):
 
 
 class TransposedConv(nn.Module):
-    """A transposed convolution of stride 2, written as one convolution whose channels become pixels.
+    """A transposed convolution of stride 2, computed as a convolution followed by a pixel shuffle.
 
-    Every output pixel sees ``size / 2`` x ``size / 2`` input pixels. The kernel holds, for each of the four positions
-    of an output pixel in its 2x2 square (row by row), the taps that it sees.
+    Every output pixel depends on ``size / 2`` x ``size / 2`` input pixels. The last axis of the kernel holds the taps
+    of the four output pixels of a 2x2 block, row by row.
 
     Attributes:
         features: output channels.
         size: side of the kernel of the transposed convolution, 2 or 4 (then one pixel is cropped on every side).
-        relu: whether to rectify the output.
+        relu: whether to apply ReLU.
         bias: whether to add a bias.
     """
 
@@ -223,7 +223,7 @@ class TransposedConv(nn.Module):
             x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         out = conv_bias_act(x, kernel, padding="VALID")
         out = out.reshape(*out.shape[:3], 2, 2, self.features)
-        # With four taps, the second pixel of a pair sees the window one further on.
+        # For size 4, odd output pixels use the window one pixel further.
         odd = taps - 1
         rows = jnp.stack([out[:, :height, :, 0], out[:, odd : odd + height, :, 1]], 2)
         both = jnp.stack([rows[:, :, :, :width, 0], rows[:, :, :, odd : odd + width, 1]], 4)

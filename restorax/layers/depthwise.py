@@ -1,4 +1,4 @@
-"""Depthwise convolution: every channel has its own kernel."""
+"""Depthwise convolution, with a fast implementation for CPU."""
 
 import functools
 
@@ -24,7 +24,7 @@ def depthwise_conv(x: Array, kernel: Array, bias: Array) -> Array:
         bias: ``[channel]``.
 
     Returns:
-        The shape of ``x``; zeros lie beyond its border.
+        Same shape as ``x``; borders are padded with zeros.
 
     Example:
         >>> depthwise_conv(jnp.ones((1, 3, 3, 2)), jnp.ones((3, 3, 1, 2)), jnp.zeros(2))[0, :, :, 0].tolist()
@@ -62,7 +62,7 @@ def _grouped_kernel_gradient(x, kernel, g):
 
 def _shifted(x, kernel):
     size, height, lanes = kernel.shape[0], x.shape[1], x.shape[2] * x.shape[3]
-    # In bfloat16 every product and sum would be converted there and back: seven times slower.
+    # bfloat16 arithmetic would convert every product and sum to float32 and back: seven times slower.
     rows = _long_rows(x.astype(jnp.float32), size)
     taps = lax.optimization_barrier(jnp.tile(kernel[:, :, 0].astype(jnp.float32), (1, 1, x.shape[2])))
     taps_of_rows = (
@@ -79,12 +79,12 @@ def _shifted_kernel_gradient(x, kernel, g):
     size, lanes = kernel.shape[0], width * channels
     rows, flat = _long_rows(x, size), g.reshape(n, height, lanes)
 
-    # Row by row, so that no product is ever stored.
+    # Accumulate row by row, so that no product is stored.
     def add_row(y, sums):
         incoming = lax.dynamic_slice_in_dim(flat, y, 1, 1).astype(jnp.float32)
         above = [lax.dynamic_slice_in_dim(rows, y + i, 1, 1) for i in range(size)]
-        seen = (row[:, :, j * channels :][..., :lanes] for row in above for j in range(size))
-        return tuple(total + part * incoming for total, part in zip(sums, seen, strict=True))
+        shifted = (row[:, :, j * channels :][..., :lanes] for row in above for j in range(size))
+        return tuple(total + part * incoming for total, part in zip(sums, shifted, strict=True))
 
     start, _ = match_varying_axes(jnp.zeros((n, 1, lanes), jnp.float32), flat)
     sums = lax.fori_loop(0, height, add_row, (start,) * size**2)
@@ -93,8 +93,8 @@ def _shifted_kernel_gradient(x, kernel, g):
 
 
 def _long_rows(x: Array, size: int) -> Array:
-    """Padded by zeros, width and channels as one axis: long loops however few the channels."""
+    """Pad with zeros and merge width and channels into one axis, so that inner loops are long."""
     margin = size // 2
-    # Without the barriers, XLA would compute x and pad it anew for every shift.
+    # Without the barriers, XLA would recompute and pad x for every shift.
     padded = jnp.pad(lax.optimization_barrier(x), ((0, 0), (margin, margin), (margin, margin), (0, 0)))
     return lax.optimization_barrier(padded.reshape(*padded.shape[:2], -1))

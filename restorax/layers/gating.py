@@ -1,4 +1,4 @@
-"""Gates: one half of the channels decides how much of the other half passes."""
+"""Gated activations: one half of the channels weights the other half."""
 
 import jax.numpy as jnp
 

@@ -1,4 +1,4 @@
-"""Convolutions that know which pixels are missing."""
+"""Partial and gated convolutions, for inpainting."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -9,21 +9,19 @@ from .conv import Conv
 
 
 class PartialConv(nn.Module):
-    """A convolution of known pixels only, scaled up where few are known.
+    """Partial convolution and ReLU: a 3x3 convolution of known pixels, normalised by their share of the window.
 
-    ``y = W (x m) / mean(m) + b`` where the window has a known pixel, and 0 where it has none; means are over the
-    window of the kernel, with nothing known beyond the border. Followed by ReLU.
+    ``y = W (x m) / mean(m) + b`` where the window has a known pixel, and 0 where it has none. The mean is over the
+    window; pixels beyond the border are unknown.
 
     Attributes:
         features: output channels.
-        size: side of the square kernel.
 
     Reference:
         Liu et al., Image inpainting for irregular holes using partial convolutions, ECCV 2018, equations 1 and 2.
     """
 
     features: int
-    size: int = 3
 
     @nn.compact
     def __call__(self, x: Array, known: Array) -> tuple[Array, Array]:
@@ -31,35 +29,33 @@ class PartialConv(nn.Module):
 
         Args:
             x: features, already multiplied by the mask.
-            known: share of the channels that are known at a pixel, ``[batch, height, width, 1]`` in [0, 1].
+            known: share of known channels per pixel, ``[batch, height, width, 1]`` in [0, 1].
 
         Returns:
-            ``[batch, height, width, features]``, and the new mask of zeros and ones.
+            ``[batch, height, width, features]``, and the mask of output pixels with a known pixel in their window.
         """
-        window = jnp.full((self.size, self.size, 1, 1), 1 / self.size**2, known.dtype)
+        window = jnp.full((3, 3, 1, 1), 1 / 9, known.dtype)
         mean = conv.conv_bias_act(known, window)
-        seen = (mean > 0).astype(x.dtype)
+        any_known = (mean > 0).astype(x.dtype)
         bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype).reshape(1, 1, 1, -1)
-        y = Conv(self.features, size=self.size, bias=False, name="conv")(x)
-        return nn.relu(y * seen / jnp.where(mean > 0, mean, 1) + bias * seen), seen
+        y = Conv(self.features, bias=False, name="conv")(x)
+        return nn.relu(y * any_known / jnp.where(mean > 0, mean, 1) + bias * any_known), any_known
 
 
 class GatedConv(nn.Module):
-    """A convolution whose every output is weighted by a second, learned one: ``elu(W x) * sigmoid(V x)``.
+    """Gated 3x3 convolution: ``elu(W x) * sigmoid(V x)``.
 
     Attributes:
         features: output channels.
-        size: side of the square kernels.
 
     Reference:
         Yu et al., Free-form image inpainting with gated convolution, ICCV 2019, equation 3.
     """
 
     features: int
-    size: int = 3
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map ``[batch, height, width, in_channels]`` to ``[batch, height, width, features]``."""
-        value, gate = jnp.split(Conv(2 * self.features, size=self.size, name="conv")(x), 2, axis=-1)
+        value, gate = jnp.split(Conv(2 * self.features, name="conv")(x), 2, axis=-1)
         return nn.elu(value) * nn.sigmoid(gate)

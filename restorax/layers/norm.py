@@ -1,4 +1,4 @@
-"""Normalisation."""
+"""Layer normalisation over channels, with a memory-efficient gradient."""
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +11,9 @@ _EPSILON = 1e-6
 
 
 def layer_norm(x: Array, scale: Array, bias: Array) -> Array:
-    """Give the channels of every pixel mean zero and variance one, then scale and shift them.
+    """Normalise the channels of every pixel to mean 0 and variance 1, then scale and shift them.
 
-    1e-6 is added to the variance. Mean and variance are computed in float32 whatever the type of ``x``.
+    1e-6 is added to the variance. Statistics are computed in float32, whatever the type of ``x``.
 
     Args:
         x: ``[..., channel]``.
@@ -21,7 +21,7 @@ def layer_norm(x: Array, scale: Array, bias: Array) -> Array:
         bias: ``[channel]``.
 
     Returns:
-        The shape and type of ``x``.
+        Same shape and type as ``x``.
 
     Reference:
         Ba, Kiros and Hinton, Layer normalization, 2016, over the channels of one pixel as in Chen et al., Simple
@@ -33,27 +33,27 @@ def layer_norm(x: Array, scale: Array, bias: Array) -> Array:
     """
     x, scale, bias = match_varying_axes(x, scale, bias)
     flat = x.reshape(-1, x.shape[-1])
-    return _normalised(flat, scale.reshape(1, -1), bias.reshape(1, -1)).reshape(x.shape)
+    return _normalise(flat, scale.reshape(1, -1), bias.reshape(1, -1)).reshape(x.shape)
 
 
 def _mean(x: Array) -> Array:
     return x.mean(1, keepdims=True)
 
 
-# Autodiff would keep three arrays of the size of x; its mean and variance are enough.
+# Automatic differentiation would store three arrays of the size of x; x, mean and variance suffice.
 @jax.custom_vjp
-def _normalised(x: Array, scale: Array, bias: Array) -> Array:
-    return _normalised_fwd(x, scale, bias)[0]
+def _normalise(x: Array, scale: Array, bias: Array) -> Array:
+    return _normalise_fwd(x, scale, bias)[0]
 
 
-def _normalised_fwd(x, scale, bias):
+def _normalise_fwd(x, scale, bias):
     wide = x.astype(jnp.float32)
     mean = _mean(wide)
     rate = lax.rsqrt(_mean((wide - mean) ** 2) + _EPSILON)
     return ((wide - mean) * rate * scale + bias).astype(x.dtype), (x, mean, rate, scale)
 
 
-def _normalised_bwd(saved, g):
+def _normalise_bwd(saved, g):
     x, mean, rate, scale = saved
     g = g.astype(jnp.float32)
     normal = (x.astype(jnp.float32) - mean) * rate
@@ -62,4 +62,4 @@ def _normalised_bwd(saved, g):
     return grad_x.astype(x.dtype), (g * normal).sum(0, keepdims=True), g.sum(0, keepdims=True)
 
 
-_normalised.defvjp(_normalised_fwd, _normalised_bwd)
+_normalise.defvjp(_normalise_fwd, _normalise_bwd)

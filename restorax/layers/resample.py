@@ -1,4 +1,4 @@
-"""Changing resolution without losing anything, and filling holes from coarser scales."""
+"""Pixel shuffling, pooling, upsampling, and pull-push hole filling."""
 
 import jax.numpy as jnp
 
@@ -6,11 +6,11 @@ from ..types import Array
 
 
 def pixel_unshuffle(x: Array, factor: int = 2) -> Array:
-    """Trade resolution for channels: every ``factor`` x ``factor`` square of pixels becomes one.
+    """Rearrange every ``factor`` x ``factor`` block of pixels into the channels of one pixel.
 
     Args:
         x: ``[batch, height, width, channel]``, both sides multiples of ``factor``.
-        factor: side of the square.
+        factor: side of the block.
 
     Returns:
         ``[batch, height / factor, width / factor, factor**2 * channel]``.
@@ -28,11 +28,11 @@ def pixel_unshuffle(x: Array, factor: int = 2) -> Array:
 
 
 def pixel_shuffle(x: Array, factor: int = 2) -> Array:
-    """Trade channels for resolution: the inverse of :func:`pixel_unshuffle`.
+    """Rearrange channels into blocks of pixels: the inverse of :func:`pixel_unshuffle`.
 
     Args:
         x: ``[batch, height, width, factor**2 * channel]``.
-        factor: side of the square that one pixel becomes.
+        factor: side of the block that replaces one pixel.
 
     Returns:
         ``[batch, factor * height, factor * width, channel]``.
@@ -50,7 +50,7 @@ def pixel_shuffle(x: Array, factor: int = 2) -> Array:
 
 
 def max_pool(x: Array) -> Array:
-    """The largest value of every 2 x 2 square of pixels.
+    """Take the maximum of every 2x2 block of pixels.
 
     Args:
         x: ``[batch, height, width, channel]``, both sides even.
@@ -62,17 +62,17 @@ def max_pool(x: Array) -> Array:
         >>> max_pool(jnp.arange(8.0).reshape(1, 2, 4, 1))[0, :, :, 0].tolist()
         [[5.0, 7.0]]
     """
-    # Selections: the gradient of a maximum compares with a stored result, which a fused recomputation may miss.
+    # Not jnp.max: its gradient compares with a stored maximum, which a fused recomputation may not equal.
     x = jnp.where(x[:, ::2] > x[:, 1::2], x[:, ::2], x[:, 1::2])
     return jnp.where(x[:, :, ::2] > x[:, :, 1::2], x[:, :, ::2], x[:, :, 1::2])
 
 
 def repeat_pixels(x: Array, factor: int = 2) -> Array:
-    """Every pixel becomes ``factor`` x ``factor`` equal ones.
+    """Upsample by repeating every pixel ``factor`` x ``factor`` times.
 
     Args:
         x: ``[batch, height, width, channel]``.
-        factor: side of the square that one pixel becomes.
+        factor: side of the block that replaces one pixel.
 
     Returns:
         ``[batch, factor * height, factor * width, channel]``.
@@ -86,17 +86,17 @@ def repeat_pixels(x: Array, factor: int = 2) -> Array:
 
 
 def pull_push(image: Array, mask: Array) -> Array:
-    """Fill holes smoothly: where nothing is known, the nearest coarser scale that knows something decides.
+    """Fill holes smoothly, each from the finest scale at which it has known pixels.
 
-    Known pixels are averaged over squares of 2, 4, 8, ... pixels up to the whole image (pull); from the coarsest
-    scale back to the finest, unknown values are taken from the scale below by linear interpolation (push).
+    Known pixels are averaged over blocks of side 2, 4, 8, ... up to the whole image (pull); from the coarsest scale to
+    the finest, unknown values are interpolated linearly from the next coarser scale (push).
 
     Args:
         image: ``[batch, height, width, channel]``; values at unknown pixels are ignored.
         mask: 1 where known, 0 where not, ``[batch, height, width, 1]``.
 
     Returns:
-        ``[batch, height, width, channel]``, equal to ``image`` where known; 0.5 if nothing is known at all.
+        ``[batch, height, width, channel]``, equal to ``image`` where known; 0.5 if no pixel is known.
 
     Reference:
         Gortler et al., The Lumigraph, SIGGRAPH 1996, section 4.2.
@@ -110,19 +110,19 @@ def pull_push(image: Array, mask: Array) -> Array:
     if height == width == 1:
         return jnp.where(mask > 0, image, 0.5)
     to_even = ((0, 0), (0, height % 2), (0, width % 2), (0, 0))
-    weighted, known = (_sum_squares(jnp.pad(x, to_even)) for x in (jnp.where(mask > 0, image, 0), mask))
+    weighted, known = (_sum_blocks(jnp.pad(x, to_even)) for x in (jnp.where(mask > 0, image, 0), mask))
     mean = weighted / jnp.maximum(known, 1)
     coarse = pull_push(mean, (known > 0).astype(mask.dtype))
     return jnp.where(mask > 0, image, double(coarse)[:, :height, :width])
 
 
-def _sum_squares(x: Array) -> Array:
+def _sum_blocks(x: Array) -> Array:
     n, h, w, c = x.shape
     return x.reshape(n, h // 2, 2, w // 2, 2, c).sum((2, 4))
 
 
 def halve(x: Array) -> Array:
-    """Mean over squares of two by two pixels.
+    """Halve the resolution by averaging 2x2 blocks.
 
     Args:
         x: ``[batch, height, width, channel]``, both sides even.
@@ -134,11 +134,11 @@ def halve(x: Array) -> Array:
         >>> halve(jnp.arange(4.0).reshape(1, 2, 2, 1)).item()
         1.5
     """
-    return _sum_squares(x) / 4
+    return _sum_blocks(x) / 4
 
 
 def double(x: Array) -> Array:
-    """Linear interpolation to twice the size, pixel centres aligned.
+    """Double the resolution by linear interpolation, with aligned pixel centres.
 
     Args:
         x: ``[batch, height, width, channel]``.

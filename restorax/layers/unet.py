@@ -1,4 +1,4 @@
-"""A residual U-Net of plain convolutions, with room for another block beside its own."""
+"""Residual blocks and the residual U-Net on which several models are built."""
 
 from collections.abc import Callable
 
@@ -28,13 +28,13 @@ class ResidualBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """Residual U-Net behind a 2x pixel unshuffle; resolution changes by (un)shuffling and a 1x1 convolution.
+    """Residual U-Net after a 2x pixel unshuffle; levels are joined by pixel (un)shuffle and 1x1 convolutions.
 
     Attributes:
         out_channels: channels of the output image.
         widths: channels of the levels, finest first; the finest level works at half the resolution.
-        blocks: residual blocks per level on the way down, at the bottom and on the way up.
-        extra: gives what follows each residual block of a level, as ``extra(level, name)(x)``, or nothing.
+        blocks: residual blocks per level, in the encoder, at the bottom and in the decoder.
+        extra: makes a layer to follow each residual block of a level, applied as ``extra(level, name)(x)``.
     """
 
     out_channels: int
@@ -46,9 +46,9 @@ class UNet(nn.Module):
     def __call__(self, x: Array) -> Array:
         """Map ``[batch, height, width, in_channels]`` to ``out_channels``; sides are multiples of ``2**levels``."""
 
-        def level(x, index, way):
+        def level(x, index, path):
             for i in range(self.blocks):
-                name = f"{way}{index}_block{i}"
+                name = f"{path}{index}_block{i}"
                 x = ResidualBlock(self.widths[index], name=name)(x)
                 if self.extra is not None:
                     x = self.extra(index, f"{name}_extra")(x)

@@ -1,4 +1,4 @@
-"""Arrays inside ``shard_map``: which of them differ from device to device."""
+"""Helper for ``shard_map``: let arrays vary over the same mesh axes."""
 
 import jax.numpy as jnp
 
@@ -6,10 +6,10 @@ from ..types import Array
 
 
 def match_varying_axes(*arrays: Array) -> tuple[Array, ...]:
-    """Let arrays vary over the same mesh axes, as carries of scans and branches of conditionals must.
+    """Make arrays vary over the same mesh axes, as scan carries and conditional branches require.
 
-    A kernel that is the same on every device, beside an image that is not, has its gradient summed over the devices
-    where it starts to vary; inside ``shard_map(check_vma=True)`` a rule for gradients must not mix the two. Outside of
+    Under ``shard_map(check_vma=True)``, the gradient of a replicated kernel is summed over devices where the kernel is
+    made varying. A custom gradient rule must therefore receive kernel and image with the same varying axes. Outside
     ``shard_map`` nothing is computed.
 
     Args:
@@ -22,6 +22,6 @@ def match_varying_axes(*arrays: Array) -> tuple[Array, ...]:
         >>> [x.shape for x in match_varying_axes(jnp.ones(3), jnp.ones((2, 2)))]
         [(3,), (2, 2)]
     """
-    # Adding zero is removed by the compiler, and works under every release of JAX.
+    # The compiler removes the addition of zero; unlike jax.lax.pvary, it works in every JAX release.
     zeros = [jnp.zeros_like(x, jnp.float32, shape=()) for x in arrays]
     return tuple(x + sum(zeros[1:], zeros[0]).astype(x.dtype) for x in arrays)

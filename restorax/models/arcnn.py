@@ -1,4 +1,4 @@
-"""AR-CNN: four convolutions against compression artifacts."""
+"""AR-CNN: four convolutions that remove JPEG compression artifacts."""
 
 import flax.linen as nn
 
@@ -13,9 +13,9 @@ class ARCNN(RestorationNetwork):
     106,448 weights and 113 biases for gray images. Receptive field: 19.
 
     Attributes:
-        widths: channels after every convolution but the last.
-        sizes: sides of the kernels.
-        residual: predict the difference to the input instead of the image (as published).
+        widths: channels after each convolution except the last.
+        sizes: kernel sizes.
+        residual: predict the residual instead of the image (as published).
 
     Reference:
         Dong et al., Compression artifacts reduction by a deep convolutional network, ICCV 2015, section 3.
@@ -27,7 +27,7 @@ class ARCNN(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         *inner, last = self.sizes
         for i, (features, size) in enumerate(zip(self.widths, inner, strict=True)):
             x = Conv(features, size=size, relu=True, name=f"conv{i}")(x)

@@ -1,4 +1,4 @@
-"""The contract of every restorer network, and what all of them do around their own body."""
+"""Base class of restorer networks: the interface, and padding, hole filling and skip connection around each body."""
 
 from collections.abc import Callable
 from typing import ClassVar, cast
@@ -16,18 +16,18 @@ from ..types import Array, Condition, ConditionMap, DTypeLike, Image, Params, ch
 class RestorationNetwork(nn.Module):
     """Base class of restorer networks: images of any size and batch in, restored images of the same shape out.
 
-    ``__call__`` checks its arguments, fills holes, pads, runs :meth:`body`, crops, adds the input back and copies known
-    pixels through. An architecture writes :meth:`body`; where they differ from the defaults, it also gives
-    :attr:`multiple`, :attr:`body_receptive_field` and the class variables. ``params`` is the only collection.
+    ``__call__`` checks its arguments, fills holes, pads, runs :meth:`body`, crops, adds the input (if ``residual``) and
+    copies known pixels to the output. An architecture implements :meth:`body` and overrides :attr:`multiple` and the
+    class variables where needed. ``params`` is the only variable collection.
 
     Attributes:
         channels: image channels.
-        residual: predict the difference to the (filled) input instead of the image.
-        condition: what the network is told besides the image. A mask of known pixels also has holes filled before the
-            body sees them and known pixels copied to the output.
-        sparse: rounds of sparse filling (see ``layers/sparse.py``) after the smooth one, for textures; 0 for none.
-        dtype: type of the activations; parameters stay float32, and so do the gates and states of recurrences.
-        accepts: kinds of condition that the architecture can use.
+        residual: predict the residual, the difference to the (filled) input, instead of the image.
+        condition: additional input besides the image. With a mask of known pixels, holes are filled before the body
+            runs, and known pixels are copied to the output.
+        sparse: rounds of sparse filling after the smooth one (see ``layers/sparse.py``), for textures; 0 for none.
+        dtype: type of the activations; parameters, gates and recurrent states remain float32.
+        accepts: conditions that the architecture supports.
         condition_optional: whether the network also runs without its condition.
         takes_frames: whether the input is a burst ``[*batch, frames, height, width, channels]``.
 
@@ -46,18 +46,20 @@ class RestorationNetwork(nn.Module):
     takes_frames: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Refuse a condition that the architecture cannot use; text, as JSON has it, becomes a ``Condition``."""
+        """Check the condition; strings, as in JSON, become a ``Condition``."""
         self.condition = Condition(self.condition)
         if self.condition not in self.accepts:
             accepted = ", ".join(self.accepts)
-            raise ValueError(f"condition is {str(self.condition)!r}; {type(self).__name__} accepts {accepted}")
+            raise ValueError(
+                f"`condition` of {type(self).__name__} must be one of {accepted}, got {str(self.condition)!r}"
+            )
         if self.sparse and not self.fills_holes:
-            raise ValueError(f"sparse is {self.sparse}; sparse filling needs the mask, give condition='mask'")
+            raise ValueError(f"`sparse` must be 0 without condition='mask', got {self.sparse}")
         super().__post_init__()
 
     @property
     def multiple(self) -> int:
-        """Both sides of what :meth:`body` sees are multiples of this."""
+        """Both sides of the input of :meth:`body` are multiples of this."""
         return 1
 
     @property
@@ -67,7 +69,7 @@ class RestorationNetwork(nn.Module):
 
     @property
     def required_condition(self) -> Condition:
-        """The condition without which the network does not run, ``Condition.NONE`` if there is none."""
+        """The condition that a call must provide, ``Condition.NONE`` if none."""
         return Condition.NONE if self.condition_optional else self.condition
 
     @property
@@ -87,16 +89,16 @@ class RestorationNetwork(nn.Module):
         return tuple(jax.ShapeDtypeStruct((1, height, width, depth), jnp.float32) for depth in depths if depth)
 
     def body(self, x: Array) -> Array:
-        """The network itself.
+        """Run the network; implemented by each architecture.
 
         Args:
-            x: padded image, holes filled, and the condition after it if there is one,
+            x: padded image with holes filled, followed by the condition if there is one,
                 ``[batch, height, width, channels + condition.channels]`` in ``dtype``.
 
         Returns:
-            ``[batch, height, width, channels]``: the restored image, or its difference to the input if ``residual``.
+            ``[batch, height, width, channels]``: the restored image, or the residual if ``residual``.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no body")
+        raise NotImplementedError(f"{type(self).__name__} does not implement body()")
 
     def __call__(self, image: Image, condition: ConditionMap | None = None) -> Image:
         """Restore images of any height and width.
@@ -109,8 +111,8 @@ class RestorationNetwork(nn.Module):
             Restored image in the shape and type of ``image``, not clipped.
 
         Raises:
-            TypeError: if image or condition are not floating point.
-            ValueError: if channels or condition are not what the network was built for.
+            TypeError: if the image or condition is not floating point.
+            ValueError: if the channels or the condition do not match the network.
         """
         return self.apply_padded(self.body, image, condition)
 
@@ -119,30 +121,30 @@ class RestorationNetwork(nn.Module):
         return cast(Array, self.apply({"params": params}, image, condition))
 
     def auxiliary_loss(self, image: Image, clean: Image) -> Array:
-        """A scalar that training adds to its loss; both images are ``[*batch, height, width, channels]``.
+        """Compute a scalar that training adds to its loss; both images are ``[*batch, height, width, channels]``.
 
         Raises:
-            ValueError: if the network has none.
+            ValueError: if the network has no auxiliary loss.
         """
         raise ValueError(f"{type(self).__name__} has no auxiliary loss")
 
     def start(self, frame: Image) -> tuple[Array, ...]:
-        """The state before the first frame of a stream, for networks that stream.
+        """Return the state before the first frame of a stream, for networks that take frames.
 
         Raises:
-            ValueError: if the network does not stream.
+            ValueError: if the network restores single images.
         """
-        raise ValueError(f"{type(self).__name__} cannot restore a stream")
+        raise ValueError(f"{type(self).__name__} restores single images; it cannot restore a stream")
 
     def step(
         self, carry: tuple[Array, ...], frame: Image, condition: ConditionMap | None = None
     ) -> tuple[tuple[Array, ...], Image]:
-        """Restore the next frame of a stream, for networks that stream: ``(carry, frame) -> (carry, restored)``.
+        """Restore the next frame of a stream, for networks that take frames: ``(carry, frame) -> (carry, restored)``.
 
         Raises:
-            ValueError: if the network does not stream.
+            ValueError: if the network restores single images.
         """
-        raise ValueError(f"{type(self).__name__} cannot restore a stream")
+        raise ValueError(f"{type(self).__name__} restores single images; it cannot restore a stream")
 
     def apply_padded(
         self,
@@ -152,13 +154,13 @@ class RestorationNetwork(nn.Module):
         *,
         dtype: DTypeLike | None = None,
     ) -> Array:
-        """Run a body of fixed rank and multiple on an image of any size and batch, as ``__call__`` does with its own.
+        """Apply a body to images of any size and batch shape, with padding, hole filling and skip connection.
 
         Args:
-            body: as :meth:`body`.
+            body: function like :meth:`body`.
             image: ``[*batch, height, width, channels]``.
             condition: ``[*batch, height, width, 1]`` or ``None``.
-            dtype: type of what ``body`` sees, by default that of the activations.
+            dtype: type of the input of ``body``, by default that of the activations.
 
         Returns:
             Restored image in the shape and type of ``image``, not clipped.
@@ -166,14 +168,14 @@ class RestorationNetwork(nn.Module):
         image = check_image(image)
         *batch, height, width, channels = image.shape
         if channels != self.channels:
-            raise ValueError(f"the image has {channels} channels; this network was built for {self.channels}")
+            raise ValueError(f"the image must have {self.channels} channels for this network, got {channels}")
         if condition is None and self.required_condition.channels:
-            raise ValueError(f"this network needs a condition ({self.condition.description}); none was given")
+            raise ValueError(f"this network requires a condition ({self.condition.description}), got None")
         if condition is not None:
             condition = check_image(condition, "condition").astype(image.dtype)
             expected = (*batch, height, width, self.condition.channels) if self.condition.channels else None
             if condition.shape != expected:
-                raise ValueError(f"the condition has shape {condition.shape}; this network expects {expected}")
+                raise ValueError(f"the condition must have shape {expected} for this network, got {condition.shape}")
 
         flat = image.reshape(-1, height, width, channels)
         base, inputs = flat, [flat]
@@ -182,10 +184,10 @@ class RestorationNetwork(nn.Module):
             if self.fills_holes:
                 base = sparse_fill(flat, condition, rounds=self.sparse) if self.sparse else pull_push(flat, condition)
             inputs = [base, condition]
-        # Reflected noise still looks like noise; a repeated edge does not, and costs 0.4 dB on 481 x 321 pixels.
+        # Reflection preserves noise statistics; edge padding costs 0.4 dB at 481 x 321 pixels.
         x = jnp.concatenate(inputs, -1).astype(self.dtype if dtype is None else dtype)
         for axis in (1, 2):
-            x = _reflected_to(self.multiple, x, axis)
+            x = _reflect_to_multiple(self.multiple, x, axis)
         out = body(x)[:, :height, :width].astype(image.dtype)
         if self.residual:
             out = base + out
@@ -194,15 +196,15 @@ class RestorationNetwork(nn.Module):
         return out.reshape(image.shape)
 
 
-def _reflected_to(multiple: int, x: Array, axis: int) -> Array:
-    """Reflect an image at its end until a side is a multiple."""
+def _reflect_to_multiple(multiple: int, x: Array, axis: int) -> Array:
+    """Extend an axis by reflection to a multiple."""
     length = x.shape[axis]
     if not jax.export.is_symbolic_dim(length):
         pads = [(0, 0)] * x.ndim
         pads[axis] = (0, -length % multiple)
         return jnp.pad(x, pads, mode="reflect")
-    # jnp.pad needs to know by how much.
-    length = cast(Array, length)  # symbolic sizes take part in arithmetic as arrays do
+    # jnp.pad does not accept symbolic widths.
+    length = cast(Array, length)  # symbolic sizes support the arithmetic of arrays
     period = 2 * jnp.maximum(length - 1, 1)
-    place = jnp.arange((length + multiple - 1) // multiple * multiple) % period
-    return jnp.take(x, jnp.minimum(jnp.minimum(place, period - place), length - 1), axis=axis)
+    position = jnp.arange((length + multiple - 1) // multiple * multiple) % period
+    return jnp.take(x, jnp.minimum(jnp.minimum(position, period - position), length - 1), axis=axis)

@@ -1,4 +1,4 @@
-"""Convolutional autoencoder: the textbook baseline, patch by patch through a bottleneck."""
+"""Convolutional autoencoder with a fully connected bottleneck, applied to patches; a textbook baseline."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,16 +10,16 @@ from .base import RestorationNetwork
 
 
 class ConvAutoencoder(RestorationNetwork):
-    """Convolution, pooling, fully connected bottleneck, decoder; on patches that slide over the image.
+    """Encoder, fully connected bottleneck and decoder, applied to overlapping patches.
 
-    Neighbouring patches overlap by half and are blended. The bottleneck, which knows the place in the patch, is what
-    limits this network: it cannot keep fine texture. It is here to be compared with.
+    Neighbouring patches overlap by half and are blended. The bottleneck cannot preserve fine texture: the network is a
+    baseline for comparison.
 
     Attributes:
         patch: side of a patch in pixels, a multiple of ``2 ** len(widths)`` and of 2.
-        widths: channels of the encoder after each convolution and 2x2 pooling; the decoder mirrors them.
-        code: numbers that describe a patch.
-        residual: predict the difference to the input instead of the image.
+        widths: channels after each convolution of the encoder, before 2x2 pooling; the decoder mirrors them.
+        code: size of the bottleneck.
+        residual: predict the residual instead of the image.
 
     Reference:
         Vincent et al., Extracting and composing robust features with denoising autoencoders, ICML 2008; with
@@ -33,9 +33,9 @@ class ConvAutoencoder(RestorationNetwork):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        shrink = 2 ** len(self.widths)
-        if self.patch % shrink or self.patch % 2 or self.patch < 2:
-            raise ValueError(f"patch is {self.patch}; a multiple of {max(shrink, 2)} is needed")
+        factor = 2 ** len(self.widths)
+        if self.patch % factor or self.patch % 2 or self.patch < 2:
+            raise ValueError(f"`patch` must be a positive multiple of {max(factor, 2)}, got {self.patch}")
 
     @property
     def multiple(self) -> int:
@@ -44,7 +44,7 @@ class ConvAutoencoder(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
 
         def dense(features, name):
             return nn.Dense(features, dtype=self.dtype, kernel_init=nn.initializers.he_normal(), name=name)
@@ -64,7 +64,7 @@ class ConvAutoencoder(RestorationNetwork):
 
 
 def _cut(x: Array, half: int) -> tuple[Array, tuple[int, int, int]]:
-    """Patches of side ``2 half``, one every ``half`` pixels from ``half`` pixels before the border on; their grid."""
+    """Cut patches of side ``2 * half`` every ``half`` pixels, beginning outside; return them and the grid."""
     x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)), mode="reflect")
     n, height, width, channels = x.shape
     rows, columns = height // half - 1, width // half - 1
@@ -75,7 +75,7 @@ def _cut(x: Array, half: int) -> tuple[Array, tuple[int, int, int]]:
 
 
 def _blend(patches: Array, batch: tuple[int, int, int]) -> Array:
-    """Undo :func:`_cut`: the weights of the four patches over a pixel add up to one."""
+    """Invert :func:`_cut`; the weights of the four patches at a pixel sum to one."""
     n, rows, columns = batch
     side, channels = patches.shape[2:]
     half = side // 2

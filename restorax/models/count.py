@@ -1,4 +1,4 @@
-"""What a network costs: arithmetic and memory, counted from the shapes of its program; nothing is run."""
+"""Count parameters, arithmetic and activation memory of a network from its traced program."""
 
 import math
 from collections.abc import Callable
@@ -18,11 +18,11 @@ class Summary:
 
     Attributes:
         parameters: number of parameters.
-        multiply_adds: of convolutions and matrix products; bodies of scans times their length.
-        forward_bytes: activations of a forward pass: the most that is alive at once when every operation of the program
-            runs in turn, and element-wise ones overwrite what is no longer needed. Parameters and input not counted.
-        training_bytes: activations that a training step keeps from the forward for the backward pass.
-        receptive_field: side in pixels of what an output pixel sees; ``None`` means the whole image.
+        multiply_adds: of convolutions and matrix products; loop bodies count once per iteration.
+        forward_bytes: peak memory of activations in a forward pass, if operations run in program order and element-wise
+            ones work in place. Parameters and input are not counted.
+        training_bytes: memory of activations that a training step stores for the backward pass.
+        receptive_field: side in pixels of the receptive field; ``None`` means the whole image.
     """
 
     parameters: int
@@ -32,7 +32,7 @@ class Summary:
     receptive_field: int | None
 
     def __str__(self) -> str:
-        """One line per number."""
+        """Format as a table, one line per number."""
         field = f"{self.receptive_field} px" if self.receptive_field else "whole image"
         rows = (
             ("parameters", f"{self.parameters:,}"),
@@ -45,7 +45,7 @@ class Summary:
 
 
 def summary(model: RestorationNetwork, height: int, width: int) -> Summary:
-    """Count parameters, arithmetic and memory of a network for one image.
+    """Count parameters, arithmetic and memory of a network for one image, and measure its receptive field.
 
     Args:
         model: a restorer network.
@@ -53,7 +53,7 @@ def summary(model: RestorationNetwork, height: int, width: int) -> Summary:
         width: columns of the image.
 
     Returns:
-        The numbers; ``print`` shows them.
+        The counts; ``print`` shows them as a table.
 
     Raises:
         ValueError: if a side is smaller than 1.
@@ -68,11 +68,11 @@ def summary(model: RestorationNetwork, height: int, width: int) -> Summary:
         receptive field        35 px
     """
     if min(height, width) < 1:
-        raise ValueError(f"an image of {height} x {width} pixels is empty; both sides must be at least 1")
+        raise ValueError(f"`height` and `width` must be at least 1, got {height} x {width}")
     observed = model.input_shapes(height, width)
     variables = jax.eval_shape(model.init, jax.random.key(0), *observed)
     forward = _program(model.apply, variables, *observed)
-    # The leaves of a backward function are what it keeps.
+    # The outputs of this program are the arrays that the backward pass stores.
     backward = _program(lambda v, *x: jax.vjp(lambda v: model.apply(v, *x), v)[1], variables, *observed)
     computed = _computed(backward, len(observed))
     kept = {id(v): _bytes(v) for v in backward.outvars if id(v) in computed}
@@ -86,16 +86,16 @@ def summary(model: RestorationNetwork, height: int, width: int) -> Summary:
 
 
 def flops_per_megapixel(model: RestorationNetwork) -> float:
-    """Floating-point operations for an image of 2**20 pixels.
+    """Count floating-point operations for an image of 2**20 pixels.
 
-    Counts convolutions and matrix products, two operations per multiply-add, bodies of scans times their length;
-    element-wise work and Fourier transforms are left out, as is usual.
+    Convolutions and matrix products count, with two operations per multiply-add; loop bodies count once per iteration.
+    Element-wise operations and Fourier transforms do not count.
 
     Args:
         model: a restorer network.
 
     Returns:
-        Operations; no network is run.
+        Operations; the network is traced, not run.
 
     Example:
         >>> from restorax.models import DnCNN
@@ -108,18 +108,19 @@ def flops_per_megapixel(model: RestorationNetwork) -> float:
 
 
 def flops(function: Callable[..., Any], *arguments: Any) -> float:
-    """Floating-point operations of a function of arrays, counted as in :func:`flops_per_megapixel`.
+    """Count floating-point operations of a function of arrays, as in :func:`flops_per_megapixel`.
 
-    Where the platform decides between forms of a computation, the largest counts.
+    Of alternatives for different platforms, the most expensive counts.
 
     Args:
-        function: is traced, not run.
+        function: function to count; it is traced, not run.
         *arguments: arrays, or their shapes.
 
     Returns:
         Operations.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> flops(jnp.dot, jnp.ones((2, 3)), jnp.ones((3, 4)))
         48.0
     """
@@ -146,23 +147,23 @@ def _multiply_adds(jaxpr: Any) -> float:
             total += math.prod(equation.outvars[0].aval.shape) * inner
         else:
             inside = [_multiply_adds(inner) for inner in _inner(parameters)]
-            # Branches are forms of one computation, one per platform.
+            # Branches are alternatives for different platforms.
             total += (parameters["length"] if name == "scan" else 1) * (max if name == "cond" else sum)(inside or [0])
     return total
 
 
 def _needed(jaxpr: Any) -> list[Any]:
-    """The equations on which the results depend; a compiler drops the others."""
-    wanted, needed = {id(v) for v in jaxpr.outvars}, []
+    """Return the equations on which the outputs depend; a compiler removes the others."""
+    required, needed = {id(v) for v in jaxpr.outvars}, []
     for equation in reversed(jaxpr.eqns):
-        if any(id(v) in wanted for v in equation.outvars):
+        if any(id(v) in required for v in equation.outvars):
             needed.append(equation)
-            wanted |= {id(v) for v in equation.invars}
+            required |= {id(v) for v in equation.invars}
     return needed
 
 
 def _peak(jaxpr: Any, images: int | None = None) -> int:
-    """Most bytes alive at once while a program runs, of what depends on its last inputs (all), without these."""
+    """Return the peak memory of arrays that depend on the last inputs (default: all), without the inputs."""
     last_use = {id(v): i for i, equation in enumerate(jaxpr.eqns) for v in equation.invars}
     last_use |= {id(v): len(jaxpr.eqns) for v in jaxpr.outvars}
     computed = _computed(jaxpr, images)
@@ -183,7 +184,7 @@ def _peak(jaxpr: Any, images: int | None = None) -> int:
 
 
 def _computed(jaxpr: Any, images: int | None = None) -> set[int]:
-    """What depends on the last inputs of a program (all) and is none of them."""
+    """Return the ids of arrays that depend on the last inputs (default: all), without the inputs."""
     known = {id(v) for v in jaxpr.invars[-images if images else None :]}
     found: set[int] = set()
     for equation in jaxpr.eqns:
@@ -203,7 +204,7 @@ def _bytes(variable: Any) -> int:
 
 
 def _inner(parameters: dict[str, Any]) -> list[Any]:
-    """Programs inside an equation (jit, scan, custom rules)."""
+    """Return the programs nested in an equation (jit, scan, custom derivatives)."""
     found = []
     for value in parameters.values():
         for part in value if isinstance(value, (tuple, list)) else (value,):

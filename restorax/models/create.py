@@ -1,4 +1,4 @@
-"""From a name to a network, and to one with parameters."""
+"""Build networks by name, and initialise their parameters."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from . import MODELS, RestorationNetwork
 
 
 def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[RestorationNetwork, Params]:
-    """Build an architecture with fresh parameters.
+    """Build an architecture and initialise its parameters.
 
     Args:
         name: a key of ``restorax.models.MODELS``.
-        seed: of the parameters.
-        **fields: fields of the module, e.g. ``channels=3, residual=True``; what is not given is as published.
+        seed: random seed of the parameters.
+        **fields: fields of the module, e.g. ``channels=3, residual=True``; the defaults are the published ones.
 
     Returns:
         The module and its parameters, float32; ``module.apply({"params": params}, image, condition)`` runs it.
@@ -33,12 +33,12 @@ def create(name: str, *, seed: int = 0, **fields: Any) -> tuple[RestorationNetwo
     model = build(name, fields)
     observed = [jnp.zeros(x.shape, x.dtype) for x in model.input_shapes(16, 16)]
     params = jax.jit(model.init)(jax.random.key(seed), *observed)["params"]
-    # Where 64 bits are enabled, they are drawn with as many.
+    # With 64-bit types enabled, initialisers return float64.
     return model, jax.tree.map(lambda p: p.astype(jnp.float32), params)
 
 
 def build(name: str, config: Mapping[str, Any], *, dtype: DTypeLike = jnp.float32) -> RestorationNetwork:
-    """Build an architecture from fields as JSON has them: lists for tuples, text for a condition.
+    """Build an architecture from JSON fields: lists for tuples, a string for the condition.
 
     Args:
         name: a key of ``restorax.models.MODELS``.
@@ -56,15 +56,15 @@ def build(name: str, config: Mapping[str, Any], *, dtype: DTypeLike = jnp.float3
         1
     """
     if name not in MODELS:
-        raise ValueError(f"no architecture named {name!r}; there are {', '.join(MODELS)}")
+        raise ValueError(f"no architecture named {name!r}; expected one of {', '.join(MODELS)}")
     known = [f.name for f in dataclasses.fields(MODELS[name]()) if f.name not in ("parent", "name")]
     if unknown := [field for field in config if field not in known]:
-        raise ValueError(f"{name} has no field {unknown[0]!r}; it has {', '.join(known)}")
+        raise ValueError(f"unknown field {unknown[0]!r} of {name}; expected one of {', '.join(known)}")
     if "channels" in config:
         check_count(config["channels"], "channels")
     fields = {field: tuple(value) if isinstance(value, list) else value for field, value in config.items()}
     if fields.get("widths") == ():
-        raise ValueError("widths are empty; at least one is needed")
+        raise ValueError("`widths` must have at least one element, got ()")
     if "condition" in fields:
         fields["condition"] = Condition(fields["condition"])
     return MODELS[name](**{"dtype": dtype} | fields)

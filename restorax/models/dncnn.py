@@ -1,4 +1,4 @@
-"""DnCNN: a straight chain of convolutions that predicts the noise."""
+"""DnCNN: a chain of convolutions that predicts the noise."""
 
 import flax.linen as nn
 
@@ -25,7 +25,7 @@ class DnCNN(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         for i in range(self.depth - 1):
             x = Conv(self.width, relu=True, name=f"conv{i}")(x)
         return Conv(self.channels, name=f"conv{self.depth - 1}")(x)

@@ -1,4 +1,4 @@
-"""DRUNet: a residual U-Net without biases that is told how strong the noise is."""
+"""DRUNet: a bias-free residual U-Net for denoising, conditioned on the noise level."""
 
 from typing import ClassVar
 
@@ -14,13 +14,13 @@ from .base import RestorationNetwork
 class DRUNet(RestorationNetwork):
     """DRUNet: four scales, residual blocks, strided and transposed convolutions, sums as skip connections.
 
-    Without biases the network scales: for image and noise level times a, the output is times a. 32,638,656 parameters
+    Without biases the network is homogeneous: scaling image and noise level scales the output. 32,638,656 parameters
     for gray images.
 
     Attributes:
         widths: channels of the scales, finest first.
-        blocks: residual blocks per scale and way.
-        residual: predict the difference to the input instead of the image (as published).
+        blocks: residual blocks per scale and path.
+        residual: predict the residual instead of the image (as published).
         condition: the noise level (as published), or none for a blind network.
 
     Reference:
@@ -41,7 +41,7 @@ class DRUNet(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         coarsest = len(self.widths) - 1
 
         def chain(x, name):

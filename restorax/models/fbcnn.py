@@ -1,4 +1,4 @@
-"""FBCNN: a JPEG restorer that estimates the quality of the file, unless it is told."""
+"""FBCNN: a JPEG restorer conditioned on the JPEG quality, which it can estimate."""
 
 from typing import ClassVar, cast
 
@@ -13,7 +13,7 @@ from .base import RestorationNetwork
 
 
 class QualityBlock(nn.Module):
-    """``x + gamma * conv(relu(conv(x))) + beta``, with gamma and beta from the quality.
+    """``x + gamma * conv(relu(conv(x))) + beta``, with gamma and beta computed from the quality.
 
     Attributes:
         features: channels in and out.
@@ -29,17 +29,17 @@ class QualityBlock(nn.Module):
 
 
 class FBCNN(RestorationNetwork):
-    """FBCNN: a U-Net whose decoder is steered by the JPEG quality, which a branch at the bottom estimates.
+    """FBCNN: a U-Net whose decoder is modulated by the JPEG quality, which a branch at the bottom estimates.
 
-    The network speaks of ``1 - quality / 100``, 0 for the best file. 71.9 million parameters.
+    Internally the quality is ``1 - quality / 100``, 0 for the best file. 71.9 million parameters.
 
     Attributes:
         widths: channels of the scales, finest first.
-        blocks: residual blocks per scale and way.
+        blocks: residual blocks per scale and path.
         embedding: channels of the embedded quality.
-        residual: predict the difference to the input instead of the image (as published).
-        condition: the JPEG quality, of which the mean counts, or none. The parameters are the same, and where no map is
-            given, the network uses its own estimate.
+        residual: predict the residual instead of the image (as published).
+        condition: the JPEG quality, averaged over the image, or none; the parameters are the same. Without a map the
+            network uses its own estimate.
 
     Reference:
         Jiang, Zhang and Timofte, Towards flexible blind JPEG artifacts removal, ICCV 2021, section 3.
@@ -61,7 +61,7 @@ class FBCNN(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         coarsest = len(self.widths) - 1
 
         def chain(x, name):
@@ -78,7 +78,7 @@ class FBCNN(RestorationNetwork):
             x = nn.relu(dense(self.embedding, "quality_dense1")(x))
             return nn.sigmoid(dense(1, "quality_dense2")(x))
 
-        given = x[..., self.channels :]
+        quality_map = x[..., self.channels :]
         x = Conv(self.widths[0], name="head")(x[..., : self.channels])
         skips = [x]
         for i in range(coarsest):
@@ -89,8 +89,8 @@ class FBCNN(RestorationNetwork):
         loss = estimate(x)
         if not self.is_initializing():
             self.sow("intermediates", "quality", 1 - loss)
-        if given.shape[-1]:
-            loss = 1 - given.mean((1, 2))
+        if quality_map.shape[-1]:
+            loss = 1 - quality_map.mean((1, 2))
         for i in range(3):
             loss = nn.relu(dense(self.embedding, f"embed{i}")(loss))
         x = chain(x, "decoder")
@@ -104,7 +104,7 @@ class FBCNN(RestorationNetwork):
 
 
 def estimate_quality(model: FBCNN, params: Params, image: Image) -> Array:
-    """The JPEG quality that FBCNN believes an image was saved with, divided by 100.
+    """Estimate the JPEG quality of an image with FBCNN, divided by 100.
 
     Args:
         model: the network.
@@ -120,5 +120,5 @@ def estimate_quality(model: FBCNN, params: Params, image: Image) -> Array:
         >>> estimate_quality(model, model.init(jax.random.key(0), image)["params"], image).shape
         (5,)
     """
-    _, seen = model.apply({"params": params}, image, mutable=["intermediates"])
-    return cast(Array, seen["intermediates"]["quality"][0]).reshape(image.shape[:-3])
+    _, collections = model.apply({"params": params}, image, mutable=["intermediates"])
+    return cast(Array, collections["intermediates"]["quality"][0]).reshape(image.shape[:-3])

@@ -1,4 +1,4 @@
-"""FFDNet: a denoiser that is told how strong the noise is, and works at half the resolution."""
+"""FFDNet: a fast denoiser at half the resolution, conditioned on the noise level."""
 
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ class FFDNet(RestorationNetwork):
     Attributes:
         depth: number of 3x3 convolutions, 15 for gray and 12 for colour images.
         width: channels between them, 64 for gray and 96 for colour images.
-        residual: predict the difference to the input instead of the image (as published).
+        residual: predict the residual instead of the image (as published).
         condition: the noise level (as published), or none for a blind network.
 
     Reference:
@@ -40,10 +40,10 @@ class FFDNet(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         pixels, levels = x[..., : self.channels], x[..., self.channels :]
         n, height, width, k = levels.shape
-        # Four pixels share one value of the map; where they differ, their mean.
+        # Average the map over each 2x2 block.
         levels = levels.reshape(n, height // 2, 2, width // 2, 2, k).mean((2, 4))
         x = jnp.concatenate([pixel_unshuffle(pixels), levels], -1)
         for i in range(self.depth - 1):

@@ -1,4 +1,4 @@
-"""IRCNN: a short chain of dilated convolutions, a fast denoiser for plug-and-play restoration."""
+"""IRCNN: a fast denoiser of dilated convolutions for plug-and-play restoration."""
 
 import flax.linen as nn
 
@@ -13,7 +13,7 @@ class IRCNN(RestorationNetwork):
     185,857 parameters for gray images. Receptive field: 33. Published as 25 networks, one per noise level.
 
     Attributes:
-        dilations: of the 3x3 convolutions.
+        dilations: dilation of each 3x3 convolution.
         width: channels between them.
 
     Reference:
@@ -25,7 +25,7 @@ class IRCNN(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         last = len(self.dilations) - 1
         for i, dilation in enumerate(self.dilations):
             features = self.width if i < last else self.channels

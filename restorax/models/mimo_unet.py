@@ -1,4 +1,4 @@
-"""MIMO-UNet: one U-Net that looks at the image at three scales."""
+"""MIMO-UNet: a deblurring U-Net with inputs at three scales."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from .base import RestorationNetwork
 
 
 class StridedConv(nn.Module):
-    """A 3x3 convolution and ReLU at every second row and column.
+    """A 3x3 convolution of stride 2 and ReLU.
 
     Attributes:
         features: output channels.
@@ -30,7 +30,7 @@ class StridedConv(nn.Module):
 
 
 class ShallowFeatures(nn.Module):
-    """Features of a reduced input (the paper's SCM).
+    """Shallow features of a downsampled input (SCM in the paper).
 
     Attributes:
         features: output channels.
@@ -49,7 +49,7 @@ class ShallowFeatures(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Features of all scales, brought to one, merged (the paper's AFF).
+    """Merge features of all scales at one scale (AFF in the paper).
 
     Attributes:
         features: output channels.
@@ -65,15 +65,14 @@ class Fusion(nn.Module):
 
 
 class MIMOUNet(RestorationNetwork):
-    """MIMO-UNet: reduced inputs enter at every scale, features of all scales are fused, the full-size output returned.
+    """MIMO-UNet: downsampled inputs enter at every scale, features of all scales are fused, one output is returned.
 
-    6.8 million parameters with 8 blocks and 16.1 with 20 (MIMO-UNet+), as published. The two convolutions that show
-    coarse outputs to the published training loss (5,190 of those parameters) have no part in the full-size output and
-    are left out.
+    6.8 million parameters with 8 blocks and 16.1 with 20 (MIMO-UNet+), as published. The two convolutions that
+    produce coarse outputs for the published training loss (5,190 of these parameters) are omitted.
 
     Attributes:
         width: channels of the finest scale; the coarser ones have two and four times as many.
-        blocks: residual blocks per scale and way.
+        blocks: residual blocks per scale and path.
 
     Reference:
         Cho et al., Rethinking coarse-to-fine approach in single image deblurring, ICCV 2021, section 3.
@@ -90,7 +89,7 @@ class MIMOUNet(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         width = self.width
 
         def chain(x, name):
@@ -98,10 +97,10 @@ class MIMOUNet(RestorationNetwork):
                 x = ResidualBlock(x.shape[-1], name=f"{name}_block{i}")(x)
             return x
 
-        def down(x, level, reduced):
+        def down(x, level, downsampled):
             x = StridedConv(width * 2**level, name=f"shrink{level}")(x)
-            seen = ShallowFeatures(width * 2**level, name=f"shallow{level}")(reduced)
-            x = x + Conv(width * 2**level, name=f"attend{level}")(x * seen)
+            shallow = ShallowFeatures(width * 2**level, name=f"shallow{level}")(downsampled)
+            x = x + Conv(width * 2**level, name=f"attend{level}")(x * shallow)
             return chain(x, f"encoder{level}")
 
         def up(x, level, skip):

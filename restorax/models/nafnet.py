@@ -1,4 +1,4 @@
-"""NAFNet: a U-Net whose blocks have gates instead of activation functions."""
+"""NAFNet: a U-Net with gates instead of activation functions."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -63,9 +63,9 @@ class NAFNet(RestorationNetwork):
 
     Attributes:
         width: channels of the finest scale; every scale has twice as many as the one before.
-        encoder: blocks per scale on the way down, finest first.
+        encoder: blocks per scale of the encoder, finest first.
         middle: blocks at the coarsest scale.
-        decoder: blocks per scale on the way up, coarsest first.
+        decoder: blocks per scale of the decoder, coarsest first.
 
     Reference:
         Chen et al., Simple baselines for image restoration, ECCV 2022, section 3.
@@ -81,7 +81,8 @@ class NAFNet(RestorationNetwork):
         super().__post_init__()
         if len(self.encoder) != len(self.decoder):
             raise ValueError(
-                f"NAFNet has {len(self.encoder)} encoder and {len(self.decoder)} decoder scales; give equally many"
+                f"`encoder` and `decoder` must have equally many scales, "
+                f"got {len(self.encoder)} and {len(self.decoder)}"
             )
 
     @property
@@ -91,7 +92,7 @@ class NAFNet(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
 
         def chain(x, blocks, name):
             for i in range(blocks):

@@ -1,4 +1,4 @@
-"""PReNet: one small network, run again and again on its own result, with a convolutional LSTM as memory."""
+"""PReNet: one small network applied repeatedly to its own output, with a convolutional LSTM."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,14 +10,14 @@ from .base import RestorationNetwork
 
 
 class PReNet(RestorationNetwork):
-    """Stages share all parameters: each sees the image and the estimate of the stage before, and remembers.
+    """Progressive network: stages share parameters and see the image, the previous estimate and an LSTM state.
 
     168,963 parameters for RGB, as published.
 
     Attributes:
         width: channels of features and memory.
         blocks: residual blocks of a stage.
-        stages: how often the network runs.
+        stages: number of times the network runs.
 
     Reference:
         Ren et al., Progressive image deraining networks: a better and simpler baseline, CVPR 2019, section 3.
@@ -29,7 +29,7 @@ class PReNet(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         stages = nn.scan(
             _Stage,
             variable_broadcast="params",

@@ -19,7 +19,7 @@ def measure_receptive_field(model: RestorationNetwork, length: int = 512) -> int
 
     Args:
         model: a restorer network.
-        length: length of the strip in pixels, the largest receptive field that is told from the whole image.
+        length: length of the strip in pixels; larger receptive fields count as the whole image.
 
     Returns:
         Side in pixels, or ``None`` (the whole image) if an end of the strip is reached.
@@ -31,16 +31,16 @@ def measure_receptive_field(model: RestorationNetwork, length: int = 512) -> int
     """
     period = model.multiple
     length = -(-length // period) * period
-    # A recurrence over frames sees further with every frame: enough of them reach the end of the strip.
+    # A recurrence over frames extends its reach with every frame; this many suffice to reach the ends of the strip.
     frames = (length // 4,) if model.takes_frames else ()
     shapes = [(*frames, period, length, x.shape[-1]) for x in model.input_shapes(1, 1)]
     image = np.random.default_rng(0).random(shapes[0], np.float32)
-    # As a mask: known at both ends of the strip, one hole between them.
+    # As a mask: only the ends of the strip are known.
     condition = [np.zeros(shape, np.float32) for shape in shapes[1:]]
     for values in condition:
         values[..., [0, -1], :] = 1
 
-    def dependencies(variables, image, gradient):
+    def dependencies(variables, image, condition, gradient):
         pull = jax.vjp(lambda image: model.apply(variables, image, *condition), image)[1]
         return jnp.isnan(pull(gradient)[0])
 
@@ -53,7 +53,8 @@ def measure_receptive_field(model: RestorationNetwork, length: int = 512) -> int
         for column in range(length // 2, length // 2 + period):
             gradient = np.zeros(shapes[0][-3:], np.float32)
             gradient[period // 2, column] = np.nan
-            found = np.asarray(compiled(variables, image, gradient)).any((-1, -3)).reshape(-1, length).any(0)
+            marked = np.asarray(compiled(variables, image, condition, gradient))
+            found = marked.any((-1, -3)).reshape(-1, length).any(0)
             first, last = np.flatnonzero(found)[[0, -1]]
             if first == 0 or last == length - 1:
                 return None

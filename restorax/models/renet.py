@@ -1,4 +1,4 @@
-"""ReNet: recurrent layers that sweep an image in four directions, and nothing else."""
+"""ReNet: recurrent layers that sweep an image in four directions, without convolutions."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -13,13 +13,13 @@ _CELLS = {"lstm": LSTM, "gru": GRU}
 
 
 class ReNet(RestorationNetwork):
-    """Every layer sweeps the columns down and up, then the rows right and left; every output sees the whole image.
+    """Every layer sweeps columns down and up, then rows right and left; every output depends on the whole image.
 
-    Steps are squares of ``patch`` pixels. After the last layer each hidden state becomes its square again.
+    A step is a block of ``patch`` x ``patch`` pixels. The last layer maps each hidden state back to its block.
 
     Attributes:
-        patch: side in pixels of the squares that are steps.
-        width: units of each of the two directions.
+        patch: side of a block in pixels.
+        width: units per direction.
         layers: pairs of a vertical and a horizontal sweep.
         cell: ``"lstm"`` or ``"gru"``.
 
@@ -35,7 +35,7 @@ class ReNet(RestorationNetwork):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.cell not in _CELLS:
-            raise ValueError(f"cell is {self.cell!r}; accepted are {' and '.join(_CELLS)}")
+            raise ValueError(f"`cell` must be one of {', '.join(_CELLS)}, got {self.cell!r}")
 
     @property
     def multiple(self) -> int:
@@ -44,10 +44,10 @@ class ReNet(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
 
         def sweep(x: Array, axis: int, name: str) -> Array:
-            """Both directions along one axis; their hidden states side by side."""
+            """Run both directions along one axis and concatenate their hidden states."""
             sequence = jnp.moveaxis(x, axis, 0)
             cells = (_CELLS[self.cell](self.width, name=f"{name}_{way}") for way in ("forward", "backward"))
             states = [cell(sequence, reverse=i == 1)[0] for i, cell in enumerate(cells)]

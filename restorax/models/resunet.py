@@ -10,12 +10,12 @@ from .base import RestorationNetwork
 class ResUNet(RestorationNetwork):
     """Residual U-Net of 3x3 convolutions and ReLU that works from half the resolution downwards.
 
-    Plain convolutions buy the most arithmetic per second on every device; the unshuffle saves three quarters of
-    the pixels before the first of them. Blind: it estimates the damage itself unless given a condition.
+    Plain convolutions reach the highest throughput on every device, and the unshuffle quarters the number of pixels
+    before the first of them. Blind unless built with a condition.
 
     Attributes:
         widths: channels of the levels, finest (half resolution) first.
-        blocks: residual blocks per level and way.
+        blocks: residual blocks per level and path.
 
     Reference:
         After Zhang et al., Plug-and-play image restoration with deep denoiser prior (DRUNet), TPAMI 2022, and
@@ -32,5 +32,5 @@ class ResUNet(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         return UNet(self.channels, self.widths, self.blocks, name="unet")(x)

@@ -1,4 +1,4 @@
-"""RowLSTM: an LSTM that reads an image patch row by row."""
+"""RowLSTM: an LSTM over the rows of image patches; a textbook baseline."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,11 +10,10 @@ from .base import RestorationNetwork
 
 
 class RowLSTM(RestorationNetwork):
-    """The textbook's recurrent network on images: rows of a patch are time steps, hidden states become rows again.
+    """Stacked LSTMs over the rows of a patch; a dense layer maps each hidden state to the restored row.
 
-    Each row of a patch is one vector; stacked LSTMs return all their hidden states; a dense layer turns each into the
-    restored row. On larger images patches overlap by half and are averaged, so a pixel hears from rows below it
-    through the patches that start higher or lower. A baseline, and the smallest recurrent restorer that is one.
+    Patches overlap by half and are averaged where they overlap. Within a patch, a row depends on itself and the rows
+    above it.
 
     Attributes:
         patch: side of a patch in pixels, even.
@@ -33,7 +32,7 @@ class RowLSTM(RestorationNetwork):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.patch % 2:
-            raise ValueError(f"patch is {self.patch}; an even side is needed, so that patches overlap by half")
+            raise ValueError(f"`patch` must be even, so that patches overlap by half, got {self.patch}")
 
     @property
     def multiple(self) -> int:
@@ -42,7 +41,7 @@ class RowLSTM(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         patches = _overlapping(_overlapping(x, 1, self.patch), 3, self.patch)
         n, rows, _, columns, side, channels = patches.shape
         sequences = patches.transpose(2, 0, 1, 3, 4, 5).reshape(side, -1, side * channels)
@@ -54,7 +53,7 @@ class RowLSTM(RestorationNetwork):
 
 
 def _overlapping(x: Array, axis: int, side: int) -> Array:
-    """Cut an axis, a multiple of ``side``, into pieces of ``side`` that overlap by half: two axes in its place."""
+    """Split an axis, a multiple of ``side``, into two: pieces that overlap by half, and positions in a piece."""
     halves = x.reshape(*x.shape[:axis], -1, side // 2, *x.shape[axis + 1 :])
     pieces = halves.shape[axis] - 1
     first, second = (lax.slice_in_dim(halves, start, start + pieces, axis=axis) for start in (0, 1))
@@ -62,14 +61,14 @@ def _overlapping(x: Array, axis: int, side: int) -> Array:
 
 
 def _averaged(pieces: Array, axis: int) -> Array:
-    """The inverse: join pieces, and take the mean where two of them overlap."""
+    """Invert :func:`_overlapping`: join pieces and average where two overlap."""
     first, second = jnp.split(pieces, 2, axis + 1)
     ends = [(0, 0)] * pieces.ndim
-    total = jnp.pad(first, _at(ends, axis, (0, 1))) + jnp.pad(second, _at(ends, axis, (1, 0)))
+    total = jnp.pad(first, _with_pad(ends, axis, (0, 1))) + jnp.pad(second, _with_pad(ends, axis, (1, 0)))
     count = jnp.full(total.shape[axis], 2.0, total.dtype).at[jnp.array([0, -1])].set(1)
     mean = total / count.reshape([-1 if i == axis else 1 for i in range(total.ndim)])
     return mean.reshape(*mean.shape[:axis], -1, *mean.shape[axis + 2 :])
 
 
-def _at(pads: list[tuple[int, int]], axis: int, value: tuple[int, int]) -> list[tuple[int, int]]:
+def _with_pad(pads: list[tuple[int, int]], axis: int, value: tuple[int, int]) -> list[tuple[int, int]]:
     return [*pads[:axis], value, *pads[axis + 1 :]]

@@ -1,4 +1,4 @@
-"""ScanUNet: the residual U-Net with gated linear recurrences, swept over the image, at its coarsest levels."""
+"""ScanUNet: a residual U-Net with gated linear recurrences across the image at its coarsest levels."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""SpatialRNN: recursive filters in four directions whose coefficients a small network chooses for every pixel."""
+"""SpatialRNN: recursive filters in four directions with coefficients predicted per pixel."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -11,16 +11,16 @@ from .base import RestorationNetwork
 
 
 class SpatialRNN(RestorationNetwork):
-    """Features are filtered along rows and columns, both ways, by ``h[t] = p h[t-1] + (1 - p) x[t]``.
+    """Filter features along rows and columns in both directions by ``h[t] = p h[t-1] + (1 - p) x[t]``.
 
-    One small network extracts features, another the coefficients ``p`` in (-1, 1) for every pixel, direction and
-    channel; a convolution joins the four directions. A filter of one coefficient smooths (p > 0) or sharpens (p < 0)
-    over any distance, and leaves constant images as they are; several in a row undo a blur that changes from place to
-    place. Smaller than the published network for deblurring, whose coefficients come from a VGG-16 encoder.
+    One small network extracts features; another predicts the coefficients ``p`` in (-1, 1) per pixel, direction and
+    channel; a convolution merges the four directions. A filter smooths (p > 0) or sharpens (p < 0) over any distance
+    and preserves constant images; several in sequence undo spatially varying blur. Smaller than the published
+    deblurring network, whose coefficients come from a VGG-16 encoder.
 
     Attributes:
         width: channels of the features.
-        passes: filters in a row, each in four directions.
+        passes: number of filters in sequence, each in four directions.
 
     Reference:
         Zhang et al., Dynamic scene deblurring using spatially variant recurrent neural networks, CVPR 2018, section 3;
@@ -37,20 +37,20 @@ class SpatialRNN(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         x = pixel_unshuffle(x)
         coefficients = _Coefficients(4 * self.passes * self.width, self.width, name="coefficients")(x)
         x = Conv(self.width, relu=True, name="head0")(x)
         x = Conv(self.width, relu=True, name="head1")(x)
         skip = x
         for i, p in enumerate(jnp.split(coefficients, self.passes, axis=-1)):
-            x = Conv(self.width, relu=True, name=f"join{i}")(_filtered(x, p))
+            x = Conv(self.width, relu=True, name=f"join{i}")(_filter(x, p))
         x = Conv(self.width, relu=True, name="tail0")(x + skip)
         return pixel_shuffle(Conv(4 * self.channels, init=small_normal, name="tail1")(x))
 
 
 class _Coefficients(nn.Module):
-    """Convolutions at half the resolution and back; the result lies in (-1, 1)."""
+    """Predict filter coefficients in (-1, 1) from features at two resolutions."""
 
     features: int
     width: int
@@ -66,11 +66,11 @@ class _Coefficients(nn.Module):
         return jnp.tanh(out.astype(jnp.float32))
 
 
-def _filtered(x: Array, coefficients: Array) -> Array:
-    """The four directions side by side, ``[batch, height, width, 4 * features]``."""
-    ways = ((1, False), (1, True), (2, False), (2, True))
+def _filter(x: Array, coefficients: Array) -> Array:
+    """Filter in four directions and concatenate, ``[batch, height, width, 4 * features]``."""
+    directions = ((1, False), (1, True), (2, False), (2, True))
     states = [
         linear_recurrence(p, (1 - p) * x.astype(jnp.float32), axis=axis, reverse=reverse)
-        for p, (axis, reverse) in zip(jnp.split(coefficients, 4, axis=-1), ways, strict=True)
+        for p, (axis, reverse) in zip(jnp.split(coefficients, 4, axis=-1), directions, strict=True)
     ]
     return jnp.concatenate(states, axis=-1).astype(x.dtype)

@@ -1,4 +1,4 @@
-"""SRN: one encoder and decoder that runs from the coarsest scale to the finest and carries a hidden state along."""
+"""SRN: a deblurring encoder-decoder applied from coarse to fine scales, with a recurrent state."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -12,16 +12,16 @@ from .base import RestorationNetwork
 
 
 class SRN(RestorationNetwork):
-    """Scales share all parameters: each sees the image at its resolution and the estimate of the coarser scale.
+    """Scale-recurrent network: scales share parameters and see the image and the estimate of the coarser scale.
 
-    8.06 M parameters, as published; 6.88 M for RGB without the memory, as its authors publish it too. Gradients run
-    through all scales, so a loss on the finest alone trains them (the authors add one for each scale instead).
+    8.06 M parameters, as published; 6.88 M for RGB without the memory, a variant that its authors also publish.
+    Gradients run through all scales, so a loss on the finest scale alone trains them (the authors add one per scale).
 
     Attributes:
         widths: channels of the levels of the encoder, finest (full resolution) first.
-        blocks: residual blocks per level and way.
+        blocks: residual blocks per level and path.
         scales: resolutions, each half of the next.
-        recurrent: whether a convolutional LSTM carries the state from scale to scale.
+        recurrent: whether a convolutional LSTM carries a state from scale to scale.
 
     Reference:
         Tao et al., Scale-recurrent network for deep image deblurring, CVPR 2018, section 3.
@@ -39,7 +39,7 @@ class SRN(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         unit = _EncoderDecoder(self.channels, self.widths, self.blocks, self.recurrent, name="unit")
         pyramid = [x]
         for _ in range(self.scales - 1):
@@ -57,20 +57,20 @@ class SRN(RestorationNetwork):
 
 
 class _ResidualBlock(nn.Module):
-    """Two convolutions of side 5, the first rectified."""
+    """``x + conv(relu(conv(x)))`` with 5x5 convolutions."""
 
     features: int
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         y = Conv(self.features, size=5, relu=True, name="conv1")(x)
-        # He's initialisation in every block would double the variance eighteen times.
-        quiet = nn.initializers.variance_scaling(0.1, "fan_in", "normal")
-        return x + Conv(self.features, size=5, init=quiet, name="conv2")(y)
+        # He initialisation would double the variance in each of eighteen blocks.
+        small = nn.initializers.variance_scaling(0.1, "fan_in", "normal")
+        return x + Conv(self.features, size=5, init=small, name="conv2")(y)
 
 
 class _Shrink(nn.Module):
-    """A convolution of side 5 and stride 2, rectified."""
+    """A 5x5 convolution of stride 2 and ReLU."""
 
     features: int
 
@@ -82,9 +82,9 @@ class _Shrink(nn.Module):
 
 
 class _Grow(nn.Module):
-    """A transposed convolution of side 4 and stride 2, rectified: the four phases of its output side by side.
+    """A 4x4 transposed convolution of stride 2 and ReLU, computed as a 3x3 convolution and pixel shuffle.
 
-    Output pixel ``2 i + phase`` of a row is a sum over three input pixels around ``i``, two of which count.
+    Output pixel ``2 i + phase`` depends on two of the three input pixels around ``i``.
     """
 
     features: int
@@ -92,7 +92,9 @@ class _Grow(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         channels = x.shape[-1]
-        init = nn.initializers.variance_scaling(8.0, "fan_in", "normal")  # a quarter of the taps meets a pixel
+        init = nn.initializers.variance_scaling(
+            8.0, "fan_in", "normal"
+        )  # an output pixel depends on a quarter of the taps
         kernel = self.param("kernel", init, (4, 4, channels, self.features))
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         phases = _phases(_phases(kernel, 0), 2)  # [3, 2, 3, 2, in, out]
@@ -101,7 +103,7 @@ class _Grow(nn.Module):
 
 
 def _phases(kernel: Array, axis: int) -> Array:
-    """Split an axis of four taps into ``[three pixels, two phases]``, as the transpose of a stride of 2 has them."""
+    """Split an axis of four taps into ``[three pixels, two phases]`` of a transposed convolution of stride 2."""
     taps = [jnp.take(kernel, i, axis) for i in range(4)]
     zero = jnp.zeros_like(taps[0])
     even, odd = jnp.stack([taps[3], taps[1], zero], axis), jnp.stack([zero, taps[2], taps[0]], axis)
@@ -118,9 +120,9 @@ class _EncoderDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, state: tuple[Array, ...] | None) -> tuple[Array, tuple[Array, ...]]:
-        def level(x, index, way):
+        def level(x, index, path):
             for i in range(self.blocks):
-                x = _ResidualBlock(self.widths[index], name=f"{way}{index}_block{i}")(x)
+                x = _ResidualBlock(self.widths[index], name=f"{path}{index}_block{i}")(x)
             return x
 
         bottom = len(self.widths) - 1

@@ -1,4 +1,4 @@
-"""U-Net: the original one, and with convolutions that know of holes."""
+"""U-Net: the original, and variants with partial or gated convolutions for inpainting."""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -15,12 +15,11 @@ KINDS = ("plain", "partial", "gated")
 class UNet(RestorationNetwork):
     """U-Net: two 3x3 convolutions per scale, 2x2 pooling down, 2x2 transposed convolutions up, skips concatenated.
 
-    Zeros lie beyond the border, where the original crops. 31 million parameters.
+    Borders are padded with zeros, where the original crops. 31 million parameters.
 
     Attributes:
         widths: channels of the scales, finest first.
-        kind: ``"plain"``; ``"partial"``, which convolves known pixels only and needs the mask; ``"gated"``, which
-            learns where to look.
+        kind: ``"plain"``; ``"partial"`` convolutions of known pixels, which need the mask; ``"gated"`` convolutions.
 
     Reference:
         Ronneberger, Fischer and Brox, U-Net: convolutional networks for biomedical image segmentation, MICCAI 2015,
@@ -34,9 +33,9 @@ class UNet(RestorationNetwork):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.kind not in KINDS:
-            raise ValueError(f"kind is {self.kind!r}; accepted are {', '.join(KINDS)}")
+            raise ValueError(f"`kind` must be one of {', '.join(KINDS)}, got {self.kind!r}")
         if self.kind == "partial" and not self.fills_holes:
-            raise ValueError(f"condition is {str(self.condition)!r}; partial convolutions need condition='mask'")
+            raise ValueError(f"`condition` must be 'mask' with partial convolutions, got {str(self.condition)!r}")
 
     @property
     def multiple(self) -> int:
@@ -45,7 +44,7 @@ class UNet(RestorationNetwork):
 
     @nn.compact
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         coarsest = len(self.widths) - 1
 
         def pair(x, known, width, name):
@@ -69,7 +68,7 @@ class UNet(RestorationNetwork):
         x, known = pair(x, known, self.widths[coarsest], "bottom")
         for i in reversed(range(coarsest)):
             x, known = TransposedConv(self.widths[i], name=f"grow{i}")(x), repeat_pixels(known)
-            if self.kind == "partial":  # a bias says nothing about pixels that are not known
+            if self.kind == "partial":  # unknown pixels would hold the bias
                 x = x * known
             skip, skip_known = skips.pop()
             x, known = _join(x, known, skip, skip_known)
@@ -78,5 +77,5 @@ class UNet(RestorationNetwork):
 
 
 def _join(x: Array, known: Array, skip: Array, skip_known: Array) -> tuple[Array, Array]:
-    """Concatenate features; both have equally many channels, so the shares of known ones average."""
+    """Concatenate features of equally many channels; their shares of known channels average."""
     return jnp.concatenate([x, skip], -1), (known + skip_known) / 2

@@ -1,4 +1,4 @@
-"""WienerUNet: reads the blur of an image off its cepstrum, undoes it by Wiener filters, and judges the results."""
+"""WienerUNet: blind deblurring by kernel estimation, Wiener filters and a residual U-Net."""
 
 from typing import ClassVar
 
@@ -8,15 +8,15 @@ from .blind_deconvolution import BlindDeconvolution
 
 
 class WienerUNet(BlindDeconvolution):
-    """Blind deblurring in three steps: estimate the kernel, invert it, restore what inverting spoils.
+    """Blind deblurring in three steps: estimate the kernel, invert the blur, remove the artifacts of inversion.
 
-    Several Wiener filters, from sharp and noisy to smooth, undo the estimated blur at once; a residual U-Net sees
-    their results beside the image and makes one of them. :meth:`kernel` shows the estimate, and :meth:`deconvolve`
-    takes a kernel that is known. One kernel serves the whole image and all its channels.
+    Several Wiener filters, from sharp and noisy to smooth, undo the estimated blur; a residual U-Net combines their
+    results with the image. :meth:`kernel` returns the estimate, and :meth:`deconvolve` takes a known kernel. One kernel
+    applies to the whole image and all its channels.
 
     Attributes:
         widths: channels of the levels of the U-Net, finest (half resolution) first.
-        blocks: residual blocks per level and way.
+        blocks: residual blocks per level and path.
 
     Reference:
         Dong et al., Deep Wiener deconvolution, NeurIPS 2020 (filters before a network); Zhang et al., Plug-and-play
@@ -35,7 +35,7 @@ class WienerUNet(BlindDeconvolution):
     widths: tuple[int, ...] = (48, 96, 192)
     blocks: int = 2
 
-    # The blur is read off the image as given, whose holes may hold anything.
+    # The kernel is estimated from the unfilled image, so masks are not supported.
     accepts: ClassVar = (Condition.NONE, Condition.NOISE_LEVEL, Condition.JPEG_QUALITY)
 
     @property
@@ -44,10 +44,10 @@ class WienerUNet(BlindDeconvolution):
         return 2 ** len(self.widths)
 
     def setup(self) -> None:
-        """Create reader, filters and U-Net."""
+        """Create the kernel estimator, the filters and the U-Net."""
         super().setup()
         self.unet = UNet(self.channels, self.widths, self.blocks)
 
     def body(self, x: Array) -> Array:
-        """Map what the network sees to what it predicts."""
+        """Map the padded input to the restored image or the residual."""
         return self.unet(x)
