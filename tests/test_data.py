@@ -177,7 +177,7 @@ def test_a_flipped_bit_in_a_record_is_named_not_fatal(pictures, tmp_path):
     assert "five/1.0.0, split train cannot be read" in line
 
 
-def test_unknown_datasets_and_splits_are_said(pictures, datasets):
+def test_unknown_datasets_and_splits_are_refused(pictures, datasets):
     with pytest.raises(FileNotFoundError, match="no dataset 'six'"):
         data.open_patches("tfds:six", size=32, channels=1, data_dir=datasets)
     with pytest.raises(ValueError, match="no split 'test'; available: train"):

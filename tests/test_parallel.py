@@ -141,7 +141,7 @@ def test_every_row_belongs_to_one_host_and_comes_back_in_place():
     np.testing.assert_array_equal(parallel.assemble(local, 16, mesh), local)
 
 
-def test_what_does_not_divide_is_said():
+def test_batches_that_do_not_divide_are_refused():
     twelve, halves = TINY.with_stages(batch=12), TINY.with_stages(accumulate=2)
     with pytest.raises(ValueError, match="8 devices do not split into groups of 3"):
         parallel.make_mesh(3)

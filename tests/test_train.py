@@ -58,7 +58,7 @@ def _equal(a, b):
         ({"start": "nothing-like-it"}, "no model named"),
     ],
 )
-def test_mistakes_in_a_recipe_are_said_before_anything_is_written(changes, message, pictures, validation, tmp_path):
+def test_mistakes_in_a_recipe_are_refused_before_anything_is_written(changes, message, pictures, validation, tmp_path):
     later = {key: value for key, value in changes.items() if key in Stage.__dataclass_fields__}
     recipe = with_steps(1, 1, later=later)
     recipe = dataclasses.replace(recipe, **{key: value for key, value in changes.items() if key not in later})
@@ -68,7 +68,7 @@ def test_mistakes_in_a_recipe_are_said_before_anything_is_written(changes, messa
 
 
 @pytest.mark.parametrize("shape", [None, (10, 48, 1), (48, 48, 3), (48, 48)])
-def test_pictures_that_cannot_be_validated_on_are_said_at_once(shape, pictures, tmp_path):
+def test_unfit_validation_images_are_refused_at_once(shape, pictures, tmp_path):
     unfit = {} if shape is None else {"one": np.zeros(shape, np.float32)}
     with pytest.raises(ValueError, match=r"validation.* must have (at least one image|shape)"):
         train("a", SMALL, folder=pictures, workdir=tmp_path / "a", validation=unfit)
