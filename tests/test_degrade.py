@@ -211,7 +211,9 @@ def test_same_output_on_one_and_eight_devices(name, key):
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
     run = jax.jit(lambda x: _run(name, key, x).image)
-    _close(run(jax.device_put(images, sharding)), run(images))
+    whole = run(images)
+    scale = jnp.maximum(jnp.abs(whole).max(), 1)  # avalanche noise goes far above 1, and so does its rounding
+    _close(run(jax.device_put(images, sharding)) / scale, whole / scale)
 
 
 @pytest.mark.parametrize("name", NAMES)
