@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -179,13 +178,16 @@ def middle(evaluation: tuple[str, ...] | list[str]) -> str:
     return evaluation[len(evaluation) // 2]
 
 
-def stages(*steps: int, later: dict[str, Any] | None = None, **fields: Any) -> tuple[Stage, ...]:
+def stages(
+    *steps: int, learning_rate: float = Stage.learning_rate, later: dict[str, Any] | None = None, **fields: Any
+) -> tuple[Stage, ...]:
     """Make stages whose peak learning rate halves from each to the next.
 
     Args:
         *steps: optimiser steps of each stage.
+        learning_rate: peak of the first stage.
         later: fields to change from the second stage on.
-        **fields: fields of all stages; ``learning_rate`` is that of the first.
+        **fields: fields of all stages.
 
     Returns:
         One stage per value of ``steps``.
@@ -195,12 +197,10 @@ def stages(*steps: int, later: dict[str, Any] | None = None, **fields: Any) -> t
         [0.002, 0.001]
     """
 
-    def one() -> Iterator[Stage]:
-        peak = fields.pop("learning_rate", Stage.learning_rate)
-        for number, count in enumerate(steps):
-            yield Stage(steps=count, learning_rate=peak / 2**number, **fields | (later or {} if number else {}))
-
-    return tuple(one())
+    return tuple(
+        Stage(steps=count, learning_rate=learning_rate / 2**number, **fields | (later or {} if number else {}))
+        for number, count in enumerate(steps)
+    )
 
 
 def read_recipe(path: AnyPath) -> Recipe:
