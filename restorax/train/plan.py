@@ -129,7 +129,9 @@ class Plan:
 
     def write_entry(self, params: Params, steps: int, seconds: float) -> None:
         """Write a zoo entry with averaged parameters; results of equal parameters are kept."""
-        options = self.options
+        if not self.first:
+            return
+        before, options = published(self.entry), self.options
         entry = partial(
             publish,
             self.name,
@@ -140,10 +142,9 @@ class Plan:
             data=options.data_name or self.source.title,
             data_licence=options.data_licence,
             hardware=options.hardware,
+            before=before and before.card,
         )
-        if self.first:
-            before = published(self.entry)
-            deliver(self.entry, lambda folder: entry(folder=folder, before=before and before.card))
+        deliver(self.entry, lambda folder: entry(folder=folder))
 
     def finish(self, checkpoints: Checkpoints, logger: TrainingLogger, done: int) -> None:
         """Publish the parameters of the best validation, and write the report."""
