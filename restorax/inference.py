@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from .types import Array, Condition, ConditionMap, Image, check_count, check_image, check_range
+from .types import Array, Condition, ConditionLike, Image, check_condition, check_count, check_image, check_range
 from .zoo import Restorer
 
 OVERLAP = 64
@@ -24,7 +24,7 @@ _LARGEST_BUDGET = 2 * 2**30  # bytes
 def restore(
     restorer: Restorer,
     image: Image,
-    condition: ConditionMap | None = None,
+    condition: ConditionLike | None = None,
     *,
     tile: int | None = None,
     ensemble: bool = False,
@@ -39,7 +39,8 @@ def restore(
         restorer: from :func:`restorax.load`.
         image: ``[*batch, height, width, channel]``, floating point in [0, 1] (noise may exceed it);
             ``[*batch, frames, height, width, channel]`` for a burst restorer.
-        condition: condition map of the kind on the restorer's card, ``[*batch, height, width, k]`` in [0, 1].
+        condition: the condition on the restorer's card, in [0, 1]: a number, one number per image, or a map
+            ``[height, width]`` or ``[*batch, height, width, 1]``, for example a boolean mask.
         tile: side of the tiles in pixels, rounded up to a multiple of 16. By default chosen from the free memory;
             images that fit, and all images inside ``jit`` or ``vmap``, are restored whole. A restorer that estimates
             the blur kernel does so per tile, poorly below 256 pixels.
@@ -63,7 +64,7 @@ def restore(
     if ensemble:
         outputs = dihedral_outputs(restorer, image, condition, tile=tile, progress=progress)
         return (functools.reduce(jnp.add, outputs) / 8).astype(jnp.asarray(image).dtype)
-    return _restore(restorer, *_checked(image, condition, tile), tile, progress)
+    return _restore(restorer, *_checked(restorer, image, condition, tile), tile, progress)
 
 
 def _restore(
@@ -76,7 +77,7 @@ def _restore(
     """Restore checked inputs."""
     if restorer.card.channels == 1 and image.shape[-1] > 1:
         separate = jnp.moveaxis(image, -1, 0)[..., None]
-        maps = None if condition is None else jnp.broadcast_to(condition, (*separate.shape[:-1], condition.shape[-1]))
+        maps = None if condition is None else jnp.broadcast_to(condition, (*separate.shape[:-1], 1))
         restored = _restore(restorer, separate, maps, tile, progress)
         return jnp.moveaxis(restored[..., 0], 0, -1)
 
@@ -92,7 +93,9 @@ def _restore(
     return jnp.asarray(restored[..., :height, :width, :], image.dtype)
 
 
-def _checked(image: Image, condition: ConditionMap | None, tile: int | None) -> tuple[Array, Array | None]:
+def _checked(
+    restorer: Restorer, image: Image, condition: ConditionLike | None, tile: int | None
+) -> tuple[Array, Array | None]:
     """Check image, condition and tile; return the arrays. Traced arrays have no values to check."""
     image = check_image(image)
     finite, most_above = jnp.isfinite(image).all(), jnp.count_nonzero(image > 2) > image.size // 2
@@ -108,10 +111,8 @@ def _checked(image: Image, condition: ConditionMap | None, tile: int | None) -> 
             raise ValueError(f"`tile` must be at least {2 * OVERLAP + 1} (tiles overlap by {OVERLAP}), got {tile}")
     if condition is None:
         return image, None
-    checked = check_image(condition, "condition")
-    check_range(condition, "condition", 0, 1)
-    if checked.shape[-3:-1] != image.shape[-3:-1]:
-        raise ValueError(f"`condition` must have the size of `image` {image.shape[-3:-1]}, got {checked.shape[-3:-1]}")
+    checked = check_condition(condition, image, mask=restorer.model.fills_holes)
+    check_range(checked, "condition", 0, 1)
     return image, checked
 
 
@@ -123,7 +124,7 @@ def _apply(restorer: Restorer, image: Array, condition: Array | None) -> Array:
 def dihedral_outputs(
     restorer: Restorer,
     image: Image,
-    condition: ConditionMap | None = None,
+    condition: ConditionLike | None = None,
     *,
     tile: int | None = None,
     progress: Callable[[float], None] | None = None,
@@ -133,7 +134,7 @@ def dihedral_outputs(
     Args:
         restorer: from :func:`restorax.load`.
         image: ``[*batch, height, width, channel]``.
-        condition: ``[*batch, height, width, k]``.
+        condition: as in :func:`restore`.
         tile: side of the tiles.
         progress: called with the fraction done.
 
@@ -147,7 +148,7 @@ def dihedral_outputs(
     Reference:
         Timofte et al., Seven ways to improve example-based single image super resolution, CVPR 2016.
     """
-    image, condition = _checked(image, condition, tile)
+    image, condition = _checked(restorer, image, condition, tile)
     height, width = image.shape[-3:-1]
     # Flips keep the JPEG block grid aligned only if both sides are multiples of the block.
     image, condition = _to_grid(image), None if condition is None else _to_grid(condition)

@@ -22,11 +22,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, Real
 
 __all__ = [
     "Array",
     "Condition",
+    "ConditionLike",
     "ConditionMap",
     "DTypeLike",
     "Degradation",
@@ -40,6 +41,7 @@ __all__ = [
 
 Image = Float[Array | np.ndarray, "*batch height width channel"]
 ConditionMap = Float[Array | np.ndarray, "*batch height width k"]
+ConditionLike = float | int | Float[Array | np.ndarray, "..."] | Bool[Array | np.ndarray, "..."]
 Strength = float | int | Real[Array | np.ndarray, "..."]
 Params = Mapping[str, Any]
 
@@ -156,6 +158,48 @@ def per_image(strength: Strength, image: Image) -> jax.Array:
             f"A strength must be a scalar or have one value per image (batch shape {batch}), got shape {values.shape}."
         )
     return values.reshape((1,) * (len(batch) - values.ndim) + values.shape + (1, 1, 1))
+
+
+def check_condition(condition: Any, image: Image, *, mask: bool = False) -> jax.Array:
+    """Expand a condition to a map with one value for every pixel of an image.
+
+    Args:
+        condition: a number, an array of one number per image (the leading batch axes of ``image``), or a map
+            ``[height, width]`` or ``[*batch, height, width, 1]`` whose batch axes broadcast; floating point or boolean.
+        image: ``[*batch, height, width, channel]``.
+        mask: accept maps only; the same number for all pixels of an image is no mask.
+
+    Returns:
+        ``[*batch, height, width, 1]`` in the dtype of ``image``.
+
+    Raises:
+        TypeError: if the dtype is neither floating point nor boolean.
+        ValueError: if the shape is none of these.
+
+    Example:
+        >>> images = jnp.zeros((2, 5, 4, 3))
+        >>> check_condition(25 / 255, images).shape, check_condition(jnp.array([0.1, 0.2]), images)[1, 0, 0].tolist()
+        ((2, 5, 4, 1), [0.20000000298023224])
+    """
+    value = jnp.asarray(condition, image.dtype if isinstance(condition, int | float) else None)
+    if not jnp.issubdtype(value.dtype, jnp.floating) and value.dtype != jnp.bool_:
+        raise TypeError(f"`condition` must be floating point or boolean, got {value.dtype}.")
+    *batch, height, width, _ = image.shape
+    numbers = not mask and value.shape == tuple(batch[: value.ndim])
+    full = value.shape[-3:] == (height, width, 1)
+    flat = value.shape == (height, width)
+    batch_fits = value.ndim <= image.ndim and all(v in (1, b) for v, b in zip(value.shape[-4::-1], batch[::-1]))
+    if not (numbers or flat or (full and batch_fits)):
+        one = "" if mask else ", or be a number or one number per image"
+        raise ValueError(
+            f"`condition` must have the shape of a map, ({height}, {width}) or ({height}, {width}, 1){one}; got "
+            f"{value.shape} for images of shape {image.shape}."
+        )
+    if numbers and not full:
+        value = value.reshape(value.shape + (1,) * (image.ndim - value.ndim))
+    elif flat:
+        value = value[..., None]
+    return jnp.broadcast_to(value, (*batch, height, width, 1)).astype(image.dtype)
 
 
 def check_range(

@@ -17,7 +17,7 @@ from .card import Card, Result
 from .files import AnyPath, is_remote, written_beside
 from .models import MODELS, RestorationNetwork
 from .models.create import build
-from .types import Array, ConditionMap, DTypeLike, Image, Params
+from .types import Array, Condition, ConditionLike, DTypeLike, Image, Params
 
 # An installed package carries the zoo inside; a checkout has it at the top level.
 _PACKAGED = Path(__file__).parent / "zoo_data"
@@ -36,8 +36,12 @@ __all__ = [
 ]
 
 
-class Restorer(flax.struct.PyTreeNode):
-    """A network with its parameters: a pytree that can be passed to ``jit``, ``vmap``, ``pmap`` and ``shard_map``.
+class Restorer(flax.struct.PyTreeNode, eq=False, repr=False):
+    """A network with its parameters: a function of images, and a pytree.
+
+    As an argument of a transformed function it is traced like any parameters. As the function itself, in
+    ``jax.jit(restorer)``, ``jax.vmap(restorer)`` or ``jax.checkpoint(restorer)``, its parameters are constants, and it
+    is compared and hashed by identity.
 
     Use ``pmap`` or ``shard_map`` for a batch on several devices. Under plain ``jit``, XLA gathers a sharded batch on
     every device for Fourier transforms and grouped convolutions (openxla/xla#24, openxla/xla#47945).
@@ -52,12 +56,40 @@ class Restorer(flax.struct.PyTreeNode):
     model: RestorationNetwork = flax.struct.field(pytree_node=False)
     card: Card = flax.struct.field(pytree_node=False)
 
-    def __call__(self, image: Image, condition: ConditionMap | None = None) -> Array:
-        """Restore ``[*batch, height, width, channels]`` in [0, 1]; the output is not clipped.
+    def __call__(self, image: Image, condition: ConditionLike | None = None) -> Array:
+        """Restore images without clipping.
 
-        A multi-frame network takes ``[*batch, frames, height, width, channels]`` and restores one frame.
+        Args:
+            image: ``[*batch, height, width, channels]`` in [0, 1]; a multi-frame network takes
+                ``[*batch, frames, height, width, channels]`` and restores one frame.
+            condition: what the network is told, in [0, 1]: a number such as the noise level ``25 / 255``, one number
+                per image, or a map such as a boolean mask ``[height, width]`` of known pixels.
+
+        Returns:
+            Restored images, of the shape and type of ``image``.
+
+        Raises:
+            TypeError: if image or condition is not floating point.
+            ValueError: if shapes do not match the network.
         """
         return self.model.run(self.params, image, condition)
+
+    def __repr__(self) -> str:
+        """Describe the restorer in one line."""
+        card, model = self.card, self.model
+        told = "" if model.condition is Condition.NONE else f", condition={str(model.condition)!r}"
+        return (
+            f"Restorer({card.name!r}, {card.parameters:,} parameters, channels={model.channels}{told}, "
+            f"dtype={jnp.dtype(model.dtype).name})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the card in a notebook."""
+        from .card_html import card_html
+
+        published = ZOO / self.card.name
+        shows_it = (published / "preview.png").is_file() and Card.read(published).sha256 == self.card.sha256
+        return card_html(self.card, (published / "preview.png").read_bytes() if shows_it else None)
 
 
 def list_models(zoo: str | os.PathLike | None = None) -> list[str]:

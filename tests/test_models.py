@@ -303,7 +303,7 @@ def test_invalid_input_is_refused(name):
             model.apply(variables, image)
     with pytest.raises(ValueError, match="at least 1"):
         model.apply(variables, image[:0], condition[:0])
-    with pytest.raises(ValueError, match="condition must have shape"):
+    with pytest.raises(ValueError, match="`condition` must have the shape of a map"):
         model.apply(variables, image, jnp.zeros((8, 8, 2)))
     with pytest.raises(TypeError, match="floating point"):
         model.apply(variables, jnp.zeros((8, 8, 1), jnp.uint8), condition)

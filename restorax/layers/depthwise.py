@@ -1,6 +1,6 @@
 """Depthwise convolution, with a fast implementation for CPU."""
 
-import functools
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ from jax import lax
 
 from ..types import Array
 from . import conv
+from .derivatives import transposed, with_derivatives
 from .varying_axes import match_varying_axes
 
 
@@ -34,30 +35,23 @@ def depthwise_conv(x: Array, kernel: Array, bias: Array) -> Array:
     return _depthwise(x, kernel) + bias.astype(x.dtype).reshape(1, 1, 1, -1)
 
 
-@jax.custom_vjp
-def _depthwise(x: Array, kernel: Array) -> Array:
+def _by_platform(x: Array, kernel: Array) -> Array:
     return lax.platform_dependent(x, kernel, cpu=_shifted, default=_grouped)
 
 
-def _depthwise_fwd(x, kernel):
-    return _depthwise(x, kernel), (x, kernel)
+def _input_gradient(x, kernel, g):
+    return _by_platform(g, kernel[::-1, ::-1])
 
 
-def _depthwise_bwd(saved, g):
-    x, kernel = saved
-    grad_x = _depthwise(g, kernel[::-1, ::-1])
-    return grad_x, lax.platform_dependent(x, kernel, g, cpu=_shifted_kernel_gradient, default=_grouped_kernel_gradient)
+def _kernel_derivative(x, kernel, output, tangent):
+    return lax.platform_dependent(x, tangent, cpu=_row_by_row, default=_grouped)
 
 
-_depthwise.defvjp(_depthwise_fwd, _depthwise_bwd)
+_depthwise = with_derivatives(_by_platform, transposed(_input_gradient), _kernel_derivative)
 
 
 def _grouped(x, kernel):
     return conv.xla_conv_bias_act(x, kernel, groups=x.shape[-1])
-
-
-def _grouped_kernel_gradient(x, kernel, g):
-    return jax.vjp(lambda kernel: _grouped(x, kernel), kernel)[1](g)[0]
 
 
 def _shifted(x, kernel):
@@ -70,26 +64,27 @@ def _shifted(x, kernel):
         for i in range(size)
         for j in range(size)
     )
-    total = functools.reduce(jnp.add, taps_of_rows)
+    total = reduce(jnp.add, taps_of_rows)
     return total.reshape(x.shape).astype(x.dtype)
 
 
-def _shifted_kernel_gradient(x, kernel, g):
+def _row_by_row(x, kernel):
+    """Compute the rows one after the other: the transpose accumulates the gradient of the kernel without products."""
     n, height, width, channels = x.shape
     size, lanes = kernel.shape[0], width * channels
-    rows, flat = _long_rows(x, size), g.reshape(n, height, lanes)
+    rows = _long_rows(x, size)
+    taps = jnp.broadcast_to(jnp.tile(kernel[:, :, 0], (1, 1, width)).reshape(size**2, 1, 1, lanes), (size**2, n, 1, lanes))
+    taps = tuple(tap.astype(jnp.float32)[0] for tap in jnp.split(taps, size**2))
 
-    # Accumulate row by row, so that no product is stored.
-    def add_row(y, sums):
-        incoming = lax.dynamic_slice_in_dim(flat, y, 1, 1).astype(jnp.float32)
+    @partial(jax.checkpoint, prevent_cse=False)  # the shifted rows are not kept
+    def row(_, y):
         above = [lax.dynamic_slice_in_dim(rows, y + i, 1, 1) for i in range(size)]
         shifted = (row[:, :, j * channels :][..., :lanes] for row in above for j in range(size))
-        return tuple(total + part * incoming for total, part in zip(sums, shifted, strict=True))
+        total = reduce(jnp.add, (part * tap for part, tap in zip(shifted, taps, strict=True)))
+        return None, total.astype(x.dtype)
 
-    start, _ = match_varying_axes(jnp.zeros((n, 1, lanes), jnp.float32), flat)
-    sums = lax.fori_loop(0, height, add_row, (start,) * size**2)
-    taps = jnp.stack([total.reshape(n * width, channels).sum(0) for total in sums])
-    return taps.reshape(kernel.shape).astype(kernel.dtype)
+    out = lax.scan(row, None, jnp.arange(height))[1]
+    return jnp.moveaxis(out[:, :, 0], 0, 1).reshape(x.shape)
 
 
 def _long_rows(x: Array, size: int) -> Array:

@@ -1,5 +1,7 @@
 """Layer normalisation over channels, with a memory-efficient gradient."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -40,26 +42,32 @@ def _mean(x: Array) -> Array:
     return x.mean(1, keepdims=True)
 
 
-# Automatic differentiation would store three arrays of the size of x; x, mean and variance suffice.
-@jax.custom_vjp
+# Automatic differentiation would store three arrays of the size of x; x, mean and rate suffice.
+@jax.custom_jvp
 def _normalise(x: Array, scale: Array, bias: Array) -> Array:
-    return _normalise_fwd(x, scale, bias)[0]
+    return _normal(x, *_statistics(x), scale, bias)
 
 
-def _normalise_fwd(x, scale, bias):
-    wide = x.astype(jnp.float32)
-    mean = _mean(wide)
-    rate = lax.rsqrt(_mean((wide - mean) ** 2) + _EPSILON)
-    return ((wide - mean) * rate * scale + bias).astype(x.dtype), (x, mean, rate, scale)
+def _statistics(x):
+    x = x.astype(jnp.float32)
+    mean = _mean(x)
+    return mean, lax.rsqrt(_mean((x - mean) ** 2) + _EPSILON)
 
 
-def _normalise_bwd(saved, g):
-    x, mean, rate, scale = saved
-    g = g.astype(jnp.float32)
+def _normal(x, mean, rate, scale, bias):
+    return ((x.astype(jnp.float32) - mean) * rate * scale + bias).astype(x.dtype)
+
+
+@_normalise.defjvp
+def _normalise_jvp(primals, tangents):
+    x, scale, bias = primals
+    statistics = _statistics(x)
+    return _normal(x, *statistics, scale, bias), _tangent(x, *statistics, scale, tangents)
+
+
+@partial(jax.checkpoint, prevent_cse=False)
+def _tangent(x, mean, rate, scale, tangents):
+    dx, dscale, dbias = (tangent.astype(jnp.float32) for tangent in tangents)
     normal = (x.astype(jnp.float32) - mean) * rate
-    scaled = g * scale
-    grad_x = rate * (scaled - _mean(scaled) - normal * _mean(scaled * normal))
-    return grad_x.astype(x.dtype), (g * normal).sum(0, keepdims=True), g.sum(0, keepdims=True)
-
-
-_normalise.defvjp(_normalise_fwd, _normalise_bwd)
+    dnormal = rate * (dx - _mean(dx) - normal * _mean(dx * normal))
+    return (dnormal * scale + normal * dscale + dbias).astype(x.dtype)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..types import Array, DTypeLike
+from .derivatives import transposed
 from .varying_axes import match_varying_axes
 
 Kind = Literal["scan", "associative", "auto"]
@@ -61,8 +62,32 @@ def linear_recurrence(
     return jnp.moveaxis(_recur(a, b, reverse, kind, jnp.dtype(dtype)), 0, axis)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+@partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
 def _recur(a: Array, b: Array, reverse: bool, kind: Kind, dtype: jnp.dtype) -> Array:
+    return _states(a, b, reverse, kind, dtype)
+
+
+@_recur.defjvp
+def _recur_jvp(reverse, kind, dtype, inputs, tangents):
+    (a, b), (da, db) = inputs, tangents
+    h = _recur(a, b, reverse, kind, dtype)
+    # Both tangents drive the same recurrence.
+    drive = db.astype(dtype) + da.astype(dtype) * _shift(h, 1, reverse)
+    return h, _derivative(a, h, drive, reverse, kind, dtype)
+
+
+@partial(jax.jit, static_argnums=(3, 4, 5))
+@partial(jax.checkpoint, static_argnums=(3, 4, 5), prevent_cse=False)
+def _derivative(a, h, drive, reverse, kind, dtype):
+    return transposed(partial(_input_gradient, reverse, kind, dtype))(a, h, drive)
+
+
+def _input_gradient(reverse, kind, dtype, a, g):
+    # dL/db[t] = g[t] + a[t + 1] dL/db[t + 1] is the same recurrence in the opposite direction.
+    return _states(_shift(a, -1, reverse), g, not reverse, kind, dtype)
+
+
+def _states(a: Array, b: Array, reverse: bool, kind: Kind, dtype: jnp.dtype) -> Array:
     scan, associative = (partial(f, reverse=reverse, dtype=dtype) for f in (_scan, _associative_scan))
     if kind == "auto":
         return lax.platform_dependent(a, b, cuda=associative, rocm=associative, default=scan)
@@ -83,24 +108,6 @@ def _associative_scan(a: Array, b: Array, *, reverse: bool, dtype: jnp.dtype) ->
         return second[0] * first[0], second[0] * first[1] + second[1]
 
     return lax.associative_scan(combine, (a.astype(dtype), b.astype(dtype)), reverse=reverse)[1]
-
-
-def _recur_fwd(a, b, reverse, kind, dtype):
-    h = _recur(a, b, reverse, kind, dtype)
-    # The backward pass needs only the type of the input; an empty array carries it.
-    return h, (a, h, b[:0])
-
-
-def _recur_bwd(reverse, kind, dtype, saved, g):
-    # dL/db[t] = g[t] + a[t + 1] dL/db[t + 1] is the same recurrence in the opposite direction, and
-    # dL/da[t] = dL/db[t] h[t - 1].
-    a, h, b = saved
-    grad_b = _recur(_shift(a, -1, reverse), g, not reverse, kind, dtype)
-    grad_a = grad_b * _shift(h, 1, reverse)
-    return grad_a.astype(a.dtype), grad_b.astype(b.dtype)
-
-
-_recur.defvjp(_recur_fwd, _recur_bwd)
 
 
 def _shift(x: Array, steps: int, reverse: bool) -> Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ..layers.resample import pull_push
 from ..layers.sparse import sparse_fill
-from ..types import Array, Condition, ConditionMap, DTypeLike, Image, Params, check_image
+from ..types import Array, Condition, ConditionLike, DTypeLike, Image, Params, check_condition, check_image
 
 
 class RestorationNetwork(nn.Module):
@@ -100,12 +100,13 @@ class RestorationNetwork(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement body()")
 
-    def __call__(self, image: Image, condition: ConditionMap | None = None) -> Image:
+    def __call__(self, image: Image, condition: ConditionLike | None = None) -> Image:
         """Restore images of any height and width.
 
         Args:
             image: degraded, ``[*batch, height, width, channels]`` in [0, 1].
-            condition: ``[*batch, height, width, 1]``, or ``None`` if the network takes none.
+            condition: a number, one number per image, or a map, as :func:`restorax.types.check_condition` expands it;
+                ``None`` if the network takes none.
 
         Returns:
             Restored image in the shape and type of ``image``, not clipped.
@@ -116,7 +117,7 @@ class RestorationNetwork(nn.Module):
         """
         return self.apply_padded(self.body, image, condition)
 
-    def run(self, params: Params, image: Image, condition: ConditionMap | None = None) -> Array:
+    def run(self, params: Params, image: Image, condition: ConditionLike | None = None) -> Array:
         """Restore images with given parameters, as :meth:`__call__` does once they are bound."""
         return cast(Array, self.apply({"params": params}, image, condition))
 
@@ -137,7 +138,7 @@ class RestorationNetwork(nn.Module):
         raise ValueError(f"{type(self).__name__} restores single images; it cannot restore a stream")
 
     def step(
-        self, carry: tuple[Array, ...], frame: Image, condition: ConditionMap | None = None
+        self, carry: tuple[Array, ...], frame: Image, condition: ConditionLike | None = None
     ) -> tuple[tuple[Array, ...], Image]:
         """Restore the next frame of a stream, for networks that take frames: ``(carry, frame) -> (carry, restored)``.
 
@@ -150,7 +151,7 @@ class RestorationNetwork(nn.Module):
         self,
         body: Callable[[Array], Array],
         image: Image,
-        condition: ConditionMap | None,
+        condition: ConditionLike | None,
         *,
         dtype: DTypeLike | None = None,
     ) -> Array:
@@ -159,7 +160,7 @@ class RestorationNetwork(nn.Module):
         Args:
             body: function like :meth:`body`.
             image: ``[*batch, height, width, channels]``.
-            condition: ``[*batch, height, width, 1]`` or ``None``.
+            condition: as in :meth:`__call__`.
             dtype: type of the input of ``body``, by default that of the activations.
 
         Returns:
@@ -172,10 +173,9 @@ class RestorationNetwork(nn.Module):
         if condition is None and self.required_condition.channels:
             raise ValueError(f"this network requires a condition ({self.condition.description}), got None")
         if condition is not None:
-            condition = check_image(condition, "condition").astype(image.dtype)
-            expected = (*batch, height, width, self.condition.channels) if self.condition.channels else None
-            if condition.shape != expected:
-                raise ValueError(f"the condition must have shape {expected} for this network, got {condition.shape}")
+            if self.condition is Condition.NONE:
+                raise ValueError("this network takes no condition; omit it")
+            condition = check_condition(condition, image, mask=self.fills_holes)
 
         flat = image.reshape(-1, height, width, channels)
         base, inputs = flat, [flat]

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from ..layers import fourier
 from ..layers.kernel_estimator import KernelEstimator
-from ..types import Array, ConditionMap, DTypeLike, Float, Image
+from ..types import Array, ConditionLike, DTypeLike, Float, Image
 from .base import RestorationNetwork
 
 
@@ -57,11 +57,11 @@ class BlindDeconvolution(RestorationNetwork):
         filtered = fourier.wiener(x[..., : self.channels], kernel, jnp.exp(self.balance))
         return jnp.concatenate([x, filtered], axis=-1)
 
-    def __call__(self, image: Image, condition: ConditionMap | None = None) -> Image:
+    def __call__(self, image: Image, condition: ConditionLike | None = None) -> Image:
         """Restore ``[*batch, height, width, channels]``, any height and width."""
         return self._restore(image, condition, None)
 
-    def _restore(self, image: Image, condition: ConditionMap | None, kernel: Array | None) -> Image:
+    def _restore(self, image: Image, condition: ConditionLike | None, kernel: Array | None) -> Image:
         def body(x):
             return self.body(self.append_filtered(x, image, kernel).astype(self.dtype))
 
@@ -71,7 +71,7 @@ class BlindDeconvolution(RestorationNetwork):
         self,
         image: Image,
         kernel: Float[Array | np.ndarray, "*kernels rows columns"],
-        condition: ConditionMap | None = None,
+        condition: ConditionLike | None = None,
     ) -> Image:
         """Restore an image with a known blur kernel.
 

@@ -10,11 +10,10 @@ from ..layers.cells import ConvGRU, State
 from ..layers.conv import Conv, small_normal
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
 from ..layers.unet import ResidualBlock
-from ..types import Array, ConditionMap, Float, Image
+from ..types import Array, ConditionLike, Float, Image
 from .base import RestorationNetwork
 
 Burst = Float[Array | np.ndarray, "*batch frames height width channel"]
-BurstCondition = Float[Array | np.ndarray, "*batch frames height width k"]
 
 
 class BurstRNN(RestorationNetwork):
@@ -50,7 +49,7 @@ class BurstRNN(RestorationNetwork):
         self.forward = ConvGRU(self.width)
         self.decoder = _Decoder(self.channels, self.width, self.blocks)
 
-    def __call__(self, image: Burst, condition: BurstCondition | None = None) -> Image:
+    def __call__(self, image: Burst, condition: ConditionLike | None = None) -> Image:
         """Restore the last frame of ``[*batch, frames, height, width, channels]``; the axis of frames is dropped."""
         if jnp.ndim(image) < 4 or not image.shape[-4]:
             raise ValueError(
@@ -58,7 +57,7 @@ class BurstRNN(RestorationNetwork):
             )
         return self._restore(image, condition, last_only=True)[..., -1, :, :, :]
 
-    def frames(self, image: Burst, condition: BurstCondition | None = None) -> Burst:
+    def frames(self, image: Burst, condition: ConditionLike | None = None) -> Burst:
         """Restore every frame of ``[*batch, frames, height, width, channels]``."""
         return self._restore(image, condition, last_only=False)
 
@@ -74,13 +73,13 @@ class BurstRNN(RestorationNetwork):
         height, width = (-(-side // 2) for side in frame.shape[-3:-1])
         return self.forward.start(jnp.zeros_like(frame, shape=(*frame.shape[:-3], height, width, 1)))
 
-    def step(self, carry: State, frame: Image, condition: ConditionMap | None = None) -> tuple[State, Image]:
+    def step(self, carry: State, frame: Image, condition: ConditionLike | None = None) -> tuple[State, Image]:
         """Restore the next frame of a stream.
 
         Args:
             carry: from :meth:`start` or the previous frame.
             frame: ``[*batch, height, width, channels]``.
-            condition: of this frame, ``[*batch, height, width, 1]``.
+            condition: of this frame.
 
         Returns:
             The carry for the next frame, and this frame restored as :meth:`frames` would restore it.
@@ -111,7 +110,7 @@ class BurstRNN(RestorationNetwork):
         restored = self.apply_padded(body, frame, condition)
         return tuple(part.reshape(expected) for part in after), restored
 
-    def _restore(self, burst: Burst, condition: BurstCondition | None, *, last_only: bool) -> Array:
+    def _restore(self, burst: Burst, condition: ConditionLike | None, *, last_only: bool) -> Array:
         """Restore all frames, or only the last; the others are then meaningless."""
         count = burst.shape[-4]
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
@@ -44,11 +44,21 @@ class Summary:
         return "\n".join(f"{name:<22} {value}" for name, value in rows)
 
 
-def summary(model: RestorationNetwork, height: int, width: int) -> Summary:
+@runtime_checkable
+class HasNetwork(Protocol):
+    """Something with a network, such as a restorer."""
+
+    @property
+    def model(self) -> RestorationNetwork:
+        """The network."""
+        ...
+
+
+def summary(model: RestorationNetwork | HasNetwork, height: int = 256, width: int = 256) -> Summary:
     """Count parameters, arithmetic and memory of a network for one image, and measure its receptive field.
 
     Args:
-        model: a restorer network.
+        model: a network or a restorer.
         height: rows of the image.
         width: columns of the image.
 
@@ -60,7 +70,7 @@ def summary(model: RestorationNetwork, height: int, width: int) -> Summary:
 
     Example:
         >>> from restorax.models import DnCNN
-        >>> print(summary(DnCNN(), 256, 256))
+        >>> print(summary(DnCNN()))
         parameters             555,137
         multiply-adds          36.31 G
         activations, forward   32.0 MiB
@@ -69,6 +79,8 @@ def summary(model: RestorationNetwork, height: int, width: int) -> Summary:
     """
     if min(height, width) < 1:
         raise ValueError(f"`height` and `width` must be at least 1, got {height} x {width}")
+    if not isinstance(model, RestorationNetwork):
+        model = model.model
     observed = model.input_shapes(height, width)
     variables = jax.eval_shape(model.init, jax.random.key(0), *observed)
     forward = _program(model.apply, variables, *observed)
