@@ -113,7 +113,7 @@ def _same_conv_bwd(saved, g):
     x, kernel = saved
     input_gradient = {"cpu": _input_gradient_nhwc, "default": _plain_input_gradient}
     # On CPU, matrix products take 0.8 of the time of XLA's kernel gradient at 96 channels and equal it at other widths;
-    # at multiples of 64 they are slower (python -m benchmarks.conv).
+    # at multiples of 64 they are slower (python -m benchmarks conv).
     by_products = kernel.shape[2] % 64 or kernel.shape[3] % 64
     kernel_gradient = {
         "cpu": _kernel_gradient_by_products if by_products else _kernel_gradient_nhwc,
