@@ -64,7 +64,7 @@ def read(suite: str, *, local: bool = True) -> list[dict[str, str]]:
 def _check_times(row: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` if a column of times or rates holds a number that is not positive."""
     for column, value in row.items():
-        if column.endswith(("_ms", "_s")) and str(value) and float(value) <= 0:
+        if (column.endswith(("_ms", "_s")) or column in ("ms", "seconds")) and str(value) and float(value) <= 0:
             raise ValueError(f"`{column}` must be positive, got {value}")
 
 

@@ -81,11 +81,11 @@ def page(plots: Path = PLOTS, *, local: bool = False) -> str:
     command = "python -m benchmarks report" + " --publish" * (not local)
     parts = [
         "# Benchmarks",
-        f"For every suite the question it answers and the newest rows that answer it. `{command}`\n"
-        "generates this page, `python -m benchmarks report SUITE` prints all newest rows of a suite, and\n"
-        "`python -m benchmarks SUITE` runs it. `benchmarks/results/` holds every published row with device, versions\n"
-        "and commit. A table compares rows of one device whose ceilings, measured in the same run, differ by at most\n"
-        "15 %; rows of before 2026-11-27 have no ceilings.",
+        "For every suite the question it answers and the newest rows that answer it. `python -m benchmarks SUITE`\n"
+        f"measures, `{command}` generates this page, and\n"
+        "`python -m benchmarks report SUITE` prints all newest rows of a suite. A table compares rows of one device\n"
+        "whose ceilings, measured in the same run, differ by at most 15 %; older rows have no ceilings.\n"
+        "`benchmarks/results/` holds every published row with device, versions and commit.",
     ]
     for section in SECTIONS:
         rows = newest_rows(section, local=local)
