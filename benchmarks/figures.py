@@ -82,7 +82,7 @@ def _fill(axis: "Axes", points: Sequence[Point], target: float | None) -> None:
         axis.axhline(target, linewidth=1, color="black")
         labels.append((target, None, f"{target:g} dB", "black"))
     axis.margins(0.1, 0.1)
-    axis.set_xlim(0)
+    axis.set_xlim(0, 1.1 * max(cost for _, cost in points if cost))
     axis.ticklabel_format(style="plain", useOffset=False)
     low, high = axis.get_ylim()
     labels.sort(key=lambda label: label[0])
