@@ -1,11 +1,11 @@
 """Ablation of recurrence: variants of one network with equal parameters and equal training.
 
-python -m benchmarks.ablation --data DIR --validate DIR --degradation "missing_pixels(missing=0.8)" --steps 2500
+python -m benchmarks ablation --data DIR --validate DIR --degradation "missing_pixels(missing=0.8)" --steps 2500
 """
 
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from restorax.models.create import build
 from restorax.recipe import Recipe, Stage
 from restorax.train.step import build_model, init_state, make_restore, make_step
 
+from .options import Publish, Quick, option
 from .record import record
 
 PARAMETERS = 2_570_068  # as many as scanunet_s
@@ -110,27 +111,27 @@ def _steps_within(seconds: float, recipe: Recipe, source: data.FolderPatches) ->
 
 
 def main(
-    folder: Path = typer.Option(..., "--data", help="Folder of clean training images."),  # noqa: B008
-    validate: Path = typer.Option(..., help="Folder of clean test images."),  # noqa: B008
-    degradation: str = typer.Option(..., help="Degradation to remove, as parsed by restorax.degrade.parse."),
-    evaluation: list[str] = typer.Option([], help="Degradations for evaluation [the trained one]."),  # noqa: B008
-    variant: list[str] = typer.Option([], help="Variants to train [all]."),  # noqa: B008
-    steps: int = typer.Option(0, help="Optimiser steps of each variant."),
-    seconds: float = typer.Option(0.0, help="Time budget of each variant, instead of steps."),
-    parameters: int = typer.Option(PARAMETERS, help="Target number of parameters; 0 keeps the default widths."),
-    batch: int = 8,
-    patch: int = 96,
-    channels: int = 1,
-    seed: list[int] = typer.Option([0], help="Random seeds of initialisation, data and degradation."),  # noqa: B008
-    dtype: str = "float32",
-    learning_rate: float = 2e-3,
-    quick: bool = typer.Option(False, "--quick", help="Smoke test: two steps of one variant, nothing recorded."),
-    write: bool = typer.Option(True, help="Append rows to benchmarks/results/ablation.csv."),
+    folder: Annotated[Path, option("Folder of clean training images.", "--data")],
+    validate: Annotated[Path, option("Folder of clean test images.")],
+    degradation: Annotated[str, option("Degradation to remove, as parsed by restorax.degrade.parse.")],
+    evaluation: Annotated[list[str] | None, option("Degradation for evaluation, repeatable [the trained one].")] = None,
+    variant: Annotated[list[str] | None, option("Variant to train, repeatable [all].")] = None,
+    steps: Annotated[int, option("Optimiser steps of each variant.")] = 0,
+    seconds: Annotated[float, option("Time budget of each variant, instead of steps.")] = 0.0,
+    parameters: Annotated[int, option("Target number of parameters; 0 keeps the default widths.")] = PARAMETERS,
+    batch: Annotated[int, option("Patches per step.")] = 8,
+    patch: Annotated[int, option("Side of a patch.")] = 96,
+    channels: Annotated[int, option("1 for gray, 3 for colour.")] = 1,
+    seed: Annotated[list[int] | None, option("Seed of initialisation, data and degradation, repeatable [0].")] = None,
+    dtype: Annotated[str, option("Type of the activations: float32 or bfloat16.")] = "float32",
+    learning_rate: Annotated[float, option("Peak learning rate.")] = 2e-3,
+    quick: Quick = False,
+    publish: Publish = False,
 ) -> None:
     """Train every variant, measure PSNR by the protocol of the model cards, print and record the results."""
     names = variant or list(VARIANTS)
     if quick:
-        names, steps, seconds, parameters, batch, patch, write = names[-1:], 2, 0.0, 0, 2, 32, False
+        names, steps, seconds, parameters, batch, patch = names[-1:], 2, 0.0, 0, 2, 32
     if unknown := [name for name in names if name not in VARIANTS]:
         raise typer.BadParameter(f"{unknown[0]!r} is not a variant; expected one of {', '.join(VARIANTS)}")
     if bool(steps) == bool(seconds):
@@ -142,7 +143,7 @@ def main(
     table = Table("variant", "widths", "parameters", "seed", "steps", "seconds", "PSNR dB", title=" | ".join(evaluated))
     for name in names:
         chosen = matched(VARIANTS[name], parameters) if parameters else VARIANTS[name]
-        for one_seed in seed:
+        for one_seed in seed or [0]:
             options = {"batch": batch, "patch": patch, "dtype": dtype, "learning_rate": learning_rate, "seed": one_seed}
             recipe = recipe_of(chosen, degradation, channels, steps=max(steps, 1), **options)
             source = data.FolderPatches(folder, size=patch, channels=channels, seed=one_seed)
@@ -181,8 +182,8 @@ def main(
             shown = ("variant", "widths", "parameters", "seed", "steps")
             table.add_row(*(str(rows[0][key]) for key in shown), f"{took:.0f}", quality)
             console.print(f"{name}, seed {one_seed}: {quality} dB after {recipe.steps} steps, {took:.0f} s")
-            if write:
-                record("ablation", rows)
+            if not quick:
+                record("ablation", rows, publish=publish)
     console.print(table)
 
 

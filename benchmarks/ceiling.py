@@ -1,4 +1,4 @@
-"""Peak speed of matrix products and copies on this device: ``python -m benchmarks.ceiling``.
+"""Peak speed of matrix products and copies on this device: ``python -m benchmarks ceiling``.
 
 Other suites measure it first to report their share of peak. float32 products have JAX's default precision (TF32 on
 GPUs). The best of several sizes and, where PyTorch is installed, of JAX and PyTorch counts.
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from .options import Publish, Quick
 from .record import record, table
 from .timing import interleaved
 
@@ -95,7 +96,7 @@ def _torch_device(torch: Any) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def start(*, quick: bool = False) -> Ceiling:
+def start(*, quick: bool = False, publish: bool = False) -> Ceiling:
     """Measure, print and record the ceilings at the start of another suite."""
     ceiling, rows = measure(quick=quick, seconds=1.0)
     print(
@@ -104,16 +105,16 @@ def start(*, quick: bool = False) -> Ceiling:
         flush=True,
     )
     if not quick:
-        record("ceiling", rows)
+        record("ceiling", rows, publish=publish)
     return ceiling
 
 
-def main(quick: bool = False, write: bool = True) -> None:
+def main(quick: Quick = False, publish: Publish = False) -> None:
     """Time matrix products and copies, print and record the results."""
     rows = measure(quick=quick)[1]
     print(table(rows))
-    if write and not quick:
-        record("ceiling", rows)
+    if not quick:
+        record("ceiling", rows, publish=publish)
 
 
 if __name__ == "__main__":

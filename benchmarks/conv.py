@@ -1,4 +1,4 @@
-"""Tuned convolutions compared with plain XLA, forward and backward: ``python -m benchmarks.conv``."""
+"""Tuned convolutions compared with plain XLA, forward and backward: ``python -m benchmarks conv``."""
 
 import argparse
 import os
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from restorax.layers.conv import conv_bias_act
 from restorax.models import MODELS
 
+from .options import PUBLISH
 from .record import record, table
 from .timing import Timing, interleaved
 
@@ -22,7 +23,7 @@ FORMS = ("plain", "")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smoke test: small images, few rounds, nothing recorded")
-    parser.add_argument("--no-save", action="store_true", help="do not append to results/conv.csv")
+    parser.add_argument("--publish", action="store_true", help=PUBLISH)
     options = parser.parse_args()
     rounds = 3 if options.quick else 20
     rows = []
@@ -45,8 +46,8 @@ def main() -> None:
     whole = [_traced_as(form, lambda x: jax.grad(lambda p: (model.apply(p, x) ** 2).mean())(params)) for form in FORMS]
     rows.append(_row("resunet_s", size, *interleaved(whole, patches, rounds=rounds)))
     print(table(rows))
-    if not (options.no_save or options.quick):
-        record("conv", rows)
+    if not options.quick:
+        record("conv", rows, publish=options.publish)
 
 
 def _row(what: str, shape: tuple[int, ...], plain: Timing, tuned: Timing) -> dict[str, Any]:

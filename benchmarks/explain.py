@@ -1,4 +1,4 @@
-"""Effective receptive fields and error estimates of the entries: ``python -m benchmarks.explain``.
+"""Effective receptive fields and error estimates of the entries: ``python -m benchmarks explain``.
 
 For every single-image entry and every degradation of its card, on images of 256 x 256:
 
@@ -12,7 +12,7 @@ Examples are drawn in docs/explain.jpg.
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,8 @@ from restorax.files import written_beside
 from restorax.models import BurstRNN
 from restorax.models.blind_deconvolution import BlindDeconvolution
 
-from .record import record, table
+from .options import Publish, Quick, option
+from .record import OUT, record, table
 
 FIGURE = Path(__file__).parent.parent / "docs" / "explain.jpg"
 EXAMPLES = (
@@ -131,7 +132,12 @@ def draw(names: Sequence[str], path: Path, *, side: int = 256) -> None:
     plt.close(figure)
 
 
-def main(name: list[str] | None = None, folder: str = "", quick: bool = False, write: bool = True) -> None:
+def main(
+    name: Annotated[list[str] | None, option("Entry, repeatable [all].")] = None,
+    folder: Annotated[str, option("Folder of clean images [sample images of scikit-image].")] = "",
+    quick: Quick = False,
+    publish: Publish = False,
+) -> None:
     """Measure on a folder of clean images or the sample images of scikit-image; print, record and draw."""
     for one in name or zoo.list_models():
         restorer = zoo.load(one)
@@ -146,10 +152,10 @@ def main(name: list[str] | None = None, folder: str = "", quick: bool = False, w
         texts = restorer.card.evaluation[: 1 if quick else None]
         rows = [{**identity, "degradation": text, **measure(restorer, images, text)} for text in texts]
         print(f"\n{table(rows)}", flush=True)
-        if write and not quick:
-            record("explain", rows)
-    if write and not quick:
-        draw(EXAMPLES, FIGURE)
+        if not quick:
+            record("explain", rows, publish=publish)
+    if not quick:
+        draw(EXAMPLES, FIGURE if publish else OUT / FIGURE.name)
 
 
 if __name__ == "__main__":

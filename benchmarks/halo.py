@@ -1,14 +1,13 @@
-"""Context that tiled restoration needs: ``python -m benchmarks.halo NAME --data FOLDER``.
+"""Context that tiled restoration needs: ``python -m benchmarks halo NAME --data FOLDER``.
 
 Measures the PSNR that tiles lose compared with the whole image, as a function of the overlap (halo) around them. The
 smallest sufficient halo over all degradations of an entry is stored in its card. Halos for which a window would cover
 the whole image are skipped.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +20,11 @@ import restorax
 from restorax import data, metrics, zoo
 from restorax.degrade import parse
 
+from .options import Publish, Quick, option
 from .record import record
 
 GRID = 16  # cores and halos are multiples, which aligns tiles with the coarser levels
+CORE = 64  # side of the square kept from each tile
 LIMIT = 0.05  # dB
 WHOLE = 2**20  # a tile larger than any image
 
@@ -72,7 +73,7 @@ def losses(
     images: Mapping[str, np.ndarray],
     degradation: str,
     *,
-    core: int = 64,
+    core: int = CORE,
     halos: tuple[int, ...] = (0, 16, 32, 48, 64, 96, 128, 192),
 ) -> list[Loss]:
     """Measure the PSNR of the whole image minus the PSNR of its tiles, for every halo.
@@ -121,20 +122,20 @@ def halo_needed(rows: list[Loss], limit: float = LIMIT) -> int | None:
 
 
 def main(
-    name: str = typer.Argument(..., help="Zoo name or folder with a model card."),
-    folder: Path = typer.Option(..., "--data", help="Folder of clean test images, larger than a tile."),  # noqa: B008
-    core: int = typer.Option(64, help="Side of the square kept from each tile."),
-    images: int = typer.Option(0, help="Maximum number of images [all]."),
-    quick: bool = typer.Option(False, "--quick", help="Smoke test: part of one image, nothing recorded."),
-    write: bool = typer.Option(True, help="Record the results and update the card."),
+    name: Annotated[str, typer.Argument(help="Zoo name or folder with a model card.")],
+    folder: Annotated[Path, option("Folder of clean test images, larger than a tile.", "--data")],
+    core: Annotated[int, option("Side of the square kept from each tile.")] = CORE,
+    images: Annotated[int, option("Maximum number of images [all].")] = 0,
+    quick: Quick = False,
+    publish: Publish = False,
 ) -> None:
     """Measure the halo for every degradation of the card."""
-    restorer, console, all_needed = zoo.load(name), Console(), []
+    restorer, console = zoo.load(name), Console()
     test_images = data.test_images(folder, restorer.card.channels)
     if images:
         test_images = dict(sorted(test_images.items())[:images])
     if quick:
-        test_images, write = {key: test_images[key][:96, :96] for key in sorted(test_images)[:1]}, False
+        test_images = {key: test_images[key][:96, :96] for key in sorted(test_images)[:1]}
     for degradation in restorer.card.evaluation[: 1 if quick else None]:
         rows = losses(restorer, test_images, degradation, core=core)
         table = Table("halo", "mean loss dB", "worst dB", title=f"{restorer.card.name}, {degradation}")
@@ -142,21 +143,17 @@ def main(
             table.add_row(str(row.halo), f"{row.mean:.3f}", f"{row.worst:.3f}")
         console.print(table)
         needed = halo_needed(rows)
-        all_needed.append(needed)
         console.print(
             f"within {LIMIT} dB from a halo of {needed} pixels" if needed is not None else "no halo is sufficient"
         )
-        if write:
+        if not quick:
             identity = {
                 "entry": restorer.card.name,
                 "degradation": degradation,
                 "images": len(test_images),
                 "core": core,
             }
-            record("halo", [{**identity, **row._asdict(), "needed": needed} for row in rows])
-    if write:
-        halo = None if None in all_needed else max(all_needed)
-        dataclasses.replace(restorer.card, halo=halo).write(zoo.find(name))
+            record("halo", [{**identity, **row._asdict(), "needed": needed} for row in rows], publish=publish)
 
 
 if __name__ == "__main__":

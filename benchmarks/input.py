@@ -1,4 +1,4 @@
-"""Input pipeline compared with the training step: ``python -m benchmarks.input --data DIR``.
+"""Input pipeline compared with the training step: ``python -m benchmarks input --data DIR``.
 
 Sources are a folder, the TFDS dataset prepared from it, and images in device memory, where the pipeline is the cropping
 inside the step. The pipeline should be at least twice as fast as the step. Decoded images are cached, so the rates of
@@ -19,6 +19,7 @@ from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.step import init_state
 
+from .options import PUBLISH
 from .record import record
 from .timing import interleaved
 
@@ -39,13 +40,14 @@ def pipeline(source: data.Patches, batch: int, batches: int) -> tuple[float, flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recipes", nargs="*", default=["resunet_s-gray-noise"])
+    parser.add_argument("recipes", nargs="*", default=["resunet_s-gray-noise"], help="names [resunet_s-gray-noise]")
     parser.add_argument("--data", required=True, help="folder of images")
-    parser.add_argument("--batches", type=int, default=100)
+    parser.add_argument("--batches", type=int, default=100, help="number of timed batches [100]")
     parser.add_argument("--rounds", type=int, default=10, help="number of timed steps")
-    parser.add_argument("--batch", type=int, help="overrides the recipe")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="overrides the recipe")
+    parser.add_argument("--batch", type=int, help="patches per batch [that of the recipe]")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="type of the activations [that of the recipe]")
     parser.add_argument("--quick", action="store_true", help="smoke test: few small batches, nothing recorded")
+    parser.add_argument("--publish", action="store_true", help=PUBLISH)
     options = parser.parse_args()
     if options.quick:
         options.batches, options.rounds, options.batch = 3, 2, jax.device_count()
@@ -73,7 +75,7 @@ def main() -> None:
                 rows.append(row | {"ratio": round(rate / step, 1), "batch": stage.batch, "dtype": recipe.dtype})
                 print(", ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
     if not options.quick:
-        record("input", rows)
+        record("input", rows, publish=options.publish)
 
 
 def _device_rates(recipe, source, rounds):

@@ -1,4 +1,4 @@
-"""Time and peak memory of ``restorax restore`` on a large image: ``python -m benchmarks.large_image``."""
+"""Time and peak memory of ``restorax restore`` on a large image: ``python -m benchmarks large_image``."""
 
 import argparse
 import re
@@ -13,6 +13,7 @@ import numpy as np
 from restorax import image
 from restorax.data import sample_images
 
+from .options import PUBLISH
 from .record import record, table
 
 # The process reports its own peak, because the peak that the parent sees starts at the parent's memory.
@@ -27,11 +28,11 @@ main()
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--height", type=int, default=4000)
-    parser.add_argument("--width", type=int, default=6000)
-    parser.add_argument("--model", default="resunet_s-gray-noise")
+    parser.add_argument("--height", type=int, default=4000, help="height of the image [4000]")
+    parser.add_argument("--width", type=int, default=6000, help="width of the image [6000]")
+    parser.add_argument("--model", default="resunet_s-gray-noise", help="entry [resunet_s-gray-noise]")
     parser.add_argument("--quick", action="store_true", help="smoke test: a small image, nothing recorded")
-    parser.add_argument("--no-save", action="store_true", help="do not append to results/large_image.csv")
+    parser.add_argument("--publish", action="store_true", help=PUBLISH)
     options = parser.parse_args()
     if options.quick:
         options.height, options.width = 300, 400
@@ -53,8 +54,8 @@ def main() -> None:
     row = {"model": options.model, "size": f"{options.height}x{options.width}"}
     row |= {"seconds": seconds, "peak_GiB": kib / 2**20, "psnr": f"{psnr:.2f}"}
     print(table([row]))
-    if not (options.no_save or options.quick):
-        record("large_image", [row])
+    if not options.quick:
+        record("large_image", [row], publish=options.publish)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Convolutional architectures compared with PyTorch twins with the same weights: ``python -m benchmarks.models``.
+"""Convolutional architectures compared with PyTorch twins with the same weights: ``python -m benchmarks models``.
 
 Times inference of one image and a training step (forward, backward, Adam) on a batch, interleaved. PyTorch runs
 channels last, eager and compiled where possible; the faster of the two counts.
@@ -21,6 +21,7 @@ from restorax.memory import keep_freed_memory
 from restorax.models import MODELS
 
 from . import networks, peer, torch_twins
+from .options import PUBLISH
 from .record import record
 from .timing import interleaved
 
@@ -39,11 +40,11 @@ NAMES = [name for name in MODELS if _has_twin(name)]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", action="append", choices=NAMES, help="repeatable [all]")
+    parser.add_argument("--model", action="append", choices=NAMES, help="architecture, repeatable [all]")
     parser.add_argument("--quick", action="store_true", help="smoke test: small images, few rounds, nothing recorded")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=15, help="timed calls of each implementation [15]")
     parser.add_argument("--no-compile", action="store_true", help="PyTorch without torch.compile")
-    parser.add_argument("--no-save", action="store_true", help="do not append to results/models.csv")
+    parser.add_argument("--publish", action="store_true", help=PUBLISH)
     options = parser.parse_args()
     side, batch, patch, rounds = (32, 1, 16, 2) if options.quick else (256, 8, 64, options.rounds)
     keep_freed_memory()
@@ -52,8 +53,8 @@ def main() -> None:
     for name in options.model or NAMES:
         rows.append(measure(name, side, batch, patch, rounds, compiled=not options.no_compile))
         console.print(_table(rows[-1:]))
-        if not (options.no_save or options.quick):
-            record("models", rows[-1:])
+        if not options.quick:
+            record("models", rows[-1:], publish=options.publish)
     if len(rows) > 1:
         console.print(_table(rows))
 

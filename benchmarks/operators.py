@@ -1,8 +1,8 @@
-"""Degradation operators compared with other libraries, 16 x 256 x 256 x 3: ``python -m benchmarks.operators``."""
+"""Degradation operators compared with other libraries, 16 x 256 x 256 x 3: ``python -m benchmarks operators``."""
 
 import io
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import cv2
 import jax
@@ -16,6 +16,7 @@ from rich.table import Table
 from restorax.data import sample_images
 from restorax.degrade import kernels, parse
 
+from .options import Publish, Quick, option
 from .record import record
 from .timing import interleaved
 
@@ -237,7 +238,11 @@ def _torch_peers(batch: Array) -> dict[str, dict[str, Callable[[Array], Any]]]:
     }
 
 
-def main(quick: bool = False, only: str = "") -> None:
+def main(
+    quick: Quick = False,
+    only: Annotated[str, option("Name of one operator [all].")] = "",
+    publish: Publish = False,
+) -> None:
     """Time every operator interleaved with its peers, print and record the results."""
     images = [cv2.resize(p[:256, :256], (256, 256)) for p in sample_images(3).values()]
     batch = np.stack([images[i % len(images)] for i in range(2 if quick else 16)]).astype(np.float32)
@@ -279,7 +284,7 @@ def main(quick: bool = False, only: str = "") -> None:
         table.add_row(name, *numbers, f"{ratio:.2f}", difference)
     Console().print(table)
     if not quick:
-        record("operators", rows)
+        record("operators", rows, publish=publish)
 
 
 if __name__ == "__main__":

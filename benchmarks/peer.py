@@ -1,18 +1,17 @@
 """PyTorch peers of JAX networks: same weights, same kind of device, same run."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-from . import torch_twins
+from . import hardware, torch_twins
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 # Match XLA: its number of threads, TF32 for float32 products, and the fastest cuDNN algorithms.
-torch.set_num_threads(int(os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or len(os.sched_getaffinity(0))))
+torch.set_num_threads(hardware.cores())
 torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
 torch.backends.cudnn.benchmark = True
 

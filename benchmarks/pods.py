@@ -1,4 +1,4 @@
-"""Weak scaling on TPU pods, estimated from compiler output: ``python -m benchmarks.pods``.
+"""Weak scaling on TPU pods, estimated from compiler output: ``python -m benchmarks pods``.
 
 Nothing is run on a pod. results/tpu_compile.csv gives FLOP, memory traffic and exchanged bytes of a training step on
 one chip; the documentation of the chips gives their speed. See ``weak_scaling`` for the assumptions, which are
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .options import Publish, Quick
 from .record import record, table
 
 COMPILED = Path(__file__).parent / "results" / "tpu_compile.csv"
@@ -77,12 +78,12 @@ def pods(path: Path, counts: Sequence[int]) -> list[dict[str, Any]]:
     return rows
 
 
-def main(quick: bool = False, write: bool = True) -> None:
+def main(quick: Quick = False, publish: Publish = False) -> None:
     """Print and record the estimates."""
     rows = pods(COMPILED, (256,) if quick else (4, 16, 64, 256))
     print(table(rows))
-    if write and not quick:
-        record("pods", rows)
+    if not quick:
+        record("pods", rows, publish=publish)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""Zoo entries compared with oracle-tuned classical baselines: ``python -m benchmarks.quality NAME --data DIR``.
+"""Zoo entries compared with oracle-tuned classical baselines: ``python -m benchmarks quality NAME --data DIR``.
 
 Classical methods know the degradation, and the best setting of a grid (by mean PSNR) counts; BM3D and biharmonic
 inpainting have no settings. Entries receive only the condition on their cards; those that accept a known blur kernel
 are measured both with it and without.
 """
 
+import importlib.util
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +24,7 @@ from restorax.evaluation import evaluate
 from restorax.models.blind_deconvolution import BlindDeconvolution
 
 from .classical import methods, observe, true_kernel
+from .options import Publish, Quick, option
 from .record import record
 
 
@@ -58,14 +61,16 @@ def _deconvolve(restorer: zoo.Restorer, kernel: np.ndarray, image: jax.Array, co
 
 
 def main(
-    names: list[str] = typer.Argument(None, help="Entries [all]."),  # noqa: B008
-    folder: Path = typer.Option(..., "--data", help="Folder of clean test images."),  # noqa: B008
-    degradation: list[str] = typer.Option([], help="Degradations [those of the card]."),  # noqa: B008
-    quick: bool = typer.Option(False, "--quick", help="Smoke test: two small images, nothing recorded."),
-    write: bool = typer.Option(True, help="Append rows to benchmarks/results/quality.csv."),
+    folder: Annotated[Path, option("Folder of clean test images.", "--data")],
+    names: Annotated[list[str] | None, typer.Argument(help=r"Entries \[all].")] = None,
+    degradation: Annotated[list[str] | None, option("Degradation, repeatable [those of the card].")] = None,
+    quick: Quick = False,
+    publish: Publish = False,
 ) -> None:
     """Degrade every image, restore it by every method, print and record the results."""
     console, together = Console(), {}
+    if not importlib.util.find_spec("bm3d"):
+        print("BM3D is left out of the baselines, because the package bm3d is missing: pip install '.[bench]'")
     for restorer in map(zoo.load, names or zoo.list_models()):
         for text in degradation or restorer.card.evaluation:
             together.setdefault((restorer.card.channels, text), []).append(restorer)
@@ -78,8 +83,8 @@ def main(
         for row in rows:
             table.add_row(*(row[key] for key in ("method", "setting", "psnr", "ssim")))
         console.print(table)
-        if write and not quick:
-            record("quality", rows)
+        if not quick:
+            record("quality", rows, publish=publish)
 
 
 if __name__ == "__main__":

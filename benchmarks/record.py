@@ -1,4 +1,8 @@
-"""CSV rows of results with date, device, versions and commit; ``python -m benchmarks.record FOLDER`` imports rows."""
+"""CSV rows of results with date, device, ceilings, versions and commit.
+
+Measurements go to the ignored folder ``benchmarks/out/results``, or to ``benchmarks/results`` if they are published.
+``python -m benchmarks.record FOLDER`` publishes the rows of a folder.
+"""
 
 import csv
 import datetime
@@ -16,27 +20,55 @@ import jax
 from restorax import provenance
 from restorax.files import written_beside
 
-RESULTS = Path(os.environ.get("RESTORAX_RESULTS") or Path(__file__).parent / "results")
+from . import hardware
+
+OUT = Path(__file__).parent / "out"
+LOCAL = Path(os.environ.get("RESTORAX_RESULTS") or OUT / "results")
+PUBLISHED = Path(__file__).parent / "results"
 
 
-def record(suite: str, rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Append rows to ``<suite>.csv`` in ``RESULTS``, each with date, device, driver, versions and commit.
+def record(suite: str, rows: Iterable[Mapping[str, Any]], *, publish: bool = False) -> Path:
+    """Append rows to ``<suite>.csv``, each with date, device, ceilings, driver, versions and commit.
 
     Args:
         suite: name of the file, without suffix.
         rows: measurements; numbers are rounded to four digits.
+        publish: append to ``PUBLISHED`` instead of ``LOCAL``.
 
     Returns:
         Path of the file.
+
+    Raises:
+        ValueError: if a time or a rate is not positive.
     """
-    path = RESULTS / f"{suite}.csv"
-    _append(path, [{**origin(), **{key: _text(value) for key, value in row.items()}} for row in rows])
+    path = (PUBLISHED if publish else LOCAL) / f"{suite}.csv"
+    rows = list(rows)
+    for row in rows:
+        _check_times(row)
+    measured = origin() | {key: _text(value) for key, value in hardware.ceilings().items()}
+    _append(path, [{**measured, **{key: _text(value) for key, value in row.items()}} for row in rows])
     return path
 
 
-def read(suite: str) -> list[dict[str, str]]:
-    """Read the rows of a suite, oldest first; empty if there are none."""
-    path = RESULTS / f"{suite}.csv"
+def read(suite: str, *, local: bool = True) -> list[dict[str, str]]:
+    """Read the published rows of a suite, followed by the local ones; empty if there are none.
+
+    Args:
+        suite: name of the file, without suffix.
+        local: include the rows that were not published.
+    """
+    folders = dict.fromkeys((PUBLISHED, LOCAL) if local else (PUBLISHED,))
+    return [row for folder in folders for row in _rows(folder / f"{suite}.csv")]
+
+
+def _check_times(row: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` if a column of times or rates holds a number that is not positive."""
+    for column, value in row.items():
+        if (column.endswith(("_ms", "_s")) or column in ("ms", "seconds")) and str(value) and float(value) <= 0:
+            raise ValueError(f"`{column}` must be positive, got {value}")
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -64,33 +96,23 @@ def _text(value: Any) -> str:
     return f"{float(f'{value:.4g}'):g}" if isinstance(value, float) else str(value)
 
 
-def device() -> str:
-    """Return the accelerator, or the processor with the number of cores available to this process."""
-    if jax.default_backend() != "cpu":
-        return jax.devices()[0].device_kind
-    return f"{provenance.processor()}, {len(os.sched_getaffinity(0))} cores"
-
-
 def _append(path: Path, rows: list[Mapping[str, Any]]) -> None:
     """Append rows; new columns stay empty in previous rows."""
-    before = []
-    if path.exists():
-        with path.open(newline="") as file:
-            before = list(csv.DictReader(file))
+    before = _rows(path)
     columns = dict.fromkeys(column for row in (*before[:1], *rows) for column in row)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_beside(path) as beside, beside.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="")
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows((*before, *rows))
 
 
 @functools.cache
 def origin() -> dict[str, str]:
-    """Return date, device, driver, versions and commit: the first columns of every row."""
+    """Return date, device, driver, versions and commit."""
     return {
         "date": datetime.date.today().isoformat(),
-        "device": device(),
+        "device": hardware.label(),
         "driver": _driver(),
         "jax": jax.__version__,
         "xla": _version("jaxlib"),  # jaxlib contains XLA
@@ -117,11 +139,10 @@ def _version(package: str) -> str:
 
 
 def main(folders: Sequence[str]) -> None:
-    """Append the rows of all CSV files in the folders to those in ``RESULTS``."""
+    """Append the rows of all CSV files in the folders to those in ``PUBLISHED``."""
     for path in (path for folder in folders for path in sorted(Path(folder).glob("*.csv"))):
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        _append(RESULTS / path.name, rows)
+        rows = _rows(path)
+        _append(PUBLISHED / path.name, rows)
         print(f"{len(rows)} rows of {path}")
 
 

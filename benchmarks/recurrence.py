@@ -1,9 +1,9 @@
-"""Time and memory of recurrences, compile time of recurrent networks: ``python -m benchmarks.recurrence``."""
+"""Time and memory of recurrences, compile time of recurrent networks: ``python -m benchmarks recurrence``."""
 
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from restorax.layers.cells import GRU, LSTM, dense
 from restorax.layers.recurrence import linear_recurrence
 from restorax.models import MODELS
 
+from .options import Publish, Quick, option
 from .record import record
 from .timing import Timing, interleaved
 
@@ -172,12 +173,12 @@ def _table(title: str, rows: list[dict]) -> Table:
 
 
 def main(
-    steps: list[int] = typer.Option([64, 256, 1024], help="Sequence lengths."),  # noqa: B008
-    rounds: int = typer.Option(20, help="Timed calls of each implementation."),
-    longest_loop: int = typer.Option(64, help="Longest Python loop; longer ones compile for minutes."),
-    only: str = typer.Option("", help="linear, LSTM, GRU or compile [all]."),
-    quick: bool = typer.Option(False, "--quick", help="Smoke test: one short length, nothing recorded."),
-    write: bool = typer.Option(True, help="Append rows to benchmarks/results/."),
+    steps: Annotated[list[int] | None, option("Sequence length, repeatable [64, 256, 1024].")] = None,
+    rounds: Annotated[int, option("Timed calls of each implementation.")] = 20,
+    longest_loop: Annotated[int, option("Longest Python loop; longer ones compile for minutes.")] = 64,
+    only: Annotated[str, option("linear, LSTM, GRU or compile [all].")] = "",
+    quick: Quick = False,
+    publish: Publish = False,
 ) -> None:
     """Time every implementation interleaved with PyTorch, and measure the memory of the backward pass."""
     makers = {
@@ -188,22 +189,22 @@ def main(
     if only not in ("", "compile", *makers):
         raise typer.BadParameter(f"{only!r} is unknown; expected one of {', '.join(makers)}, compile")
     if quick:
-        steps, rounds, longest_loop, write = [8], 3, 8, False
+        steps, rounds, longest_loop = [8], 3, 8
     console = Console()
     for name, (make, kind) in makers.items():
         if only in ("", name):
             rows = []
-            for length in steps:
+            for length in steps or (64, 256, 1024):
                 forms, arguments = make(length, longest_loop)
                 rows += _measure(name, length, forms, arguments, _torch(kind, length) if kind else None, rounds)
             console.print(_table(f"{name}, {jax.devices()[0]}", rows))
-            if write:
-                record("recurrence", rows)
+            if not quick:
+                record("recurrence", rows, publish=publish)
     if only in ("", "compile"):
         rows = _compile_times(RECURRENT[: 1 if quick else None])
         console.print(_table(f"compile time, {jax.devices()[0]}", rows))
-        if write:
-            record("recurrence_compile", rows)
+        if not quick:
+            record("recurrence_compile", rows, publish=publish)
 
 
 if __name__ == "__main__":

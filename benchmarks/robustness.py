@@ -1,13 +1,14 @@
-"""Gains of single-image entries on out-of-distribution degradations: ``python -m benchmarks.robustness``.
+"""Gains of single-image entries on out-of-distribution degradations: ``python -m benchmarks robustness``.
 
 The gain is the PSNR in dB over the degraded image clipped to [0, 1]; docs/robustness.png shows a heat map. Entries that
 require a mask get the true one, or one of all known pixels; the noise level is estimated from the image.
 """
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +21,8 @@ from restorax.files import written_beside
 from restorax.models import BurstRNN
 from restorax.types import Condition
 
-from .record import newest, read, record, table
+from .options import Publish, Quick, option
+from .record import OUT, newest, read, record, table
 
 MAP = Path(__file__).parent.parent / "docs" / "robustness.png"
 DEGRADATIONS = (
@@ -32,6 +34,8 @@ DEGRADATIONS = (
     *(f"salt_and_pepper_noise(amount={a})" for a in (0.05, 0.3, 0.8)),
     "impulse_noise(amount=0.2)",
     *(f"jpeg(quality={q})" for q in (40, 10, 3)),
+    *(f"gaussian_noise(sigma=15/255) + jpeg(quality={q})" for q in (95, 90)),
+    "correlated_noise(sigma=15/255) + jpeg(quality=90)",
     "jpeg(quality=10) + gaussian_noise(sigma=15/255)",
     *(f"missing_pixels(missing={m})" for m in (0.1, 0.5, 0.8, 0.95)),
     "missing_strokes()",
@@ -81,6 +85,24 @@ def trained(training: str, degradation: str) -> bool:
     return needed <= seen
 
 
+def unsuitable(restorer: zoo.Restorer) -> str:
+    """Return why an entry cannot be measured, or an empty string."""
+    if isinstance(restorer.model, BurstRNN):
+        return "restores bursts, not single images"
+    if restorer.model.required_condition is Condition.NOISE_LEVEL and not importlib.util.find_spec("pywt"):
+        return "requires a noise level, whose estimation requires PyWavelets: pip install '.[bench]'"
+    return ""
+
+
+def complete_rows(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rows of the degradations that were measured for every entry."""
+    entries = {row["entry"] for row in rows}
+    measured: dict[str, set[str]] = {}
+    for row in rows:
+        measured.setdefault(row["degradation"], set()).add(row["entry"])
+    return [row for row in rows if measured[row["degradation"]] == entries]
+
+
 def heat_map(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw gains by degradation (rows) and entry (columns); frames mark operators seen in training."""
     import matplotlib
@@ -109,18 +131,17 @@ def heat_map(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def main(
-    name: list[str] | None = None,
-    folder: str = "",
-    degradation: list[str] | None = None,
-    quick: bool = False,
-    write: bool = True,
+    name: Annotated[list[str] | None, option("Entry, repeatable [all].")] = None,
+    folder: Annotated[str, option("Folder of clean images [sample images of scikit-image].")] = "",
+    degradation: Annotated[list[str] | None, option("Degradation, repeatable [those of the suite].")] = None,
+    quick: Quick = False,
+    publish: Publish = False,
 ) -> None:
     """Measure on a folder of clean images or the sample images of scikit-image; print, record and draw."""
-    rows = []
     for one in name or zoo.list_models():
         restorer = zoo.load(one)
-        if isinstance(restorer.model, BurstRNN):
-            print(f"{one} restores bursts, not single images")
+        if reason := unsuitable(restorer):
+            print(f"{one} is left out: it {reason}", flush=True)
             continue
         channels = restorer.card.channels
         images = data.test_images(folder, channels) if folder else data.sample_images(channels)
@@ -128,12 +149,17 @@ def main(
             images = {key: images[key][:48, :48] for key in sorted(images)[:1]}
         dataset = Path(folder).resolve().name if folder else "sample photographs"
         texts = degradation or DEGRADATIONS[:: 9 if quick else 1]
-        rows += (mine := gains(restorer, images, texts, dataset=dataset))
-        print(f"\n{table(mine)}", flush=True)
-        if write and not quick:
-            record("robustness", mine)
-    if write and not quick:
-        heat_map(newest(read("robustness"), ("entry", "degradation", "dataset")), MAP)
+        rows = gains(restorer, images, texts, dataset=dataset)
+        print(f"\n{table(rows)}", flush=True)
+        if not quick:
+            record("robustness", rows, publish=publish)
+    if not quick:
+        rows = newest(read("robustness", local=not publish), ("entry", "degradation", "dataset"))
+        complete = complete_rows(rows)
+        for text in dict.fromkeys(row["degradation"] for row in rows if row not in complete):
+            print(f"{text} is left out of the map: not every entry was measured")
+        if complete:
+            heat_map(complete, MAP if publish else OUT / MAP.name)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Scaling of time and memory with pixels, tiles, batch, depth and devices: ``python -m benchmarks.scaling``.
+"""Scaling of time and memory with pixels, tiles, batch, depth and devices: ``python -m benchmarks scaling``.
 
 Simulated devices share the cores of one processor: their extra time is overhead, and their speed means nothing.
 """
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -27,6 +27,7 @@ from restorax.train.step import init_state
 from restorax.zoo import Restorer
 
 from . import ceiling, networks
+from .options import Publish, Quick, Seconds, option
 from .record import record, table
 from .timing import interleaved
 
@@ -157,21 +158,21 @@ def _fitted(part: str, name: str, measured: Sequence[tuple[float, dict[str, Any]
 
 
 def main(
-    part: list[str] | None = None,
-    name: str = "resunet_s-gray-noise",
-    dtype: str = "float32",
-    largest: int = 4096,
-    seconds: float = 5.0,
-    quick: bool = False,
-    write: bool = True,
+    part: Annotated[list[str] | None, option(f"{', '.join(PARTS)}; repeatable [all].")] = None,
+    name: Annotated[str, option("Entry or architecture.")] = "resunet_s-gray-noise",
+    dtype: Annotated[str, option("Type of the activations: float32 or bfloat16.")] = "float32",
+    largest: Annotated[int, option("Largest side of an image.")] = 4096,
+    seconds: Seconds = 5.0,
+    quick: Quick = False,
+    publish: Publish = False,
 ) -> None:
     """Measure the parts, print and record the results."""
     if unknown := set(part or ()) - set(PARTS):
         raise ValueError(f"`part` must be among {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
-    seconds, write = (0.1, False) if quick else (seconds, write)
+    seconds = 0.1 if quick else seconds
     if part == ["devices"] and os.environ.get("JAX_PLATFORMS", "cpu") == "cpu":
         jax.config.update("jax_num_cpu_devices", 2 if quick else SIMULATED)
-    top = ceiling.start(quick=quick) if set(part or PARTS) & {"pixels", "batch", "depth"} else None
+    top = ceiling.start(quick=quick, publish=publish) if set(part or PARTS) & {"pixels", "batch", "depth"} else None
     sides = [32, 64] if quick else [s for s in (64, 128, 256, 512, 1024) if s <= largest]
     tiled = [160, 224] if quick else [s for s in (1024, 2048, 4096) if s <= largest]
     powers = [2**i for i in range(int(math.log2(jax.device_count())) + 1)]
@@ -185,7 +186,7 @@ def main(
     }
     for one in part or PARTS:
         if one == "devices" and len(part or PARTS) > 1:  # in a separate process with simulated devices
-            options = ["--quick"] * quick + ["--no-write"] * (not write)
+            options = ["--quick"] * quick + ["--publish"] * publish
             options += ["--seconds", str(seconds), "--name", name, "--dtype", dtype]
             subprocess.run([sys.executable, "-m", "benchmarks.scaling", "--part", "devices", *options], check=True)
             continue
@@ -194,8 +195,8 @@ def main(
             if "gflop" in row:
                 row["share"] = top.share(1e9 * row["gflop"], 1e-3 * row["median_ms"], dtype)
         print(f"\n{one}\n{table(rows)}", flush=True)
-        if write:
-            record("scaling", [row | {"dtype": dtype} for row in rows])
+        if not quick:
+            record("scaling", [row | {"dtype": dtype} for row in rows], publish=publish)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from restorax import zoo
 
 from . import networks
+from .hardware import machines
 from .record import newest
 from .zoo_table import CHOICES
 
@@ -48,11 +49,29 @@ def speeds(rows: Sequence[Row]) -> list[Row]:
     return newest([row | {"entry": current.get(row["entry"].split()[0], row["entry"])} for row in rows], SPEED)
 
 
+def is_latency(row: Row) -> bool:
+    """Return whether a row of ``throughput`` is the time of one 512 x 512 image in float32 in JAX."""
+    return (row["form"], row["dtype"], row["size"], row["batch"]) == ("JAX", "float32", SIZE, "1")
+
+
+def milliseconds_per_megapixel(row: Row) -> float:
+    """Return the median time of one image relative to its 10^6 pixels."""
+    height, width = map(int, row["size"].split("x"))
+    return 1e6 * float(row["median_ms"]) / (height * width)
+
+
 def head(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """Put JAX and PyTorch side by side: latency of one image, and the best throughput of any batch."""
+    """Put JAX and PyTorch side by side: latency of one image, and the best throughput of any batch.
+
+    Rows of machines that are not comparable stay on separate lines.
+    """
+    return [line for alike in machines(rows) for line in _side_by_side(alike)]
+
+
+def _side_by_side(rows: Sequence[Row]) -> list[dict[str, str]]:
     lines = []
-    for key in dict.fromkeys((row["device"], row["entry"], row["dtype"], row["size"]) for row in rows):
-        same = [row for row in rows if (row["device"], row["entry"], row["dtype"], row["size"]) == key]
+    for same in _groups(rows, "device", "entry", "dtype", "size"):
+        key = (same[0][column] for column in ("device", "entry", "dtype", "size"))
         line = dict(zip(("device", "entry", "dtype", "size"), key, strict=True)) | {
             k: same[-1].get(k, "") for k in ORIGIN if k != "device"
         }

@@ -1,11 +1,11 @@
-"""Inference speed of the entries, compared with PyTorch twins: ``python -m benchmarks.throughput``.
+"""Inference speed of the entries, compared with PyTorch twins: ``python -m benchmarks throughput``.
 
 Measures latency of one image, throughput of batches, and 12 megapixels in tiles, in float32 and bfloat16. PyTorch runs
 channels last, eager and compiled, with the same weights (bfloat16 by autocast). Identical networks are timed once.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from restorax.models.count import flops
 from restorax.zoo import Restorer
 
 from . import ceiling, networks
+from .options import Names, Publish, Quick, Seconds, option
 from .record import record, table
 from .timing import interleaved
 
@@ -38,34 +39,42 @@ SHOWN = [
 
 
 def measure(
-    restorer: Restorer, dtype: str, side: int, batch: int, top: ceiling.Ceiling, *, compiled: bool, seconds: float
+    restorer: Restorer,
+    dtype: str,
+    side: int,
+    batch: int,
+    top: ceiling.Ceiling,
+    *,
+    peers: bool = True,
+    compiled: bool,
+    seconds: float,
 ) -> list[dict[str, Any]]:
-    """Return a row for JAX and, where the network has a twin, for each PyTorch implementation; square images."""
+    """Return a row for JAX and, if asked for and possible, for each PyTorch implementation; square images."""
     model, params = restorer.model, restorer.params
     images = [networks.observed(model, batch, side, side, seed) for seed in range(3)]
-    peers, tensors = {}, [()] * len(images)
-    if twin := _twin(restorer):
+    forms, tensors = {}, [()] * len(images)
+    if peers and (twin := _twin(restorer)):
         from . import peer
 
         params, network = twin
         tensors = [tuple(map(peer.tensor, observed)) for observed in images]
-        peers = peer.restorers(network, dtype, compiled=compiled)
-        peers = {form: f for form, f in peers.items() if peer.works(form, f, *tensors[0])}
+        forms = peer.restorers(network, dtype, compiled=compiled)
+        forms = {form: f for form, f in forms.items() if peer.works(form, f, *tensors[0])}
     apply = jax.jit(model.apply)
     functions = [lambda ours, _: apply({"params": params}, *ours)]
-    functions += [lambda _, theirs, f=f: f(*theirs) for f in peers.values()]
+    functions += [lambda _, theirs, f=f: f(*theirs) for f in forms.values()]
     timings = interleaved(functions, list(zip(images, tensors, strict=True)), rounds=30, seconds=seconds)
 
     memory = apply.lower({"params": params}, *images[0]).compile().memory_analysis().temp_size_in_bytes / 2**20
     out = np.asarray(apply({"params": params}, *images[0]), np.float32)
-    differences = [np.abs(peer.array(f(*tensors[0])) - out).max() for f in peers.values()]
+    differences = [np.abs(peer.array(f(*tensors[0])) - out).max() for f in forms.values()]
     work = flops(model.apply, {"params": params}, *images[0])
     return [
         _row(form, dtype, (side, side), batch, timing, work, top, memory_MiB=mib, difference=difference)
         for form, timing, mib, difference in zip(
-            ["JAX", *peers],
+            ["JAX", *forms],
             timings,
-            [memory, *[""] * len(peers)],
+            [memory, *[""] * len(forms)],
             ["", *(f"{d:.1e}" for d in differences)],
             strict=True,
         )
@@ -118,22 +127,24 @@ def batches(side: int, pixels: int, ladder: Sequence[int]) -> list[int]:
 
 
 def main(
-    name: list[str] | None = None,
-    dtype: list[str] | None = None,
-    side: list[int] | None = None,
-    batch: list[int] | None = None,
-    tiled: bool = True,
-    compiled: bool = True,
-    seconds: float = 5.0,
-    quick: bool = False,
-    write: bool = True,
+    name: Names = None,
+    dtype: Annotated[list[str] | None, option("Type of the activations, repeatable [float32, bfloat16].")] = None,
+    side: Annotated[list[int] | None, option("Side of the images, repeatable [256, 512].")] = None,
+    batch: Annotated[
+        list[int] | None, option("Images per batch, repeatable [1, 2, 8; on GPU and TPU 1, 8, 64].")
+    ] = None,
+    tiled: Annotated[bool, option("Time 12 megapixels in tiles.")] = True,
+    compiled: Annotated[bool, option("Compare with torch.compile.")] = True,
+    seconds: Seconds = 5.0,
+    quick: Quick = False,
+    publish: Publish = False,
 ) -> None:
     """Time entries and architectures, print and record the results."""
     keep_freed_memory()
     on_cpu = jax.default_backend() == "cpu"
     ladder = batch or ((1, 2, 8) if on_cpu else (1, 8, 64))
     pixels = (2 if quick else 8 if on_cpu else 64) * 256**2
-    top = ceiling.start(quick=quick)
+    top = ceiling.start(quick=quick, publish=publish)
     for entries in networks.groups(name or (networks.QUICK if quick else ())):
         for one in dtype or ("float32", "bfloat16"):
             restorer, rows = networks.load(entries[0], one), []
@@ -143,8 +154,8 @@ def main(
             if tiled:
                 rows.append(measure_tiled(restorer, one, (200, 300) if quick else LARGE, 144 if quick else TILE, top))
             print(f"\n{', '.join(entries)}\n{table(rows, SHOWN)}", flush=True)
-            if write and not quick:
-                record("throughput", [{"entry": " ".join(entries), **row} for row in rows])
+            if not quick:
+                record("throughput", [{"entry": " ".join(entries), **row} for row in rows], publish=publish)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Compile every recipe for TPU pods ahead of time, without TPUs: ``python -m benchmarks.tpu_compile``.
+"""Compile every recipe for TPU pods ahead of time, without TPUs: ``python -m benchmarks tpu_compile``.
 
 Requires the extra ``tpu-aot``: the package libtpu contains the compiler. Reports memory and traffic per chip, as on a
 real pod; nothing is run.
@@ -33,9 +33,9 @@ from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.step import build_model, init_state, make_restore, make_step
 
-from .record import origin
+from .options import PUBLISH
+from .record import LOCAL, PUBLISHED, origin
 
-RESULTS = Path(__file__).parent / "results" / "tpu_compile.csv"
 TOPOLOGIES = ("v5e:16x16", "v5p:4x4x4", "v6e:8x8")
 _IMAGES = P(("data", "model"))  # one per chip
 _COLLECTIVE = re.compile(r"= (.*?) (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(")
@@ -110,13 +110,13 @@ def collectives(program: str) -> tuple[Counter, Counter]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recipes", nargs="*", default=sorted(RECIPES))
+    parser.add_argument("recipes", nargs="*", default=sorted(RECIPES), help="names [all]")
     parser.add_argument("--topology", action="append", help=f"default {' '.join(TOPOLOGIES)}")
     parser.add_argument("--per-chip", type=int, default=16, help="patches per chip")
     parser.add_argument("--side", type=int, default=512, help="side of the image per chip")
     parser.add_argument("--shards", type=int, default=1, help="chips per copy of the parameters")
-    parser.add_argument("--csv", type=Path, default=RESULTS)
     parser.add_argument("--quick", action="store_true", help="smoke test: one recipe for four chips, nothing recorded")
+    parser.add_argument("--publish", action="store_true", help=PUBLISH)
     options = parser.parse_args()
     if options.quick:
         options.recipes, options.topology = options.recipes[:1], ["v5e:2x2"]
@@ -133,7 +133,7 @@ def main() -> None:
                 row = {key: str(value) for key, value in (identity | columns | versions).items()}
                 print(", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
                 if not options.quick:
-                    _keep(options.csv, row)
+                    _keep((PUBLISHED if options.publish else LOCAL) / "tpu_compile.csv", row)
 
 
 def _keep(path: Path, row: dict[str, str]) -> None:
@@ -143,7 +143,7 @@ def _keep(path: Path, row: dict[str, str]) -> None:
     if path.exists():
         with path.open(newline="") as file:
             rows += [other for other in csv.DictReader(file) if any(other[key] != row[key] for key in same)]
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with written_beside(path) as beside, beside.open("w", newline="") as file:
         writer = csv.DictWriter(file, row, lineterminator="\n")
         writer.writeheader()

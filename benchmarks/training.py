@@ -1,4 +1,4 @@
-"""Training speed of the recipes, and the parts of a step: ``python -m benchmarks.training``.
+"""Training speed of the recipes, and the parts of a step: ``python -m benchmarks training``.
 
 Times the step of every recipe on one and on all devices, by jit and pmap, on patches from the host. Degradation,
 forward and gradient are timed separately; backward is gradient minus forward, and update is the step minus degradation
@@ -9,7 +9,7 @@ update.
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from restorax.train.losses import parse_loss
 from restorax.train.step import build_model, init_state, make_draw, make_step
 
 from . import ceiling, networks
+from .options import Publish, Quick, Seconds, option
 from .record import record, table
 from .timing import Timing, interleaved
 
@@ -81,7 +82,8 @@ def measure_parts(recipe: Recipe, seconds: float) -> list[dict[str, Any]]:
     rows += [
         _row(what, recipe, seconds, memory_MiB=memory)
         for what, seconds in differences.items()
-        if seconds is not None and (what == "input" or seconds > spread)  # otherwise indistinguishable from noise
+        if seconds is not None
+        and (seconds > (0 if what == "input" else spread))  # otherwise indistinguishable from noise
     ]
     return rows
 
@@ -196,19 +198,19 @@ def _row(what: str, recipe: Recipe, took: Timing | float, *, devices=1, share=""
 
 
 def main(
-    name: list[str] | None = None,
-    dtype: list[str] | None = None,
-    batch: int = 0,
-    patch: int = 0,
-    parts: bool = True,
-    compiled: bool = True,
-    seconds: float = 8.0,
-    quick: bool = False,
-    write: bool = True,
+    name: Annotated[list[str] | None, option("Recipe or architecture, repeatable [all].")] = None,
+    dtype: Annotated[list[str] | None, option("Type of the activations, repeatable [float32, bfloat16].")] = None,
+    batch: Annotated[int, option("Patches per step [those of the recipe].")] = 0,
+    patch: Annotated[int, option("Side of a patch [that of the recipe].")] = 0,
+    parts: Annotated[bool, option("Time degradation, forward, backward and update separately.")] = True,
+    compiled: Annotated[bool, option("Compare with torch.compile.")] = True,
+    seconds: Seconds = 8.0,
+    quick: Quick = False,
+    publish: Publish = False,
 ) -> None:
     """Time recipes and architectures, print and record the results."""
     keep_freed_memory()
-    top = ceiling.start(quick=quick)
+    top = ceiling.start(quick=quick, publish=publish)
     batch, patch, seconds = (jax.device_count(), 16, 0.1) if quick else (batch, patch, seconds)
     for one in name or (networks.QUICK if quick else (*RECIPES, *networks.ARCHITECTURES)):
         rows = []

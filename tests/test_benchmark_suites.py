@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks import __main__ as suites
 from benchmarks import (
+    cards,
     ceiling,
     explain,
     networks,
@@ -38,7 +39,8 @@ TOP = ceiling.Ceiling(1e12, 2e12, 1e11)
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    monkeypatch.setattr(record, "PUBLISHED", tmp_path)
+    monkeypatch.setattr(record, "LOCAL", tmp_path)
     return tmp_path
 
 
@@ -51,8 +53,10 @@ def test_the_list_names_every_suite_and_runs_one(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["benchmarks"])
     suites.main()
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(suites.SUITES)
-    assert all(len(line.split()) > 3 for line in lines)
+    listed = [line for line in lines if line.startswith("  ") and line[2] != " "]
+    assert [line.split()[0] for line in listed] == list(suites.SUITES)
+    assert all(len(line.split()) > 3 for line in listed)
+    assert max(map(len, lines)) <= 80
     monkeypatch.setattr(sys, "argv", ["benchmarks", "nothing"])
     with pytest.raises(SystemExit, match="'nothing' is not a suite"):
         suites.main()
@@ -92,12 +96,35 @@ def test_timing_respects_the_time_budget_and_separates_compilation():
     assert columns == {"median_ms": 1000, "p10_ms": 500, "p90_ms": 2000, "compile_s": 2}
 
 
+def test_times_that_are_not_positive_reach_no_table(results, monkeypatch):
+    ticks = iter((5.0, 4.0, 4.0, 4.0, 4.0, 4.5, *(float(i) for i in range(5, 100))))
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(ticks))
+    (taken,) = timing.interleaved([lambda: 1], [()], rounds=3)
+    assert (taken.first, taken.median, taken.columns()["compile_s"]) == (0.5, 1.0, "")  # one backwards, one stopped
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: 7.0)
+    with pytest.raises(RuntimeError, match="a time must be positive, got 0"):
+        timing.interleaved([lambda: 1], [()])
+    monkeypatch.undo()
+    for column, value in (("median_ms", -3.0), ("compile_s", 0.0)):
+        with pytest.raises(ValueError, match=f"`{column}` must be positive, got"):
+            record.record("some", [{column: value}])
+
+
+@pytest.mark.parametrize("path", sorted(record.PUBLISHED.glob("*.csv")), ids=lambda path: path.stem)
+def test_published_times_are_positive_and_lines_end_alike(path):
+    assert b"\r" not in path.read_bytes()
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            record._check_times(row)
+
+
 def test_rows_record_their_origin_and_files_accept_new_columns(results, tmp_path):
     record.record("some", [{"a": 1.23456}])
     record.record("some", [{"a": 2, "b": 3}])
     old, new = record.read("some")
     assert {"date", "device", "driver", "jax", "xla", "torch", "commit"} <= old.keys()
     assert old["jax"] == jax.__version__
+    assert b"\r" not in (results / "some.csv").read_bytes()
     assert (old["a"], old["b"], new["a"], new["b"]) == ("1.235", "", "2", "3")
     (tmp_path / "imported").mkdir()
     (tmp_path / "imported" / "some.csv").write_text("a,c\n7,8\n")
@@ -214,8 +241,25 @@ def test_robustness_counts_gains_and_knows_what_was_trained(small, tmp_path):
     rows = robustness.gains(small, pictures, ["gaussian_noise(sigma=0.1)", "missing_pixels(missing=0.5)"], dataset="x")
     for row in rows:
         assert float(row["gain"]) == pytest.approx(float(row["psnr"]) - float(row["input_psnr"]), abs=0.011)
+    assert robustness.complete_rows(rows) == rows
+    assert robustness.complete_rows([*rows, rows[0] | {"entry": "other"}]) == [rows[0], rows[0] | {"entry": "other"}]
     robustness.heat_map(rows, tmp_path / "map.png")
     assert (tmp_path / "map.png").stat().st_size > 5000
+
+
+def test_robustness_names_the_package_that_an_entry_needs(monkeypatch):
+    level = networks.load("ffdnet", depth=2, width=4)
+    monkeypatch.setattr(robustness.importlib.util, "find_spec", lambda package: None)
+    assert "requires PyWavelets: pip install" in robustness.unsuitable(level)
+    assert robustness.unsuitable(zoo.load("resunet_s-gray-noise")) == ""
+    monkeypatch.undo()
+    assert "bursts" in robustness.unsuitable(zoo.load("burst_rnn-gray-noise"))
+
+
+def test_robustness_covers_what_photographs_undergo():
+    chains = [[op.name for op in parse(text).operators] for text in robustness.DEGRADATIONS]
+    assert chains.count(["gaussian_noise", "jpeg"]) == 2
+    assert ["correlated_noise", "jpeg"] in chains
 
 
 @pytest.fixture
@@ -347,7 +391,7 @@ def test_identical_networks_share_a_line_under_their_current_names():
 
 
 def test_the_report_shows_every_suite():
-    assert {section.suite for section in report.SECTIONS} >= set(suites.SUITES) - {"report"}
+    assert {section.suite for section in report.SECTIONS} >= set(suites.SUITES) - {"report", "choose", "cards"}
 
 
 def test_the_report_is_short_and_prints_a_suite_on_request(results, capsys):
@@ -389,7 +433,7 @@ def test_rows_of_tpu_compile_accept_new_columns(tmp_path):
 def test_cards_receive_the_speed_of_their_network():
     row = {"device": "abacus", "date": "", "dtype": "float32", "size": "512x512", "form": "JAX", "batch": "1"}
     row |= {"median_ms": "7", "mpix_per_s": "1.5", "share": "0.5", "memory_MiB": "3", "entry": "unet-color-missing"}
-    speeds = report.in_cards(report.speeds([row, row | {"size": "256x256", "mpix_per_s": "9"}]))
+    speeds = cards.throughputs(report.speeds([row, row | {"size": "256x256", "mpix_per_s": "9"}]))
     assert speeds["unet-color-missing"] == speeds["unet-color-missing-direct"] == {"abacus, float32": 1.5}
     assert speeds["arcnn-gray-jpeg"] == {}
 

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks import quality
 from benchmarks.ablation import PARAMETERS, VARIANTS, matched, recipe_of
 from benchmarks.classical import anscombe, methods, observe, true_kernel
 from benchmarks.halo import Loss, halo_needed, losses, restore_with_halo
 from benchmarks.quality import compare
 from restorax import data, restore, zoo
+from restorax import image as image_files
 from restorax.evaluation import evaluate
 from restorax.models import DnCNN, ScanUNet
 from restorax.train.step import build_model
@@ -115,6 +117,15 @@ def test_the_true_kernel_is_the_impulse_response():
     kernel = true_kernel("motion_blur(length=9, radius=8) + gaussian_noise(sigma=0.1)")
     assert kernel.sum() == pytest.approx(1, abs=1e-5)
     assert (kernel[31] > 1e-4).sum() == pytest.approx(9, abs=1)
+
+
+def test_a_missing_baseline_is_named(tmp_path, monkeypatch, capsys, photograph):
+    image_files.write(tmp_path / "a.png", image_files.Picture(photograph[:48, :48]))
+    find = quality.importlib.util.find_spec
+    monkeypatch.setattr(quality.importlib.util, "find_spec", lambda name: None if name == "bm3d" else find(name))
+    quality.main(tmp_path, ["row_lstm-gray-missing"], ["missing_blocks(side=0.1)"], quick=True)
+    assert "BM3D is left out of the baselines" in capsys.readouterr().out
+    assert "BM3D" not in methods("gaussian_noise(sigma=25/255)")
 
 
 def test_entries_are_compared_with_the_best_classical_setting(photograph):

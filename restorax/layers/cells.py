@@ -135,7 +135,7 @@ class _RecurrentLayer(nn.Module):
 
         The backward pass stores only inputs and states and recomputes the gates. The input is projected inside the
         loop, where the result stays in the cache: on CPU this takes a third to two thirds of the time of one product
-        before the loop (``python -m benchmarks.recurrence``).
+        before the loop (``python -m benchmarks recurrence``).
 
         Args:
             xs: ``[time, ..., channels]``; ``[time, batch, height, width, channels]`` for convolutional layers.

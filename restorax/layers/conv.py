@@ -107,7 +107,7 @@ def _input_gradient(x, kernel, g):
 
 def _kernel_gradient(x, kernel, g):
     # On CPU, matrix products take 0.8 of the time of XLA's kernel gradient at 96 channels and equal it at other widths;
-    # at multiples of 64 they are slower (python -m benchmarks.conv).
+    # at multiples of 64 they are slower (python -m benchmarks conv).
     by_products = kernel.shape[2] % 64 or kernel.shape[3] % 64
     on_cpu = _kernel_gradient_by_products if by_products else _kernel_gradient_nhwc
     return lax.platform_dependent(x, kernel, g, cpu=on_cpu, default=_plain_kernel_gradient)

@@ -27,7 +27,7 @@ def linear_recurrence(
 
     The backward pass is one recurrence in the opposite direction and stores only ``a`` and ``h``. ``"scan"`` takes one
     step after the other, ``"associative"`` about ``2 log2(length)`` parallel ones at twice the memory traffic.
-    ``"auto"`` scans on CPU, where that is 2 to 8 times faster (``python -m benchmarks.recurrence``), and on TPU, where
+    ``"auto"`` scans on CPU, where that is 2 to 8 times faster (``python -m benchmarks recurrence``), and on TPU, where
     memory traffic is the bottleneck (De et al.); it is associative on GPU, where launching a step costs more than its
     work. The choices for TPU and GPU were not measured here.
 
