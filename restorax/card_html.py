@@ -44,6 +44,4 @@ def card_html(card: Card, preview: bytes | None = None) -> str:
 
 def _row(result: Result) -> str:
     names = f"<td>{html.escape(result.dataset)}</td><td><code>{html.escape(result.degradation)}</code></td>"
-    return (
-        f"<tr>{names}<td>{result.input_psnr:.2f} dB</td><td>{result.psnr:.2f} dB</td><td>{result.ssim:.4f}</td></tr>"
-    )
+    return f"<tr>{names}<td>{result.input_psnr:.2f} dB</td><td>{result.psnr:.2f} dB</td><td>{result.ssim:.4f}</td></tr>"

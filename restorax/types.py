@@ -188,8 +188,9 @@ def check_condition(condition: Any, image: Image, *, mask: bool = False) -> jax.
     numbers = not mask and value.shape == tuple(batch[: value.ndim])
     full = value.shape[-3:] == (height, width, 1)
     flat = value.shape == (height, width)
-    batch_fits = value.ndim <= image.ndim and all(v in (1, b) for v, b in zip(value.shape[-4::-1], batch[::-1]))
-    if not (numbers or flat or (full and batch_fits)):
+    fits = full and value.ndim <= image.ndim
+    fits = fits and all(v in (1, b) for v, b in zip(value.shape[-4::-1], batch[::-1], strict=False))
+    if not (numbers or flat or fits):
         one = "" if mask else ", or be a number or one number per image"
         raise ValueError(
             f"`condition` must have the shape of a map, ({height}, {width}) or ({height}, {width}, 1){one}; got "

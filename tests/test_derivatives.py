@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from restorax.layers import conv
-from restorax.layers.derivatives import transposed, with_derivatives
 from restorax.layers.depthwise import depthwise_conv
+from restorax.layers.derivatives import transposed, with_derivatives
 from restorax.layers.norm import layer_norm
 from restorax.layers.recurrence import linear_recurrence
 

@@ -73,8 +73,8 @@ def _row_by_row(x, kernel):
     n, height, width, channels = x.shape
     size, lanes = kernel.shape[0], width * channels
     rows = _long_rows(x, size)
-    taps = jnp.broadcast_to(jnp.tile(kernel[:, :, 0], (1, 1, width)).reshape(size**2, 1, 1, lanes), (size**2, n, 1, lanes))
-    taps = tuple(tap.astype(jnp.float32)[0] for tap in jnp.split(taps, size**2))
+    tiled = jnp.tile(kernel[:, :, 0].astype(jnp.float32), (1, 1, width)).reshape(size**2, 1, 1, lanes)
+    taps = [tap[0] for tap in jnp.split(jnp.broadcast_to(tiled, (size**2, n, 1, lanes)), size**2)]
 
     @partial(jax.checkpoint, prevent_cse=False)  # the shifted rows are not kept
     def row(_, y):

@@ -167,7 +167,7 @@ class RestorationNetwork(nn.Module):
             Restored image in the shape and type of ``image``, not clipped.
         """
         image = check_image(image)
-        *batch, height, width, channels = image.shape
+        height, width, channels = image.shape[-3:]
         if channels != self.channels:
             raise ValueError(f"the image must have {self.channels} channels for this network, got {channels}")
         if condition is None and self.required_condition.channels:
