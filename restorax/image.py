@@ -12,6 +12,8 @@ from PIL import Image as PillowImage
 
 from .files import written_beside
 
+MASK_MARKS = ("known", "damaged")
+_LEAST_KNOWN = 0.2  # with less, a mask was probably painted the other way round
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm")
 
 
@@ -101,6 +103,39 @@ def decode(content: bytes, name: str) -> Picture:
     colours = 3 if values.shape[2] >= 3 else 1
     alpha = values[:, :, colours:] if values.shape[2] > colours else None
     return Picture(values[:, :, :colours], alpha, bits)
+
+
+def read_mask(path: str | os.PathLike, marks: str | None = None) -> np.ndarray:
+    """Read a mask of known pixels.
+
+    Args:
+        path: image file; a value above half of the range is white.
+        marks: what white marks, ``"known"`` or ``"damaged"`` pixels. By default known pixels, at least 20 % of all.
+
+    Returns:
+        ``[height, width, 1]`` float32, 1 where the pixel is known and 0 where it is to be filled.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is not an image, ``marks`` is invalid, no pixel is known, or fewer than 20 % are and
+            ``marks`` is not given.
+
+    Example:
+        >>> read_mask("photo-mask.png", marks="damaged").mean()  # doctest: +SKIP
+        0.94
+    """
+    if marks not in (None, *MASK_MARKS):
+        raise ValueError(f"`mask_marks` must be {' or '.join(map(repr, MASK_MARKS))}, got {marks!r}")
+    white = to_channels(read(path).pixels, 1) > 0.5
+    known = ~white if marks == "damaged" else white
+    if marks is None and known.mean() < _LEAST_KNOWN:
+        raise ValueError(
+            f"{path} marks only {known.mean():.1%} of the pixels as known (white); give --mask-marks damaged if white "
+            "marks the damage, or --mask-marks known to confirm"
+        )
+    if not known.any():
+        raise ValueError(f"{path} marks all pixels as damaged; at least one must be known")
+    return known.astype(np.float32)
 
 
 def _raw_mode(file: PillowImage.Image) -> str:

@@ -237,6 +237,7 @@ def restore_file(
     target: str | os.PathLike,
     *,
     mask: str | os.PathLike | None = None,
+    mask_marks: str | None = None,
     strength: float | None = None,
     **options: Any,
 ) -> None:
@@ -247,12 +248,14 @@ def restore_file(
         source: image file to restore.
         target: image file to write.
         mask: image file, white where pixels are known, for inpainting restorers.
+        mask_marks: what white in the mask marks, as in :func:`restorax.image.read_mask`.
         strength: constant value of any other condition map, in [0, 1], e.g. the noise level.
         **options: ``tile``, ``ensemble`` and ``progress`` of :func:`restore`.
 
     Raises:
         FileNotFoundError: if a file does not exist.
-        ValueError: if a file is not an image; if mask or strength is missing, unexpected, or of another size or range.
+        ValueError: if a file is not an image; if mask or strength is missing, unexpected, or of another size or range;
+            if too little is known, as in :func:`restorax.image.read_mask`.
     """
     from . import image
 
@@ -269,7 +272,7 @@ def restore_file(
     picture = image.read(source)
     values = None
     if mask is not None:
-        values = (image.to_channels(image.read(mask).pixels, 1) > 0.5).astype(np.float32)
+        values = image.read_mask(mask, mask_marks)
         if values.shape[:2] != picture.pixels.shape[:2]:
             raise ValueError(
                 f"{mask} must have the size of {source} {picture.pixels.shape[:2]}, got {values.shape[:2]}"

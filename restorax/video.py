@@ -102,6 +102,7 @@ def restore_video(
     target: str | os.PathLike,
     *,
     mask: str | os.PathLike | None = None,
+    mask_marks: str | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Restore a folder of frames, in order of file name, or an animated GIF, PNG or WebP file.
@@ -111,6 +112,7 @@ def restore_video(
         source: folder of frames, or animated file.
         target: folder for frames of the same names, created if needed; or file.
         mask: image file, white where pixels are known, for all frames.
+        mask_marks: what white in the mask marks, as in :func:`restorax.image.read_mask`.
         progress: called after every frame with the fraction done.
 
     Raises:
@@ -123,9 +125,7 @@ def restore_video(
         raise ValueError(f"{restorer.card.name} requires a mask ({required.description})")
     if mask is not None and not required.channels:
         raise ValueError(f"{restorer.card.name} takes no mask")
-    mask_pixels = None
-    if mask is not None:
-        mask_pixels = (image.to_channels(image.read(mask).pixels, 1) > 0.5).astype(np.float32)
+    mask_pixels = None if mask is None else image.read_mask(mask, mask_marks)
     if source.is_dir():
         paths = image.list_pictures(source)
         target.mkdir(parents=True, exist_ok=True)

@@ -192,7 +192,7 @@ def test_options_of_train_hold_in_all_stages(options, stages, run_cli, monkeypat
     from restorax.train import loop
 
     seen = []
-    monkeypatch.setattr(loop, "train", lambda name, recipe, *_: seen.append(recipe))
+    monkeypatch.setattr(loop, "train", lambda name, recipe, *_: seen.append(recipe) or "entry")
     assert run_cli("train", "scanunet_s-gray-missing", "--data", tmp_path, *options)[0] == 0
     assert [(s.steps, s.batch, s.learning_rate) for s in seen[0].stages] == stages
 
@@ -202,7 +202,7 @@ def test_train_takes_every_option_of_the_library_and_its_defaults(run_cli, monke
     from restorax.train.options import Options
 
     seen = []
-    monkeypatch.setattr(loop, "train", lambda name, recipe, options, _: seen.append(options))
+    monkeypatch.setattr(loop, "train", lambda name, recipe, options, _: seen.append(options) or "entry")
     assert run_cli("train", "dncnn-gray-noise25", "--data", tmp_path)[0] == 0
     assert seen == [Options(data=str(tmp_path), workdir="runs/dncnn-gray-noise25")]
     given = {f.name: f.type for f in dataclasses.fields(Options) if f.name not in ("data", "workdir", "resume")}
@@ -218,7 +218,7 @@ def test_train_reads_a_recipe_of_ones_own(run_cli, monkeypatch, tmp_path):
     from restorax.train import loop
 
     seen = []
-    monkeypatch.setattr(loop, "train", lambda name, recipe, *_: seen.append((name, recipe)))
+    monkeypatch.setattr(loop, "train", lambda name, recipe, *_: seen.append((name, recipe)) or "entry")
     own, name = tmp_path / "own.json", "arcnn-gray-jpeg"
     own.write_text(write_recipe(RECIPES[name], validation=["camera"]))  # as in a training directory
     for path in (own, zoo.ZOO / name / "card.json"):
@@ -234,7 +234,7 @@ def test_an_empty_start_means_fresh_parameters(run_cli, monkeypatch, tmp_path):
     from restorax.train import loop
 
     seen = []
-    monkeypatch.setattr(loop, "train", lambda name, recipe, *_: seen.append(recipe.start))
+    monkeypatch.setattr(loop, "train", lambda name, recipe, *_: seen.append(recipe.start) or "entry")
     name = next(name for name, recipe in RECIPES.items() if recipe.start)
     for options in ((), ("--start", "")):
         assert run_cli("train", name, "--data", tmp_path, *options)[0] == 0

@@ -226,9 +226,9 @@ def _start(workdir, folder, processes, *more):
     return [subprocess.Popen(list(map(str, host)), env=env, **pipe) for host in hosts]
 
 
-def _end(running):
+def _end(running, code=0):
     outputs = [process.communicate(timeout=300)[0] for process in running]
-    assert [process.returncode for process in running] == [0] * len(running), outputs
+    assert [process.returncode for process in running] == [code] * len(running), outputs
     return outputs
 
 
@@ -262,6 +262,7 @@ def test_two_processes_train_as_one_does(folder, tmp_path, shards):
     outputs = _end(_start(tmp_path / "two", options[0], 2, *options[1:]))
     assert ["trained:" in out for out in outputs] == [True, False]
     assert "step 20" not in outputs[1]
+    assert "lines that begin with [Gloo]" in outputs[0]
     one, two = (_state(tmp_path / name) for name in ("one", "two"))
     assert int(one.step) == int(two.step) == 20
     assert _largest_difference(one.params, two.params) < 1e-5
@@ -269,7 +270,8 @@ def test_two_processes_train_as_one_does(folder, tmp_path, shards):
     assert len(norms[0]) == 20
     np.testing.assert_allclose(*norms, atol=1e-5)
     sums = [
-        sorted(line for out in outs for line in out.splitlines() if "degraded" in line) for outs in (alone, outputs)
+        sorted(line for out in outs for line in out.splitlines() if line.startswith("degraded "))
+        for outs in (alone, outputs)
     ]
     assert len(sums[0]) == 8
     assert sums[0] == sums[1]
@@ -285,7 +287,7 @@ def test_sigterm_to_one_of_two_processes_stops_both_and_one_process_continues(fo
         assert all(process.poll() is None for process in running), [p.communicate()[0] for p in running]
         time.sleep(0.01)
     running[1].send_signal(signal.SIGTERM)
-    outputs = _end(running)
+    outputs = _end(running, code=75)
     assert "the same command resumes" in outputs[0]
     assert 0 < int(_state(tmp_path / "halves", 40).step) < 40
     _end(_start(tmp_path / "halves", folder, 1, *common))

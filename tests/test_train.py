@@ -20,6 +20,7 @@ from restorax import data, image, provenance, zoo
 from restorax.recipe import Stage, write_recipe
 from restorax.train import loop, parallel, plan
 from restorax.train.checkpoint import Checkpoints
+from restorax.train.logger import Validation
 from restorax.train.options import Options
 from restorax.train.report import write_report
 from restorax.train.step import init_state, make_step
@@ -98,7 +99,7 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
     assert losses[-1] < losses[0]
     assert lines[-1]["step"] == 60
     assert "gaussian_noise(sigma=25/255)" in lines[-1]["validation_psnr"]
-    assert (tmp_path / "loss.png").stat().st_size > 5000
+    assert (tmp_path / "curves.png").stat().st_size > 5000
     report = (tmp_path / "report.md").read_text()
     assert "| **60**, published |" in report
     assert "| steps | 60, of which 0 skipped (not finite) |" in report
@@ -119,10 +120,10 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
 
 def test_a_report_without_matplotlib_says_how_to_get_the_figure(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    facts = {"lines": [{"step": 1, "loss": 0.1}], "best": 1, "facts": {}, "pictures": {}}
+    facts = {"entry": "a", "lines": [{"step": 1, "loss": 0.1}], "best": 1, "facts": {}, "pictures": {}}
     write_report(tmp_path, name="a", recipe=SMALL, **facts)
     assert "Install `restorax[plot]`" in (tmp_path / "report.md").read_text()
-    assert not (tmp_path / "loss.png").exists()
+    assert not (tmp_path / "curves.png").exists()
 
 
 def test_resuming_is_bit_identical(pictures, validation, tmp_path):
@@ -158,7 +159,8 @@ def test_resuming_is_bit_identical(pictures, validation, tmp_path):
 def test_the_published_parameters_are_those_of_the_best_step(pictures, validation, tmp_path, monkeypatch, capsys):
     """Validations say 20, 22, 21 dB: the second of three is published, and its checkpoint stays."""
     said = iter((20.0, 22.0, 21.0))
-    monkeypatch.setattr(plan.Plan, "validate", lambda *_: ({"noise": next(said)}, {}))
+    psnr = lambda *_: Validation({"noise": next(said)}, {"noise": 15.0}, {})  # noqa: E731
+    monkeypatch.setattr(plan.Plan, "validate", psnr)
     monkeypatch.setattr(plan, "write_report", lambda *_, **facts: facts["best"] == 4 or pytest.fail(str(facts)))
     recipe = with_steps(6)
     arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation, "validate_every": 2}
@@ -387,7 +389,7 @@ def test_ctrl_c_of_a_real_training_leaves_a_checkpoint_that_resumes(pictures, tm
         time.sleep(0.2)
     running.send_signal(signal.SIGINT)
     out, _ = running.communicate(timeout=120)
-    assert running.returncode == 0
+    assert running.returncode == 75
     assert "the same command resumes" in out
     assert max(json.loads(line)["step"] for line in log.read_text().splitlines()) < 250
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)

@@ -16,7 +16,7 @@ from .training import train
 
 __all__ = ["app", "console", "main", "stderr"]
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 for _panel, _commands in {
     "Images": {"restore": restore, "degrade": degrade},
     "Zoo": {"list": list_, "info": info, "demo": demo, "eval": evaluate, "convert": convert, "export": export},

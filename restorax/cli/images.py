@@ -1,6 +1,7 @@
 """Commands on image files: restore and degrade."""
 
 import collections
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,9 @@ import typer
 from rich.progress import Progress
 
 from .common import Model, Source, Target, console
+from .tables import print_line
+
+Force = Annotated[bool, typer.Option("--force", help="Allow OUT to replace IN or the mask.")]
 
 
 def restore(
@@ -18,6 +22,9 @@ def restore(
         Path | None,
         typer.Option(help="Mask image, white where pixels are known, or a folder with NAME-mask.png for each image."),
     ] = None,
+    mask_marks: Annotated[
+        str | None, typer.Option(help="What white marks in the mask: known (default) or damaged pixels.")
+    ] = None,
     strength: Annotated[
         float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that need it.")
     ] = None,
@@ -25,10 +32,15 @@ def restore(
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Average over flips and rotations: better, 8 times slower.")
     ] = False,
+    force: Force = False,
 ) -> None:
-    """Restore an image, or every image of a folder; video restorers take a folder of frames or an animation."""
+    """Restore an image, or every image of a folder; video restorers take a folder of frames or an animation.
+
+    White in a mask marks known pixels, as in NAME-mask.png of 'restorax degrade'. For masks in which white marks the
+    damage, as inpainting tools often paint it, give --mask-marks damaged.
+    """
     from .. import video, zoo
-    from ..image import read
+    from ..image import list_pictures, read
     from ..inference import restore_file
 
     restorer = zoo.load(model)
@@ -37,17 +49,20 @@ def restore(
             raise ValueError(f"{restorer.card.name} restores whole frames; omit --tile and --ensemble")
         if strength is not None:
             raise ValueError(f"{restorer.card.name} takes no strength")
+        frames = list_pictures(source) if source.is_dir() else [source]
+        _check_replaced([target / one.name for one in frames] if source.is_dir() else [target], [*frames, mask], force)
         with Progress(console=console) as bar:
             task = bar.add_task("restoring frames", total=1.0)
-            video.restore_video(
-                restorer, source, target, mask=mask, progress=lambda share: bar.update(task, completed=share)
-            )
+            progress = lambda share: bar.update(task, completed=share)  # noqa: E731
+            video.restore_video(restorer, source, target, mask=mask, mask_marks=mask_marks, progress=progress)
         return
     pairs = [(one, out) for one, out in _pairs(source, target) if not (mask and one.stem.endswith("-mask"))]
     if not pairs:
         raise ValueError(f"{source} contains only masks; add the images")
+    masks = [_mask_of(one, mask) for one, _ in pairs]
+    _check_replaced([out for _, out in pairs], [*(one for one, _ in pairs), *masks], force)
     if restorer.card.channels == 1 and read(pairs[0][0]).pixels.shape[2] == 3:
-        console.print(f"{restorer.card.name} is a gray restorer; it restores each colour channel separately.")
+        print_line(console, f"{restorer.card.name} is a gray restorer; it restores each colour channel separately.")
     with Progress(console=console) as bar:
         task = bar.add_task("restoring", total=len(pairs))
         for done, (one, out) in enumerate(pairs):
@@ -56,7 +71,8 @@ def restore(
                 restorer,
                 one,
                 out,
-                mask=mask / f"{one.stem}-mask.png" if mask and mask.is_dir() else mask,
+                mask=_mask_of(one, mask),
+                mask_marks=mask_marks,
                 strength=strength,
                 tile=tile,
                 ensemble=ensemble,
@@ -75,6 +91,7 @@ def degrade(
         ),
     ],
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    force: Force = False,
 ) -> None:
     """Degrade an image, or every image of a folder. A mask or noise level is written as NAME-mask.png."""
     import jax
@@ -86,6 +103,7 @@ def degrade(
     if not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {seed}")
     operation, pairs = parse(operators), _pairs(source, target)
+    _check_replaced([out for _, out in pairs], [one for one, _ in pairs], force)
     masks = [out.with_name(f"{out.stem}-mask.png") for _, out in pairs]
     written = collections.Counter(masks + [out for _, out in pairs])
     twice = next((mask.name for mask in masks if written[mask] > 1), None)
@@ -97,9 +115,29 @@ def degrade(
         observed = operation(*inputs)
         if observed.condition is not None and twice:
             raise ValueError(f"{twice} would be written twice; file names must differ in more than suffix and -mask")
+        if observed.condition is not None:
+            _check_replaced(masks, [one for one, _ in pairs], force)
         image.write(out, picture.with_pixels(np.asarray(observed.image)))
         if observed.condition is not None:
             image.write(masks[index], image.Picture(np.asarray(observed.condition[..., :1])))
+
+
+def _mask_of(picture: Path, mask: Path | None) -> Path | None:
+    """Return the mask of an image file."""
+    return mask / f"{picture.stem}-mask.png" if mask and mask.is_dir() else mask
+
+
+def _check_replaced(outputs: Iterable[Path], inputs: Iterable[Path | None], force: bool) -> None:
+    """Refuse to replace an input, also by another path or link to it, without --force."""
+    originals = {_identity(path) for path in inputs if path and path.exists()}
+    for path in outputs:
+        if not force and path.exists() and _identity(path) in originals:
+            raise ValueError(f"{path} is an input file; give another OUT, or --force to replace it")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:

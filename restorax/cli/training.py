@@ -7,6 +7,9 @@ import typer
 
 from ..train.options import Options
 from .common import DataDir, console
+from .tables import print_line
+
+STOPPED = 75  # EX_TEMPFAIL of sysexits.h: the same command, run again, continues
 
 
 def train(
@@ -55,6 +58,8 @@ def train(
 ) -> None:
     """Train a recipe and write its zoo entry; an interrupted training resumes.
 
+    Exit codes: 0 when training has finished, 75 when it was stopped and can be resumed, 2 after an error.
+
     On several hosts, run the same command on each; TPU pods and SLURM jobs are detected automatically, elsewhere give
     --coordinator, --num-processes and --process-id.
     """
@@ -95,10 +100,9 @@ def train(
     channels = build_model(chosen).channels
     images = sources.test_images(validate, channels) if validate else sources.sample_images(channels)
     entry = run(name, chosen, options, images)
-    if not parallel.is_first():
-        return
+    if parallel.is_first():
+        stopped = f"stopped; the same command resumes from {options.workdir}"
+        trained = f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)"
+        print_line(console, stopped if entry is None else trained)
     if entry is None:
-        console.print(f"stopped; the same command resumes from {options.workdir}")
-    else:
-        message = f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)"
-        console.print(message, soft_wrap=True, markup=False)
+        raise typer.Exit(STOPPED)

@@ -1,11 +1,12 @@
 """Training progress: a progress bar, JSON lines, TensorBoard."""
 
+import datetime
 import json
 import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -17,6 +18,20 @@ from ..files import is_remote, write_atomically
 from ..recipe import Recipe
 from ..types import Array
 from .options import Options
+
+
+class Validation(NamedTuple):
+    """Result of a validation.
+
+    Attributes:
+        psnr: mean PSNR of the restored images in dB, by degradation.
+        input_psnr: mean PSNR of the degraded images in dB, by degradation.
+        images: images ``[height, width, channels]`` in [0, 1] for TensorBoard, by name.
+    """
+
+    psnr: dict[str, float]
+    input_psnr: dict[str, float]
+    images: dict[str, np.ndarray]
 
 
 class TrainingLogger:
@@ -49,7 +64,7 @@ class TrainingLogger:
         self._recipe, self._console, self._max_skipped = recipe, console, options.max_skipped
         self._first = jax.process_index() == 0
         self._path = workdir / "log.jsonl"
-        self.lines = [line for line in read_log(self._path) if line["step"] <= done]
+        self.lines = [line for line in read_log(self._path) if line["step"] <= done] if done else []
         self._seconds_before = max((line.get("seconds", 0.0) for line in self.lines), default=0.0)
         self.skipped = max((line.get("skipped", 0) for line in self.lines), default=0)
         self._consecutive, self._pending, self._named = 0, deque(), 0
@@ -58,15 +73,15 @@ class TrainingLogger:
         self._board = _open_tensorboard(workdir) if options.tensorboard and self._first else None
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(10),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}  psnr {task.fields[psnr]}  {task.fields[rate]} images/s"),
+            TextColumn("loss {task.fields[loss]}  {task.fields[rate]} images/s"),
             TimeRemainingColumn(),
             refresh_per_second=2,
             console=console,
             disable=not (self._first and console.is_terminal),
         )
-        self._task = self._bar.add_task(name, total=recipe.steps, completed=done, loss="", psnr="", rate="")
+        self._task = self._bar.add_task(name, total=recipe.steps, completed=done, loss="", rate="")
         if self._first:
             write_atomically(self._path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
@@ -84,6 +99,11 @@ class TrainingLogger:
         """Mean validation PSNR by step, oldest first."""
         validations = (line for line in self.lines if "validation_psnr" in line)
         return {line["step"]: float(np.mean(list(line["validation_psnr"].values()))) for line in validations}
+
+    @property
+    def start_psnr(self) -> dict[str, float]:
+        """Validation PSNR of the entry that is fine-tuned, by degradation; empty for random parameters."""
+        return next((line["start_psnr"] for line in self.lines if "start_psnr" in line), {})
 
     def seconds_at(self, step: int) -> float:
         """Return the wall-clock time of the training up to a step."""
@@ -115,20 +135,40 @@ class TrainingLogger:
         """Write a line of metrics; blocks until the step is done."""
         values = {key: float(value) for key, value in metrics.items() if key != "skipped"}
         now = time.monotonic()
-        rate = self._recipe.stage_of(done).batch * (done - self._mark[0]) / (now - self._mark[1])
+        steps, seconds = done - self._mark[0], now - self._mark[1]
+        rate = self._recipe.stage_of(done).batch * steps / seconds if steps else None
         self._mark = (done, now)
         numbers = {key: value if math.isfinite(value) else None for key, value in values.items()}
         counts = {"skipped": self.skipped, "skipped_pictures": self._named}
         self._write(step=done, seconds=self.seconds, images_per_second=rate, **numbers, **counts)
-        self._show(done, loss=f"{values['loss']:.4f}", rate=f"{rate:.0f}")
+        loss, speed = f"{values['loss']:.4f}", "" if rate is None else f"{rate:.0f}"
+        self._bar.update(self._task, completed=done, loss=loss, rate=speed)
+        if not self._console.is_terminal:
+            left = datetime.timedelta(seconds=round((self._recipe.steps - done) * seconds / steps)) if steps else None
+            timing = f"  {speed} images/s  time left {left}" if steps else ""
+            self._print(f"{self._progress(done)}  loss {loss}{timing}")
 
-    def validated(self, done: int, quality: Mapping[str, float], images: Mapping[str, np.ndarray]) -> None:
-        """Write PSNR by degradation, and restored images ``[height, width, channels]`` for TensorBoard."""
-        self._write(step=done, seconds=self.seconds, validation_psnr=dict(quality))
-        self._show(done, psnr=" ".join(f"{value:.2f}" for value in quality.values()))
+    def started(self, validation: Validation) -> None:
+        """Write the PSNR of the entry that is fine-tuned."""
+        self._write(step=0, seconds=self.seconds, start_psnr=validation.psnr, input_psnr=validation.input_psnr)
+
+    def validated(self, done: int, validation: Validation) -> None:
+        """Write and print PSNR by degradation, beside that of the degraded images and of the starting entry."""
+        psnr, input_psnr = validation.psnr, validation.input_psnr
+        self._write(step=done, seconds=self.seconds, validation_psnr=psnr, input_psnr=input_psnr)
+        columns = {"degraded": input_psnr, "start": self.start_psnr, "restored": psnr}
+        columns = {name: column for name, column in columns.items() if column}
+        self._print(f"{self._progress(done)}  validation PSNR [dB]")
+        self._print("".join(f"{name:>10}" for name in columns))
+        for degradation in psnr:
+            values = "".join(f"{column[degradation]:>10.2f}" for column in columns.values())
+            self._print(f"{values}  {degradation}")
         if self._board is not None:
-            for name, image in images.items():
+            for name, image in validation.images.items():
                 self._board.add_image(f"validation/{name}", np.asarray(image), done, dataformats="HWC")
+
+    def restart_clock(self, done: int) -> None:
+        """Exclude the time since the last log line, such as that of a validation, from the rate."""
         self._mark = (done, time.monotonic())
 
     def name_skipped(self, reasons: Sequence[str]) -> None:
@@ -152,12 +192,12 @@ class TrainingLogger:
                 if isinstance(value, (int, float)) and key != "step":
                     self._board.add_scalar(key, value, values["step"])
 
-    def _show(self, done: int, **fields: str) -> None:
-        self._bar.update(self._task, completed=done)
-        self._bar.tasks[0].fields.update(fields)
-        if self._first and not self._console.is_terminal:
-            shown = "  ".join(f"{'images/s' if key == 'rate' else key} {value}" for key, value in fields.items())
-            self._console.print(f"step {done} of {self._recipe.steps}  {shown}", highlight=False)
+    def _progress(self, done: int) -> str:
+        return f"step {done} of {self._recipe.steps}"
+
+    def _print(self, text: str) -> None:
+        if self._first:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def read_log(path: epath.Path) -> list[dict[str, Any]]:

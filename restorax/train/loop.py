@@ -9,6 +9,7 @@ from rich.console import Console
 
 from ..recipe import Recipe
 from .checkpoint import Checkpoints
+from .header import print_header
 from .interrupt import stop_on_signal
 from .logger import TrainingLogger
 from .options import Options
@@ -21,7 +22,7 @@ def train(name: str, recipe: Recipe, options: Options, validation: Mapping[str, 
 
     Writes ``checkpoints/``, ``log.jsonl`` (a line per log step), ``recipe.json``, and after every validation that is
     the best so far the zoo entry ``NAME/`` of the averaged parameters, which ``restorax.load(workdir)`` finds; at the
-    end ``report.md`` with ``loss.png`` and ``pictures/``. The first Ctrl-C, or SIGTERM, ends the training after the
+    end ``report.md`` with ``curves.png`` and ``pictures/``. The first Ctrl-C, or SIGTERM, ends the training after the
     current step with a checkpoint. Every host of a job calls it with the same arguments.
 
     Args:
@@ -46,17 +47,26 @@ def train(name: str, recipe: Recipe, options: Options, validation: Mapping[str, 
         # --- state, new or resumed ---
         state = plan.start(checkpoints)
         done, last = int(state.step), recipe.steps
+        if plan.first:
+            print_header(console, plan, done)
 
         # --- steps ---
         profile = plan.workdir / "profile" if options.profile and plan.first else None
         trace = trace_steps(profile, done + 3, done + 13) if profile else nullcontext()
         with trace as traced, TrainingLogger(name, recipe, options, plan.workdir, done, console) as logger:
+            if recipe.start and done == 0:
+                logger.started(plan.validate(plan.average(state)))
+                logger.restart_clock(done)
+            compiled = None
             for step, patches, rows in plan.work(done):
                 logger.name_skipped(plan.source.skipped)
                 if stop.requested(done):
                     break
                 state, metrics = step(state, patches, plan.key, rows)
                 done += 1
+                if step is not compiled:
+                    logger.restart_clock(done)  # compiling is not training
+                    compiled = step
                 log, validate = (done % n == 0 or done == last for n in (options.log_every, options.validate_every))
                 logger.count(done, metrics, lag=0 if log or validate else 2)
                 if traced:
@@ -66,14 +76,15 @@ def train(name: str, recipe: Recipe, options: Options, validation: Mapping[str, 
                 if validate:
                     average = plan.average(state)
                     try:
-                        quality, shown = plan.validate(average)
+                        measured = plan.validate(average)
                     except Exception:
                         checkpoints.save(state)  # no step is lost to a validation that fails
                         raise
-                    logger.validated(done, quality, shown)
+                    logger.validated(done, measured)
                     checkpoints.save(state, quality=logger.qualities[done])
                     if logger.qualities[done] >= max(logger.qualities.values()):
                         plan.write_entry(average, done, logger.seconds)
+                    logger.restart_clock(done)
                 elif options.save_every and done % options.save_every == 0:
                     checkpoints.save(state)
         checkpoints.save(state)

@@ -12,17 +12,17 @@ import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
-from .. import data, zoo
+from .. import data, image, zoo
 from ..evaluation import compile_degradation, evaluate
 from ..files import absolute
 from ..recipe import Recipe, Stage
 from ..types import Array, Params, PRNGKeyArray
 from . import parallel
 from .checkpoint import Checkpoints
-from .logger import TrainingLogger
+from .logger import TrainingLogger, Validation
 from .options import Options
 from .publish import detected_hardware, publish
-from .report import strips, write_report
+from .report import Sample, samples, write_report
 from .step import TrainState, build_model, init_state, make_draw, make_restore, training_keys
 from .workdir import check_same_training, deliver, published, remember
 
@@ -118,14 +118,19 @@ class Plan:
         """Gather the averaged parameters on this host; all hosts must call this."""
         return parallel.to_host(state.ema, self.mesh)
 
-    def validate(self, params: Params) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        """Return the mean PSNR in dB by degradation, and restored images by name for TensorBoard."""
+    def validate(self, params: Params) -> Validation:
+        """Measure the mean PSNR by degradation; with TensorBoard, restore a few images for it."""
         run = partial(self.restore, params)
-        quality = {d: evaluate(run, self.validation, d, dataset="validation").psnr for d in self.recipe.evaluation}
-        return quality, self._strips(params) if self.options.tensorboard and self.first else {}
+        results = [evaluate(run, self.validation, d, dataset="validation") for d in self.recipe.evaluation]
+        shown = self._samples(params) if self.options.tensorboard and self.first else {}
+        return Validation(
+            psnr={result.degradation: result.psnr for result in results},
+            input_psnr={result.degradation: result.input_psnr for result in results},
+            images={name: np.clip(image.strip(*sample).pixels, 0, 1) for name, sample in shown.items()},
+        )
 
-    def _strips(self, params: Params) -> dict[str, np.ndarray]:
-        return strips(self.restore, params, self.validation, self.recipe)
+    def _samples(self, params: Params) -> dict[str, Sample]:
+        return samples(self.restore, params, self.validation, self.recipe)
 
     def write_entry(self, params: Params, steps: int, seconds: float) -> None:
         """Write a zoo entry with averaged parameters; results of equal parameters are kept."""
@@ -158,15 +163,25 @@ class Plan:
             self.write_entry(average, best, logger.seconds_at(best))
         if self.first:
             facts = {
+                "start": f"`{self.recipe.start}`" if self.recipe.start else "random parameters",
                 "data": self.options.data_name or self.source.title,
                 "images skipped": len(self.source.skipped),
+                "validation": f"{len(self.validation)} images",
                 "best step": best,
                 "hardware": detected_hardware(self.options.hardware),
                 "hours": f"{logger.seconds / 3600:.2f}",
             }
-            page = partial(write_report, name=self.name, recipe=self.recipe, lines=logger.lines, best=best, facts=facts)
-            shown = self._strips(average)
-            deliver(self.workdir, lambda folder: page(folder, pictures=shown))
+            page = partial(
+                write_report,
+                name=self.name,
+                recipe=self.recipe,
+                entry=str(self.entry),
+                lines=logger.lines,
+                best=best,
+                facts=facts,
+                pictures=self._samples(average),
+            )
+            deliver(self.workdir, page)
 
 
 def make_plan(
@@ -230,13 +245,13 @@ def _check(recipe: Recipe, validation: Mapping[str, np.ndarray], channels: int) 
         raise ValueError("`evaluation` must have at least one degradation, got none")
     if not validation:
         raise ValueError("`validation` must have at least one image, got none")
-    for name, image in validation.items():
-        if image.ndim != 3 or image.shape[2] != channels or min(image.shape[:2]) < 11:  # the window of SSIM
+    for name, pixels in validation.items():
+        if pixels.ndim != 3 or pixels.shape[2] != channels or min(pixels.shape[:2]) < 11:  # the window of SSIM
             accepted = f"[height, width, {channels}] with sides of at least 11 pixels"
-            raise ValueError(f"validation image {name} must have shape {accepted}, got {image.shape}")
-    key, image = jax.random.key(0), next(iter(validation.values()))
+            raise ValueError(f"validation image {name} must have shape {accepted}, got {pixels.shape}")
+    key, first = jax.random.key(0), next(iter(validation.values()))
     for degradation in recipe.evaluation:
-        jax.eval_shape(compile_degradation(degradation), key, image)
+        jax.eval_shape(compile_degradation(degradation), key, first)
     for stage in recipe.stages:
         patches = jax.ShapeDtypeStruct((1, stage.patch, stage.patch, channels), np.uint8)
         jax.eval_shape(make_draw(stage), key[None], patches)

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import jax
 import jax.numpy as jnp
@@ -10,16 +11,24 @@ import numpy as np
 
 from .. import image
 from ..evaluation import compile_degradation
+from ..metrics import psnr
 from ..recipe import Recipe, Stage, middle
 from ..types import Params
+from .curves import plot_curves
 
 _SHOWN = 4  # validation images in the report
 
 
-def strips(
-    restore: Callable, params: Params, images: Mapping[str, np.ndarray], recipe: Recipe
-) -> dict[str, np.ndarray]:
-    """Make strips (degraded, restored, clean) of the first few images under the middle evaluation.
+class Sample(NamedTuple):
+    """A validation image, ``[height, width, channels]`` each; the degraded one may exceed [0, 1]."""
+
+    degraded: np.ndarray
+    restored: np.ndarray
+    clean: np.ndarray
+
+
+def samples(restore: Callable, params: Params, images: Mapping[str, np.ndarray], recipe: Recipe) -> dict[str, Sample]:
+    """Degrade and restore the first few images under the middle evaluation.
 
     Args:
         restore: ``(params, image, condition) -> image``.
@@ -28,15 +37,58 @@ def strips(
         recipe: recipe with the evaluation.
 
     Returns:
-        ``[height, 3 * width, channels]`` in [0, 1] by name.
+        Degraded, restored and clean images by name; of a burst, the last degraded frame.
     """
     degrade = compile_degradation(middle(recipe.evaluation))
     out = {}
     for number, name in enumerate(sorted(images)[:_SHOWN]):
-        observed = degrade(jax.random.fold_in(jax.random.key(0), number), jnp.asarray(images[name]))
-        strip = image.strip(observed.image, restore(params, *observed), images[name])
-        out[name] = np.clip(strip.pixels, 0, 1)
+        clean = images[name]
+        observed = degrade(jax.random.fold_in(jax.random.key(0), number), jnp.asarray(clean))
+        degraded = np.asarray(observed.image)
+        restored = np.asarray(restore(params, *observed))
+        out[name] = Sample(degraded if degraded.ndim == clean.ndim else degraded[-1], restored, clean)
     return out
+
+
+def write_report(
+    folder: Path,
+    *,
+    name: str,
+    recipe: Recipe,
+    entry: str,
+    lines: Sequence[Mapping[str, Any]],
+    best: int,
+    facts: Mapping[str, Any],
+    pictures: Mapping[str, Sample],
+) -> None:
+    """Write ``report.md`` with ``curves.png`` and ``pictures/``.
+
+    Args:
+        folder: folder to write to.
+        name: name of the trained entry.
+        recipe: training recipe.
+        entry: folder of the trained entry.
+        lines: log lines.
+        best: step of the published parameters.
+        facts: further rows of the summary table.
+        pictures: images from :func:`samples`, written as files.
+    """
+    rates = [line["images_per_second"] for line in lines if line.get("images_per_second")]
+    skipped = max((line.get("skipped", 0) for line in lines), default=0)
+    rows = {
+        "network": f"`{recipe.architecture}` {recipe.config}",
+        "type": recipe.dtype,
+        **{f"stage {number}": _stage(stage) for number, stage in enumerate(recipe.stages, 1)},
+        "steps": f"{recipe.steps}, of which {skipped} skipped (not finite)",
+        "throughput": f"{np.median(rates):.1f} patches per second (median)" if rates else "not logged",
+        **facts,
+    }
+    text = [f"# {name}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows.items()), ""]
+    text += [plot_curves(lines, recipe, folder / "curves.png"), "", "## Validation PSNR [dB]", ""]
+    text += _psnr_table(recipe, lines, best)
+    text += ["", *_picture_table(folder / "pictures", middle(recipe.evaluation), pictures)]
+    text += ["", *_next_steps(entry)]
+    (folder / "report.md").write_text("\n".join(text) + "\n")
 
 
 def _stage(stage: Stage) -> str:
@@ -47,81 +99,50 @@ def _stage(stage: Stage) -> str:
     )
 
 
-def plot_losses(lines: Sequence[Mapping[str, Any]], path: Path) -> str:
-    """Plot loss and validation PSNR against steps.
-
-    Args:
-        lines: log lines.
-        path: PNG file to write.
-
-    Returns:
-        Markdown of the figure, or a note if no loss was logged or matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return "Install `restorax[plot]` for a plot of loss and validation PSNR."
-
-    losses = [(line["step"], line["loss"]) for line in lines if line.get("loss") is not None]
-    quality = [(line["step"], line["validation_psnr"]) for line in lines if "validation_psnr" in line]
-    if not losses:
-        return "No loss was logged."
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.plot(*zip(*losses, strict=True), linewidth=0.8)
-    left.set(xlabel="step", ylabel="training loss", yscale="log")
-    for degradation in quality[0][1] if quality else ():
-        right.plot([s for s, _ in quality], [v[degradation] for _, v in quality], label=degradation)
-    right.set(xlabel="step", ylabel="validation PSNR [dB]")
-    if quality:
-        right.legend()
-    figure.savefig(path, dpi=100)
-    return f"![Loss and validation PSNR against steps]({path.name})"
+def _psnr_table(recipe: Recipe, lines: Sequence[Mapping[str, Any]], best: int) -> list[str]:
+    """Tabulate PSNR by degradation: degraded images, starting entry, then every validation."""
+    rows = [("step", {d: f"`{d}`" for d in recipe.evaluation})]
+    for title, key in (("degraded images", "input_psnr"), (f"start, `{recipe.start}`", "start_psnr")):
+        rows += [(title, _formatted(line[key])) for line in lines if key in line][:1]
+    for line in lines:
+        if "validation_psnr" in line:
+            step = f"**{line['step']}**, published" if line["step"] == best else str(line["step"])
+            rows.append((step, _formatted(line["validation_psnr"])))
+    table = [f"| {title} | " + " | ".join(cells[d] for d in recipe.evaluation) + " |" for title, cells in rows]
+    return [table[0], "|---" * (1 + len(recipe.evaluation)) + "|", *table[1:]]
 
 
-def write_report(
-    folder: Path,
-    *,
-    name: str,
-    recipe: Recipe,
-    lines: Sequence[Mapping[str, Any]],
-    best: int,
-    facts: Mapping[str, Any],
-    pictures: Mapping[str, np.ndarray],
-) -> None:
-    """Write ``report.md`` with ``loss.png`` and ``pictures/``.
+def _formatted(quality: Mapping[str, float]) -> dict[str, str]:
+    return {degradation: f"{value:.2f}" for degradation, value in quality.items()}
 
-    Args:
-        folder: folder to write to.
-        name: name of the trained entry.
-        recipe: training recipe.
-        lines: log lines.
-        best: step of the published parameters.
-        facts: further rows of the summary table.
-        pictures: strips from :func:`strips`, written as image files.
-    """
-    figure = plot_losses(lines, folder / "loss.png")
-    (folder / "pictures").mkdir(exist_ok=True)
-    for title, strip in pictures.items():
-        image.write(folder / "pictures" / f"{title}.png", image.Picture(strip))
-    rates = [line["images_per_second"] for line in lines if "images_per_second" in line]
-    skipped = max((line.get("skipped", 0) for line in lines), default=0)
-    rows = {
-        "network": f"`{recipe.architecture}` {recipe.config}",
-        "type": recipe.dtype,
-        **{f"stage {number}": _stage(stage) for number, stage in enumerate(recipe.stages, 1)},
-        "steps": f"{recipe.steps}, of which {skipped} skipped (not finite)",
-        "patches per second": f"{np.median(rates):.1f} (median)" if rates else "not logged",
-        **facts,
-    }
-    quality = [line for line in lines if "validation_psnr" in line]
-    text = [f"# {name}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows.items()), ""]
-    text += [figure, "", "## Validation PSNR [dB]", ""]
-    text += ["| ".join(("", "step ", *(f"`{d}` " for d in recipe.evaluation), "")).strip()]
-    text += ["|---" * (1 + len(recipe.evaluation)) + "|"]
-    for line in quality:
-        step = f"**{line['step']}**, published" if line["step"] == best else line["step"]
-        text.append(f"| {step} | " + " | ".join(f"{line['validation_psnr'][d]:.2f}" for d in recipe.evaluation) + " |")
-    text += ["", "Degraded, restored, clean:", ""]
-    text += [f"![{title}](pictures/{title}.png)" for title in pictures]
-    (folder / "report.md").write_text("\n".join(text) + "\n")
+
+def _picture_table(folder: Path, degradation: str, pictures: Mapping[str, Sample]) -> list[str]:
+    """Write the images and return a table that shows them with their PSNR."""
+    folder.mkdir(exist_ok=True)
+    text = [
+        f"## Validation images, `{degradation}`",
+        "",
+        "| image | degraded | restored | clean |",
+        "|---|---|---|---|",
+    ]
+    for title, sample in pictures.items():
+        cells = []
+        for part, pixels in sample._asdict().items():
+            file = f"{title}-{part}.png"
+            image.write(folder / file, image.Picture(pixels))
+            quality = "" if part == "clean" else f"<br>{float(psnr(pixels, sample.clean)):.2f} dB"
+            cells.append(f"![{title}, {part}]({folder.name}/{quote(file)}){quality}")
+        text.append(f"| {title} | " + " | ".join(cells) + " |")
+    return text if pictures else []
+
+
+def _next_steps(entry: str) -> list[str]:
+    return [
+        "## Next steps",
+        "",
+        f"- Measure it on test images and store the results in its card: `restorax eval {entry} --data DIR --write`.",
+        f"- Restore an image: `restorax restore in.png out.png --model {entry}`.",
+        "- Train on: append a stage to the recipe and run the same command with `--recipe FILE`.",
+        f"- Fine-tune for other images or another degradation: `restorax train NAME --start {entry}`.",
+        f"- Deploy without restorax: `restorax export {entry} OUT`.",
+    ]

@@ -47,17 +47,13 @@ def build_model(recipe: Recipe) -> RestorationNetwork:
     return build(recipe.architecture, recipe.config, dtype=jnp.dtype(recipe.dtype))
 
 
-def optimizer(recipe: Recipe) -> optax.GradientTransformation:
-    """Make the optimiser: Muon for kernels, Adam for the rest, with warm-up and cosine decay in each stage.
-
-    A kernel is orthogonalised as the matrix [rows * columns * in_channels, out_channels]. Updates are scaled to the
-    RMS of Adam's (``consistent_rms``), so both use the same learning rate.
+def learning_rate_schedule(recipe: Recipe) -> optax.Schedule:
+    """Return the learning rate as a function of the step: warm-up and cosine decay in each stage.
 
     Reference:
-        Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024; Liu et al., Muon is scalable
-        for LLM training, 2025 (the scaling); Loshchilov and Hutter, SGDR, ICLR 2017 (the schedule).
+        Loshchilov and Hutter, SGDR, ICLR 2017.
     """
-    schedule = optax.sgdr_schedule(
+    return optax.sgdr_schedule(
         [
             {
                 "init_value": 0.0,
@@ -68,8 +64,20 @@ def optimizer(recipe: Recipe) -> optax.GradientTransformation:
             for stage in recipe.stages
         ]
     )
+
+
+def optimizer(recipe: Recipe) -> optax.GradientTransformation:
+    """Make the optimiser: Muon for kernels, Adam for the rest, with the learning rates of the stages.
+
+    A kernel is orthogonalised as the matrix [rows * columns * in_channels, out_channels]. Updates are scaled to the
+    RMS of Adam's (``consistent_rms``), so both use the same learning rate.
+
+    Reference:
+        Jordan et al., Muon: an optimizer for hidden layers in neural networks, 2024; Liu et al., Muon is scalable
+        for LLM training, 2025 (the scaling).
+    """
     muon = optax.contrib.muon(
-        schedule,
+        learning_rate_schedule(recipe),
         weight_decay=recipe.weight_decay,
         muon_weight_dimension_numbers=cast(Any, _kernel_axes),
         consistent_rms=0.2,
