@@ -8,7 +8,7 @@ import pytest
 from restorax import degrade
 from restorax.degrade import Camera, parse, process, sample_camera, unprocess
 
-PLAIN = {"mosaic": 0, "sharpen": 0, "chroma": 0}
+PLAIN = {"mosaic": 0, "sharpen": 0, "chroma": 0, "smooth": 0}
 
 
 def _colours(count=8):
@@ -89,7 +89,7 @@ def test_mosaic_makes_noise_correlated_and_its_phase_varies(key):
     image = jnp.full((16, 64, 64, 3), 0.5)
     correlation = []
     for mosaic in (0.0, 1.0):
-        photo = degrade.camera_photo(key, image, shot=0.01, mosaic=mosaic, bilinear=1.0, sharpen=0.0, chroma=0.0)
+        photo = degrade.camera_photo(key, image, shot=0.01, mosaic=mosaic, bilinear=1.0, smooth=0.0, chroma=0.0)
         noise = np.asarray(photo - photo.mean((1, 2), keepdims=True))[..., 0]
         correlation.append((noise[:, :, 1:] * noise[:, :, :-1]).mean() / (noise**2).mean())
     assert abs(correlation[0]) < 0.02

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..types import Array, Float, Image, PRNGKeyArray, check_image
-from .mosaic import Planes
+from .mosaic import Planes, split_channels
 from .registry import Choice
 
 __all__ = [
@@ -146,20 +146,20 @@ def process(raw: Image, camera: Camera, *, curve: str = "gamma", tone: bool = Tr
 
 def unprocess_planes(planes: Planes, camera: Camera, curve: str = "gamma", tone: bool = True) -> Planes:
     """Apply :func:`unprocess` to red, green and blue."""
-    planes = tuple(_decode(jnp.clip(plane, 0, 1), curve, tone) for plane in planes)
-    red, green, blue = _mix(jnp.asarray(camera.matrix, planes[0].dtype), planes)
+    red, green, blue = (_decode(jnp.clip(plane, 0, 1), curve, tone) for plane in planes)
+    red, green, blue = _mix(jnp.asarray(camera.matrix, red.dtype), (red, green, blue))
     highlight = _highlight((red + green + blue) / 3)
-    red_gain, green_gain, blue_gain = (_attenuation(gain, highlight) for gain in _attenuations(camera, red))
+    red_gain, green_gain, blue_gain = (_attenuation(gain, highlight) for gain in attenuations(camera, red))
     return red * red_gain, green * green_gain, blue * blue_gain
 
 
 def process_planes(planes: Planes, camera: Camera, curve: str = "gamma", tone: bool = True) -> Planes:
     """Apply :func:`process` to red, green and blue."""
-    gains = _attenuations(camera, planes[0])
+    gains = attenuations(camera, planes[0])
     highlight = _highlight(_intensity_before(planes, gains))
-    balanced = tuple(plane / _attenuation(gain, highlight) for plane, gain in zip(planes, gains, strict=True))
+    red, green, blue = (plane / _attenuation(gain, highlight) for plane, gain in zip(planes, gains, strict=True))
     inverse = jnp.linalg.inv(jnp.asarray(camera.matrix, planes[0].dtype))
-    red, green, blue = (_encode(jnp.clip(plane, 0, 1), curve, tone) for plane in _mix(inverse, balanced))
+    red, green, blue = (_encode(jnp.clip(plane, 0, 1), curve, tone) for plane in _mix(inverse, (red, green, blue)))
     return red, green, blue
 
 
@@ -168,10 +168,10 @@ def _checked_planes(image: Image, curve: str) -> Planes:
     if image.shape[-1] != 3:
         raise ValueError(f"`image` must have 3 channels, got {image.shape[-1]}.")
     CURVE.check(curve, "curve")
-    return image[..., 0], image[..., 1], image[..., 2]
+    return split_channels(image)
 
 
-def _attenuations(camera: Camera, plane: jax.Array) -> list[jax.Array]:
+def attenuations(camera: Camera, plane: jax.Array) -> list[jax.Array]:
     """Return the ratio of raw to balanced intensity of red, green and blue, ``[*batch or ones, 1, 1]``."""
     red, blue, exposure = (jnp.asarray(x, plane.dtype)[..., None, None] for x in camera[1:])
     ones = (1,) * (plane.ndim - 2)

@@ -52,8 +52,14 @@ def demosaic(image: Image, *, pattern: str = "RGGB", method: str = "malvar") -> 
     """
     red = pattern.index("R")
     rows, columns = red_sites(image.shape[-3:-1], jnp.asarray(red // 2), jnp.asarray(red % 2), image.ndim - 3)
-    mosaic = sample_mosaic((image[..., 0], image[..., 1], image[..., 2]), rows, columns)
+    mosaic = sample_mosaic(split_channels(image), rows, columns)
     return jnp.stack(demosaic_planes(mosaic, rows, columns, method), -1)
+
+
+def split_channels(image: Image) -> Planes:
+    """Return red, green and blue of an RGB image; the three planes of a gray image are equal."""
+    image = jnp.asarray(image)
+    return image[..., 0], image[..., image.shape[-1] // 2], image[..., -1]
 
 
 def red_sites(size: tuple[int, ...], row: jax.Array, column: jax.Array, batch_axes: int) -> tuple[jax.Array, jax.Array]:

@@ -1,13 +1,15 @@
 """A photograph of a digital camera: noise in the raw data, demosaicking and development."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
 from ..types import Image, PRNGKeyArray, Strength, per_image
 from .blur import gaussian_blur
-from .camera import process_planes, sample_camera, unprocess_planes
+from .camera import attenuations, process_planes, sample_camera, unprocess_planes
 from .codec import RGB_TO_YCC
-from .mosaic import Planes, demosaic_planes, red_sites, sample_mosaic
+from .mosaic import Planes, demosaic_planes, red_sites, sample_mosaic, split_channels
 from .registry import FRACTION, NON_NEGATIVE, register
 from .sensor import camera_noise
 
@@ -24,8 +26,9 @@ _READ_SLOPE, _READ_OFFSET, _READ_DEVIATION = 2.18, 1.20, 0.26
         "read": NON_NEGATIVE,
         "mosaic": FRACTION,
         "bilinear": FRACTION,
-        "sharpen": FRACTION,
+        "smooth": FRACTION,
         "chroma": FRACTION,
+        "sharpen": FRACTION,
     },
     examples={"shot": (0.001, 0.005, 0.02)},
     channels=(1, 3),
@@ -38,14 +41,17 @@ def camera_photo(
     read: Strength | None = None,
     mosaic: Strength = 0.8,
     bilinear: Strength = 0.5,
+    smooth: Strength = 0.5,
+    chroma: Strength = 0.5,
     sharpen: Strength = 0.3,
-    chroma: Strength = 0.3,
 ) -> Image:
     """Take a photograph of an image with a random camera: noise in the raw data, demosaicking and development.
 
     Every image has a camera of its own (:func:`sample_camera`). The image is converted to raw intensities, which get
     shot and read noise and saturate at 1; a Bayer mosaic with a random phase is demosaicked, and the result is
-    developed, sharpened and clipped. A gray image passes through as three equal channels, and the luma is returned.
+    developed. Noise reduction blurs the difference to the image, an ideal filter that preserves edges; it leaves the
+    coarse grain and the blotches of chroma of camera files. The result is clipped. A gray image passes through as three
+    equal channels, and the luma is returned.
 
     Args:
         key: random key.
@@ -55,8 +61,9 @@ def camera_photo(
             ``log(read^2) = 2.18 log(shot) + 1.20`` with a deviation of 0.26.
         mosaic: probability that the camera has a mosaic; noise without one is white in the raw data.
         bilinear: probability that the demosaicking is bilinear; it is Hamilton-Adams otherwise.
-        sharpen: probability of an unsharp mask of the luma, amount 0.2 to 1 and sigma 0.5 to 1.
-        chroma: probability of a Gaussian blur of the chroma, sigma 0.5 to 1.5, as cameras reduce chroma noise.
+        smooth: probability that the camera reduces luma noise, by a Gaussian of sigma 0.3 to 1 pixels.
+        chroma: probability that it reduces chroma noise, sigma 0.7 to 3.
+        sharpen: probability of an unsharp mask of the luma, amount 0.2 to 1.
 
     Returns:
         Photograph of the same shape in [0, 1].
@@ -76,23 +83,19 @@ def camera_photo(
     camera_key, noise_key, mosaic_key, finish_key = jax.random.split(key, 4)
     batch = image.shape[:-3]
     camera = sample_camera(camera_key, batch)
-    planes = _split(image) if image.shape[-1] == 3 else (image[..., 0],) * 3
+    image = jnp.clip(image, 0, 1)
+    planes = split_channels(image)
     # The barriers prevent XLA from recomputing a stage for every use of its result.
     raw = jax.lax.optimization_barrier(unprocess_planes(planes, camera))
     raw = jax.lax.optimization_barrier(_exposed(noise_key, raw, shot, read))
-    raw = _demosaicked(mosaic_key, raw, mosaic, bilinear)
+    raw = _demosaicked(mosaic_key, raw, attenuations(camera, planes[0]), mosaic, bilinear)
     developed = jax.lax.optimization_barrier(process_planes(raw, camera))
-    luma, chroma_planes = _finished(finish_key, developed, sharpen, chroma)
+    finished = _finished(finish_key, developed, planes, smooth, chroma, sharpen)
     if image.shape[-1] == 1:
-        return jnp.clip(luma, 0, 1)
-    blue, red = chroma_planes[..., 0], chroma_planes[..., 1]
-    luma = luma[..., 0]
+        return jnp.clip(finished[..., :1], 0, 1)
+    luma, blue, red = split_channels(finished)
     colours = (luma + 1.402 * red, luma - 0.344136286 * blue - 0.714136286 * red, luma + 1.772 * blue)
     return jnp.clip(jnp.stack(colours, -1), 0, 1)
-
-
-def _split(image: jax.Array) -> Planes:
-    return image[..., 0], image[..., 1], image[..., 2]
 
 
 def _exposed(key: PRNGKeyArray, planes: Planes, shot: Strength, read: Strength | None) -> Planes:
@@ -104,42 +107,56 @@ def _exposed(key: PRNGKeyArray, planes: Planes, shot: Strength, read: Strength |
         logarithm = _READ_SLOPE * jnp.log(jnp.maximum(per_image(shot, raw)[..., 0, 0, 0], 1e-9)) + _READ_OFFSET
         logarithm = logarithm + _READ_DEVIATION * jax.random.normal(read_key, batch)
         read = jnp.exp(logarithm / 2)
-    return _split(jnp.minimum(camera_noise(noise_key, raw, shot=shot, read=read), 1))
+    return split_channels(jnp.minimum(camera_noise(noise_key, raw, shot=shot, read=read), 1))
 
 
-def _demosaicked(key: PRNGKeyArray, planes: Planes, mosaic: Strength, bilinear: Strength) -> Planes:
-    """Sample a mosaic with a random phase and demosaic it."""
+def _demosaicked(
+    key: PRNGKeyArray, planes: Planes, gains: list[jax.Array], mosaic: Strength, bilinear: Strength
+) -> Planes:
+    """Sample a mosaic with a random phase and demosaic it, with the white balance applied in between."""
     phase_key, mosaic_key, method_key = jax.random.split(key, 3)
     plane, batch = planes[0], planes[0].shape[:-2]
     row, column = jax.random.bernoulli(phase_key, shape=(2, *batch)).astype(jnp.int32)
     rows, columns = red_sites(plane.shape[-2:], row, column, len(batch))
-    sampled = sample_mosaic(planes, rows, columns)
+    red_gain, green_gain, blue_gain = gains
+    balanced = planes[0] / red_gain, planes[1] / green_gain, planes[2] / blue_gain
+    sampled = sample_mosaic(balanced, rows, columns)
     with_mosaic, is_bilinear = _chosen(mosaic_key, mosaic, plane), _chosen(method_key, bilinear, plane)
-    methods = zip(
-        demosaic_planes(sampled, rows, columns, "bilinear"),
-        demosaic_planes(sampled, rows, columns, "hamilton_adams"),
-        planes,
-        strict=True,
-    )
+    smooth = demosaic_planes(sampled, rows, columns, "bilinear")
+    sharp = demosaic_planes(sampled, rows, columns, "hamilton_adams")
     red, green, blue = (
-        jnp.where(with_mosaic, jnp.where(is_bilinear, smooth, sharp), full) for smooth, sharp, full in methods
+        jnp.where(with_mosaic, gain * jnp.where(is_bilinear, a, b), c)
+        for gain, a, b, c in zip(gains, smooth, sharp, planes, strict=True)
     )
     return red, green, blue
 
 
-def _finished(key: PRNGKeyArray, planes: Planes, sharpen: Strength, chroma: Strength) -> tuple[jax.Array, jax.Array]:
-    """Sharpen the luma and blur the chroma of some images: ``[..., 1]`` and ``[..., 2]``."""
-    keys = jax.random.split(key, 5)
-    batch = planes[0].shape[:-2]
-    sharpened, blurred = (_chosen(k, p, planes[0])[..., 0, 0] for k, p in ((keys[0], sharpen), (keys[3], chroma)))
-    amount = jnp.where(sharpened, jax.random.uniform(keys[1], batch, minval=0.2), 0)
-    luma_sigma = jax.random.uniform(keys[2], batch, minval=0.5)
-    chroma_sigma = jnp.where(blurred, jax.random.uniform(keys[4], batch, minval=0.5, maxval=1.5), 0)
-    ycc = [sum(float(weight) * plane for weight, plane in zip(row, planes, strict=True)) for row in RGB_TO_YCC]
-    luma, chroma_planes = ycc[0][..., None], jnp.stack(ycc[1:], -1)
-    detail = luma - gaussian_blur(luma, sigma=luma_sigma, radius=3)
-    luma = luma + per_image(amount, luma) * detail
-    return luma, gaussian_blur(chroma_planes, sigma=chroma_sigma, radius=4)
+def _finished(
+    key: PRNGKeyArray, developed: Planes, clean: Planes, smooth: Strength, chroma: Strength, sharpen: Strength
+) -> jax.Array:
+    """Reduce the noise of some images and sharpen some; luma and chroma, ``[*batch, height, width, 3]``."""
+    keys = jax.random.split(key, 6)
+    plane, batch = clean[0], clean[0].shape[:-2]
+
+    def drawn(chosen_key, value_key, probability, low, high):
+        value = jax.random.uniform(value_key, (*batch, 1, 1), plane.dtype, low, high)
+        return jnp.where(_chosen(chosen_key, probability, plane), value, 0)[..., 0, 0]
+
+    luma_sigma = drawn(keys[0], keys[1], smooth, 0.3, 1)
+    chroma_sigma = drawn(keys[2], keys[3], chroma, 0.7, 3)
+    amount = drawn(keys[4], keys[5], sharpen, 0.2, 1)
+    noise = _luma_and_chroma([a - b for a, b in zip(developed, clean, strict=True)])
+    luma_noise = gaussian_blur(noise[0][..., None], sigma=luma_sigma, radius=3)
+    chroma_noise = gaussian_blur(jnp.stack(noise[1:], -1), sigma=chroma_sigma, radius=7)
+    luma, *chroma_planes = _luma_and_chroma(clean)
+    luma = luma[..., None] + luma_noise
+    luma = luma + per_image(amount, luma) * (luma - gaussian_blur(luma, sigma=0.8, radius=3))
+    return jnp.concatenate([luma, jnp.stack(chroma_planes, -1) + chroma_noise], -1)
+
+
+def _luma_and_chroma(planes: Sequence[jax.Array]) -> list[jax.Array]:
+    red, green, blue = planes
+    return [float(r) * red + float(g) * green + float(b) * blue for r, g, b in RGB_TO_YCC]
 
 
 def _chosen(key: PRNGKeyArray, probability: Strength, plane: jax.Array) -> jax.Array:
