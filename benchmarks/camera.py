@@ -83,9 +83,12 @@ def noise(pairs: Path, count: int = 20, quality: int = 75) -> None:
 
 
 @app.command()
-def cost(entry: str = "resunet_s-color-noise", batch: int = 8, side: int = 128, rounds: int = 20) -> None:
+def cost(
+    entry: str = "resunet_s-color-noise", batch: int = 8, side: int = 128, dtype: str = "float32", rounds: int = 10
+) -> None:
     """Print the time of camera_photo beside that of a training step of an entry, on the same patches."""
-    recipe = RECIPES[entry]
+    # XLA on CPU has no fast bfloat16 convolution.
+    recipe = dataclasses.replace(RECIPES[entry], dtype=dtype)
     stage = dataclasses.replace(recipe.stages[0], batch=batch, patch=side)
     # One key per patch, as in training.
     photo = jax.jit(make_draw(dataclasses.replace(stage, degradation="camera_photo(shot=log_uniform(1e-4, 2e-2))")))

@@ -62,7 +62,7 @@ def camera_photo(
         mosaic: probability that the camera has a mosaic; noise without one is white in the raw data.
         bilinear: probability that the demosaicking is bilinear; it is Hamilton-Adams otherwise.
         smooth: probability that the camera reduces luma noise, by a Gaussian of sigma 0.3 to 1 pixels.
-        chroma: probability that it reduces chroma noise, sigma 0.7 to 3.
+        chroma: probability that it reduces chroma noise, sigma 1 to 3.
         sharpen: probability of an unsharp mask of the luma, amount 0.2 to 1.
 
     Returns:
@@ -143,7 +143,7 @@ def _finished(
         return jnp.where(_chosen(chosen_key, probability, plane), value, 0)[..., 0, 0]
 
     luma_sigma = drawn(keys[0], keys[1], smooth, 0.3, 1)
-    chroma_sigma = drawn(keys[2], keys[3], chroma, 0.7, 3)
+    chroma_sigma = drawn(keys[2], keys[3], chroma, 1, 3)
     amount = drawn(keys[4], keys[5], sharpen, 0.2, 1)
     noise = _luma_and_chroma([a - b for a, b in zip(developed, clean, strict=True)])
     luma_noise = gaussian_blur(noise[0][..., None], sigma=luma_sigma, radius=3)

@@ -95,12 +95,12 @@ DEGRADATIONS: dict[str, Expression] = {
         _jpeg(85, 98),
     ),
     "camera_iso_high": Chain(
-        Op(camera_photo, shot=LogUniform(3e-4, 5e-3), mosaic=0.95, smooth=0.8, chroma=0.9),
+        Op(camera_photo, shot=LogUniform(3e-4, 3e-3), mosaic=0.95, smooth=0.9, chroma=0.95),
         _jpeg(75, 98),
     ),
     "phone": Chain(
         Maybe(Op(vignetting, strength=Uniform(0, 0.2)), probability=0.3),
-        Op(camera_photo, shot=LogUniform(1e-3, 2e-2), mosaic=1, smooth=1, chroma=1, sharpen=0),
+        Op(camera_photo, shot=LogUniform(1e-3, 1e-2), mosaic=1, smooth=1, chroma=1, sharpen=0),
         Op(gaussian_blur, sigma=Uniform(0.3, 0.7), radius=3),
         Op(unsharp_mask, amount=Uniform(0.5, 1.5), sigma=1),
         Op(jpeg, quality=Uniform(75, 95)),
