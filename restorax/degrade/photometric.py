@@ -161,7 +161,7 @@ def vignetting(image: Image, *, strength: Strength) -> Image:
         Goldman, Vignette and exposure calibration and compensation, TPAMI 2010, section 2 (cosine-fourth law).
 
     Example:
-        >>> float(vignetting(jnp.ones((9, 9, 1)), strength=0.5)[0, 0, 0])
+        >>> round(float(vignetting(jnp.ones((9, 9, 1)), strength=0.5)[0, 0, 0]), 3)
         0.5
     """
     height, width = image.shape[-3:-1]

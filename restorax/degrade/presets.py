@@ -100,7 +100,7 @@ DEGRADATIONS: dict[str, Expression] = {
     ),
     "phone": Chain(
         Maybe(Op(vignetting, strength=Uniform(0, 0.2)), probability=0.3),
-        Op(camera_photo, shot=LogUniform(1e-3, 1e-2), mosaic=1, smooth=1, chroma=1, sharpen=0),
+        Op(camera_photo, shot=LogUniform(5e-4, 6e-3), mosaic=1, smooth=1, chroma=1, sharpen=0),
         Op(gaussian_blur, sigma=Uniform(0.3, 0.7), radius=3),
         Op(unsharp_mask, amount=Uniform(0.5, 1.5), sigma=1),
         Op(jpeg, quality=Uniform(75, 95)),
