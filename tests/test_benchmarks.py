@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
-from benchmarks import quality
+from benchmarks import camera, quality
 from benchmarks.ablation import PARAMETERS, VARIANTS, matched, recipe_of
 from benchmarks.classical import anscombe, methods, observe, true_kernel
 from benchmarks.halo import Loss, halo_needed, losses, restore_with_halo
@@ -136,3 +137,23 @@ def test_entries_are_compared_with_the_best_classical_setting(photograph):
     assert [row["method"] for row in rows][:2] == [restorer.card.name, other.card.name]
     psnr = {row["method"]: float(row["psnr"]) for row in rows}
     assert psnr["none"] < psnr["median"] < psnr["resunet_s-gray-impulse"]
+
+
+def test_noise_statistics_of_white_and_of_filtered_noise():
+    white = np.random.default_rng(0).normal(0, 10 / 255, (400, 400, 3))
+    sigma, *correlation = camera.noise_statistics(white)[:4]
+    assert sigma == pytest.approx(10 * np.hypot(0.299, np.hypot(0.587, 0.114)), rel=0.02)
+    np.testing.assert_allclose(correlation, 0, atol=0.02)
+    filtered = (white[:, 1:] + white[:, :-1]) / 2
+    np.testing.assert_allclose(camera.noise_statistics(filtered)[1:4], [0.5, 0, 0], atol=0.02)
+
+
+def test_pairs_are_found_by_name(tmp_path):
+    for index in range(4):
+        for kind, value in (("real", 100 + index), ("mean", 50)):
+            Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(tmp_path / f"{index}_{kind}.png")
+    pairs = camera.find_pairs(tmp_path, 2)
+    assert [round(float(255 * noisy.mean())) for noisy, _ in pairs] == [100, 102]
+    assert all(clean.max() == np.float32(50 / 255) for _, clean in pairs)
+    with pytest.raises(SystemExit, match="has no files"):
+        camera.find_pairs(tmp_path / "none", 2)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 
 from benchmarks import gallery
-from restorax.degrade import OPERATORS, parse
+from restorax.degrade import DEGRADATIONS, OPERATORS, parse
 
 PAGE = (Path(__file__).parent.parent / "docs" / "degradations.md").read_text()
 CODE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -18,7 +18,7 @@ NAMES, TABLE, LADDERS = tuple(OPERATORS), gallery.table(), gallery.ladders()
 
 
 def test_code_runs():
-    assert len(CODE) == 4
+    assert len(CODE) == 5
     exec(compile("\n".join(CODE), "degradations.md", "exec"), {"__name__": "degradations"})
 
 
@@ -37,6 +37,13 @@ def test_examples_degrade(text):
 def test_table_is_the_one_of_the_registrations():
     assert f"<!-- operators -->\n{TABLE}\n<!-- /operators -->" in PAGE
     assert all(f"\n| `{name}` |" in TABLE for name in NAMES)
+
+
+def test_presets_of_photographs_are_those_of_the_package():
+    rows = re.findall(r"^\| `(\w+)` \| `(.+)` \|$", PAGE.split("## Photographs")[1].split("\n## ")[0], re.MULTILINE)
+    assert {name: str(DEGRADATIONS[name]) for name in ("camera_iso_low", "camera_iso_high", "phone", "web")} == dict(
+        rows
+    )
 
 
 def test_gallery_shows_every_operator_but_those_of_arrays():

@@ -35,6 +35,8 @@ STRENGTHS = {
     "double_jpeg": {"first": 40.0, "second": 60.0, "down": 3},
     "burst": {"shift": 2.0, "frames": 3},
     "palette": {"colours": 5},
+    "unsharp_mask": {"amount": 1.0, "sigma": 1.2, "radius": 5},
+    "chroma_blur": {"sigma": 1.2, "radius": 5},
 }
 # Largest tested strength where the range is unbounded.
 LARGEST = {"peak": 1e5, "levels": 65536.0, "length": 7.0, "gamma": 10.0, "blur_radius": 3.0, "shift": 50.0}
@@ -182,7 +184,7 @@ def test_output_is_finite_for_any_size_and_strength_in_range(name):
 
 
 @pytest.mark.slow  # minutes to compile
-@pytest.mark.parametrize("name", ["real_esrgan", "bsrgan"])
+@pytest.mark.parametrize("name", ["real_esrgan", "bsrgan", "camera_iso_low", "camera_iso_high", "phone", "web"])
 def test_pipeline_presets_run_on_gray_and_colour_images(name, key):
     for channels in (1, 3):
         image = jax.random.uniform(key, (2, 24, 17, channels))

@@ -41,3 +41,13 @@ def test_palette_equals_k_means_of_scipy(key):
         np.testing.assert_allclose(reduced[i].reshape(-1, 3), centres[nearest], atol=1e-5)
     with pytest.raises(ValueError, match="`colours` must be an integer >= 1, got 0"):
         degrade.palette(image.astype(np.float32), colours=0)
+
+
+def test_vignetting_follows_the_cosine_fourth_law():
+    image = np.ones((2, 31, 41, 3), np.float32)
+    out = np.asarray(degrade.vignetting(image, strength=np.array([0.0, 0.36])))
+    np.testing.assert_allclose(out[0], 1, atol=1e-6)
+    y, x = np.mgrid[-15:16, -20:21]
+    tangent = np.tan(np.arccos(0.64**0.25))  # of the angle at the corners, 25 pixels from the centre
+    expected = np.cos(np.arctan(np.hypot(y, x) / 25 * tangent)) ** 4
+    np.testing.assert_allclose(out[1], np.broadcast_to(expected[..., None], (31, 41, 3)), atol=1e-5)

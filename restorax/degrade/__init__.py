@@ -7,13 +7,30 @@ images.
 
 # ruff: noqa: F403 -- every module lists its operators in __all__
 
-from . import blur, compression, missing, noise, photometric, resample, sensor, video
+from . import (
+    blur,
+    camera,
+    compression,
+    enhancement,
+    missing,
+    mosaic,
+    noise,
+    photo,
+    photometric,
+    resample,
+    sensor,
+    video,
+)
 from .blur import *
+from .camera import *
 from .compose import Chain, Expression, Maybe, OneOf, Op, Shuffle
 from .compression import *
+from .enhancement import *
 from .grammar import parse
 from .missing import *
+from .mosaic import *
 from .noise import *
+from .photo import *
 from .photometric import *
 from .presets import DEGRADATIONS
 from .registry import OPERATORS, REGISTRATIONS, Choice, Count, Range, register
@@ -44,6 +61,10 @@ __all__ = [
 ]
 __all__ += noise.__all__
 __all__ += sensor.__all__
+__all__ += camera.__all__
+__all__ += mosaic.__all__
+__all__ += photo.__all__
+__all__ += enhancement.__all__
 __all__ += missing.__all__
 __all__ += blur.__all__
 __all__ += compression.__all__

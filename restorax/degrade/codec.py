@@ -26,6 +26,52 @@ LUMA_TABLE = np.array(
 CHROMA_TABLE = np.full((8, 8), 99, np.int32)
 CHROMA_TABLE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
+# Tuned for MS-SSIM on Kodak24, table 2 of mozjpeg (jcparam.c).
+_MS_SSIM_LUMA = np.array(
+    [
+        [12, 17, 20, 21, 30, 34, 56, 63],
+        [18, 20, 20, 26, 28, 51, 61, 55],
+        [19, 20, 21, 26, 33, 58, 69, 55],
+        [26, 26, 26, 30, 46, 87, 86, 66],
+        [31, 33, 36, 40, 46, 96, 100, 73],
+        [40, 35, 46, 62, 81, 100, 111, 91],
+        [46, 66, 76, 86, 102, 121, 120, 101],
+        [68, 90, 90, 96, 113, 102, 105, 103],
+    ],
+    np.int32,
+)
+_MS_SSIM_CHROMA = np.full((8, 8), 99, np.int32)
+_MS_SSIM_CHROMA[:4] = [
+    [8, 12, 15, 15, 86, 96, 96, 98],
+    [13, 13, 15, 26, 90, 96, 99, 98],
+    [12, 15, 18, 96, 99, 99, 99, 99],
+    [17, 16, 90, 96, 99, 99, 99, 99],
+]
+_MS_SSIM_CHROMA[4, :2] = 96
+
+# N. Robidoux, ImageMagick's forum, 2012; the default of mozjpeg (table 3 of jcparam.c), for luma and chroma.
+_ROBIDOUX = np.array(
+    [
+        [16, 16, 16, 18, 25, 37, 56, 85],
+        [16, 17, 20, 27, 34, 40, 53, 75],
+        [16, 20, 24, 31, 43, 62, 91, 135],
+        [18, 27, 31, 40, 53, 74, 106, 156],
+        [25, 34, 43, 53, 69, 94, 131, 189],
+        [37, 40, 62, 74, 94, 124, 169, 238],
+        [56, 53, 91, 106, 131, 169, 226, 311],
+        [85, 75, 135, 156, 189, 238, 311, 418],
+    ],
+    np.int32,
+)
+
+TABLES = {
+    "annex_k": (LUMA_TABLE, CHROMA_TABLE),
+    "mozjpeg": (_ROBIDOUX, _ROBIDOUX),
+    "ms_ssim": (_MS_SSIM_LUMA, _MS_SSIM_CHROMA),
+    "flat": (np.full((8, 8), 16, np.int32), np.full((8, 8), 16, np.int32)),
+}
+"""Quantisation tables of luma and chroma at quality 50, by name."""
+
 
 def _integer_dct() -> np.ndarray:
     """Return the 13-bit fixed-point DCT of libjpeg as a matrix ``[frequency, position]``, scaled by sqrt(8) * 2**13.
@@ -148,35 +194,45 @@ def ycc_to_rgb(luma: jax.Array, blue: jax.Array, red: jax.Array) -> jax.Array:
     return jnp.clip(jnp.stack([r, g, b], -1), 0, 255)
 
 
-def downsample(plane: jax.Array) -> jax.Array:
-    """Average 2 x 2 pixels of ``[*batch, height, width]``; integers are rounded as in libjpeg.
+def downsample(plane: jax.Array, *, rows: bool = True) -> jax.Array:
+    """Average 2 x 2 pixels of ``[*batch, height, width]``, or 1 x 2 pixels; integers are rounded as in libjpeg.
 
     Ties round down and up alternately along a row, which avoids a bias. The width is padded to whole blocks of 8
     averages, so the caller must crop the result to ``(width + 1) // 2``.
     """
     *batch, height, width = plane.shape
-    padding = [(0, 0)] * len(batch) + [(0, height % 2), (0, -width % 16)]
-    squares = jnp.pad(plane, padding, mode="edge").reshape(*batch, -(-height // 2), 2, 8 * -(-width // 16), 2)
-    total = squares.sum((-3, -1))
+    step = 2 if rows else 1
+    padding = [(0, 0)] * len(batch) + [(0, -height % step), (0, -width % 16)]
+    cells = jnp.pad(plane, padding, mode="edge").reshape(*batch, -(-height // step), step, 8 * -(-width // 16), 2)
+    total = cells.sum((-3, -1))
     if not jnp.issubdtype(plane.dtype, jnp.integer):
-        return total / 4
-    bias = 1 + jnp.arange(total.shape[-1]) % 2
-    return (total + bias.reshape((1,) * (total.ndim - 1) + (-1,))) >> 2
+        return total / (2 * step)
+    bias = step - 1 + jnp.arange(total.shape[-1]) % 2
+    return (total + bias.reshape((1,) * (total.ndim - 1) + (-1,))) >> step
 
 
-def upsample(plane: jax.Array, size: tuple[int, ...]) -> jax.Array:
-    """Double the size with a triangle filter (libjpeg's "fancy upsampling"); planes up to 2 wide are replicated."""
+def upsample(plane: jax.Array, size: tuple[int, ...], *, rows: bool = True) -> jax.Array:
+    """Double the size, or the width alone, with a triangle filter (libjpeg's "fancy upsampling").
+
+    Planes up to 2 wide are replicated.
+    """
     height, width = size
     if plane.shape[-1] <= 2:
-        return jnp.repeat(jnp.repeat(plane, 2, -2), 2, -1)[..., :height, :width]
-    above, below = _neighbours(plane, plane.ndim - 2)
-    rows = jnp.stack([3 * plane + above, 3 * plane + below], -2)
-    rows = rows.reshape(*plane.shape[:-2], 2 * plane.shape[-2], plane.shape[-1])
-    before, after = _neighbours(rows, rows.ndim - 1)
-    left, right = 3 * rows + before, 3 * rows + after
-    is_integer = jnp.issubdtype(plane.dtype, jnp.integer)
-    left, right = ((left + 8) >> 4, (right + 7) >> 4) if is_integer else (left / 16, right / 16)
-    return jnp.stack([left, right], -1).reshape(*rows.shape[:-1], 2 * rows.shape[-1])[..., :height, :width]
+        plane = jnp.repeat(plane, 2, -2) if rows else plane
+        return jnp.repeat(plane, 2, -1)[..., :height, :width]
+    bits, rounding = 2, (1, 2)
+    if rows:
+        above, below = _neighbours(plane, plane.ndim - 2)
+        doubled = jnp.stack([3 * plane + above, 3 * plane + below], -2)
+        plane = doubled.reshape(*plane.shape[:-2], 2 * plane.shape[-2], plane.shape[-1])
+        bits, rounding = 4, (8, 7)
+    before, after = _neighbours(plane, plane.ndim - 1)
+    left, right = 3 * plane + before, 3 * plane + after
+    if jnp.issubdtype(plane.dtype, jnp.integer):
+        left, right = (left + rounding[0]) >> bits, (right + rounding[1]) >> bits
+    else:
+        left, right = left / 2**bits, right / 2**bits
+    return jnp.stack([left, right], -1).reshape(*plane.shape[:-1], 2 * plane.shape[-1])[..., :height, :width]
 
 
 def _neighbours(x: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:

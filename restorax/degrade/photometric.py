@@ -15,6 +15,7 @@ __all__ = [
     "low_light",
     "palette",
     "quantisation",
+    "vignetting",
 ]
 
 
@@ -136,6 +137,41 @@ def fade(image: Image, *, contrast: Strength, saturation: Strength = 1.0, level:
     gray = image.mean(-1, keepdims=True)
     image = gray + per_image(saturation, image) * (image - gray)
     return level + per_image(contrast, image) * (image - level)
+
+
+@register({"strength": FRACTION}, examples={"strength": (0.2, 0.5, 0.9)})
+def vignetting(image: Image, *, strength: Strength) -> Image:
+    """Darken towards the corners by the cosine-fourth law of natural vignetting.
+
+    The intensity is multiplied by ``cos(angle)^4 = 1 / (1 + t^2 r^2)^2``, where r is the distance from the centre, 1 at
+    the corners, and t is such that the corners lose the given fraction.
+
+    Args:
+        image: ``[*batch, height, width, channel]``; the law holds for linear intensities.
+        strength: fraction of the intensity that the corners lose, in [0, 1], a scalar or one per image.
+
+    Returns:
+        Image of the same shape.
+
+    Raises:
+        TypeError: if the image is not float32 or float64.
+        ValueError: if a shape does not match, or a strength is out of range.
+
+    Reference:
+        Goldman, Vignette and exposure calibration and compensation, TPAMI 2010, section 2 (cosine-fourth law).
+
+    Example:
+        >>> round(float(vignetting(jnp.ones((9, 9, 1)), strength=0.5)[0, 0, 0]), 3)
+        0.5
+    """
+    height, width = image.shape[-3:-1]
+    y, x = ((jnp.arange(side, dtype=image.dtype) + 0.5 - side / 2) for side in (height, width))
+    corner = max(((height - 1) ** 2 + (width - 1) ** 2) / 4, 1e-6)
+    squares = (y.reshape(-1, 1, 1) ** 2 + x.reshape(1, -1, 1) ** 2) / corner
+    squares = squares.reshape((1,) * (image.ndim - 3) + squares.shape)
+    # The largest strength leaves a thousandth, because a black corner is at an infinite angle.
+    tangent = jnp.maximum(1 - per_image(strength, image), 1e-3) ** -0.5 - 1
+    return image / (1 + tangent * squares) ** 2
 
 
 @register({"levels": Range(2)}, examples={"levels": (16, 8, 4)}, differentiable=False)

@@ -1,10 +1,13 @@
 """Presets: degradations of standard benchmarks and published pipelines, by name."""
 
-from .blur import anisotropic_blur, sinc_filter
+from .blur import anisotropic_blur, gaussian_blur, sinc_filter
 from .compose import Chain, Expression, Maybe, OneOf, Op, Shuffle
 from .compression import jpeg
+from .enhancement import unsharp_mask
 from .missing import missing_pixels
 from .noise import gaussian_noise, salt_and_pepper_noise
+from .photo import camera_photo
+from .photometric import vignetting
 from .resample import rescale
 from .sensor import shot_noise
 from .strengths import LogUniform, Uniform
@@ -50,6 +53,18 @@ def _resampling(min_factor: float) -> Expression:
     return Maybe(OneOf(*area_and_bilinear, Op(rescale, factor=factor)), probability=0.7)
 
 
+def _jpeg(low: int, high: int, **strengths: object) -> Expression:
+    """Choose a chroma subsampling and a quality."""
+    quality = Uniform(low, high)
+    kinds = (Op(jpeg, quality=quality, subsampling=s, **strengths) for s in ("4:2:0", "4:2:2", "4:4:4"))
+    return OneOf(*kinds, weights=(2, 1, 1))
+
+
+def _moved_jpeg(low: int, high: int) -> Expression:
+    """Compress with a grid of blocks at a random offset."""
+    return Op(jpeg, quality=Uniform(low, high), down=Uniform(0, 7), right=Uniform(0, 7))
+
+
 def _compression() -> Expression:
     return Op(jpeg, quality=Uniform(30, 95))
 
@@ -75,6 +90,27 @@ DEGRADATIONS: dict[str, Expression] = {
         ),
         _compression(),
     ),
+    "camera_iso_low": Chain(
+        Op(camera_photo, shot=LogUniform(5e-5, 3e-4), smooth=0.3, chroma=0.5),
+        _jpeg(85, 98),
+    ),
+    "camera_iso_high": Chain(
+        Op(camera_photo, shot=LogUniform(3e-4, 3e-3), mosaic=0.95, smooth=0.9, chroma=0.95),
+        _jpeg(75, 98),
+    ),
+    "phone": Chain(
+        Maybe(Op(vignetting, strength=Uniform(0, 0.2)), probability=0.3),
+        Op(camera_photo, shot=LogUniform(5e-4, 6e-3), mosaic=1, smooth=1, chroma=1, sharpen=0),
+        Op(gaussian_blur, sigma=Uniform(0.3, 0.7), radius=3),
+        Op(unsharp_mask, amount=Uniform(0.5, 1.5), sigma=1),
+        Op(jpeg, quality=Uniform(75, 95)),
+    ),
+    "web": Chain(
+        _moved_jpeg(60, 95),
+        Maybe(Op(rescale, factor=Uniform(0.5, 1)), probability=0.7),
+        Maybe(Op(unsharp_mask, amount=Uniform(0.2, 0.8), sigma=0.8), probability=0.3),
+        Op(jpeg, quality=Uniform(30, 90)),
+    ),
 }
 """Presets by name.
 
@@ -83,5 +119,10 @@ DEGRADATIONS: dict[str, Expression] = {
   [0, 1] and rounding.
 - ``real_esrgan``: second-order pipeline of Real-ESRGAN (Wang et al., ICCVW 2021, section 3.3).
 - ``bsrgan``: shuffled pipeline of BSRGAN (Zhang et al., ICCV 2021, section 3.3).
+- ``camera_iso_low``, ``camera_iso_high``: files of a camera at low and at high sensitivity, with noise reduction. The
+  noise of ``camera_iso_high`` has the mean level and the correlation of PolyU (Xu et al., 2018);
+  ``python -m benchmarks.camera noise`` compares them.
+- ``phone``: a small sensor: strong noise that is reduced, blurred and sharpened.
+- ``web``: compressed, resized and compressed again on another grid, as pictures in chats and on pages are.
 
 The pipelines preserve the image size: downsampling is followed by upsampling, and images are never enlarged."""
