@@ -3,9 +3,10 @@
 import functools
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ import numpy as np
 from jax.core import Tracer
 
 from .types import Array, Condition, ConditionLike, Image, check_condition, check_count, check_image, check_range
-from .zoo import Restorer
+from .zoo import Restorer, gray_twin
 
 OVERLAP = 64
 _GRID = 16  # tiles start at multiples of this, to align with the network's coarse grid in the whole image
@@ -32,8 +33,10 @@ def restore(
 ) -> Array:
     """Restore an image and clip it to [0, 1].
 
-    A gray restorer is applied to each colour channel separately. Large images are restored in blended tiles with an
-    overlap of 64 pixels, so memory does not grow with the image.
+    A gray restorer is applied to each colour channel separately. For a gray image (one channel, or equal ones), a
+    colour restorer of the zoo leaves the work to the gray entry of the same architecture and task; without one, it
+    warns. Inside ``jit`` and ``vmap``, equal channels cannot be recognised. Large images are restored in blended tiles
+    with an overlap of 64 pixels, so memory does not grow with the image.
 
     Args:
         restorer: from :func:`restorax.load`.
@@ -42,8 +45,8 @@ def restore(
         condition: the condition on the restorer's card, in [0, 1]: a number, one number per image, or a map
             ``[height, width]`` or ``[*batch, height, width, 1]``, for example a boolean mask.
         tile: side of the tiles in pixels, rounded up to a multiple of 16. By default chosen from the free memory;
-            images that fit, and all images inside ``jit`` or ``vmap``, are restored whole. A restorer that estimates
-            the blur kernel does so per tile, poorly below 256 pixels.
+            images that fit, and all images inside ``jit`` or ``vmap``, are restored whole. A blur kernel is read from
+            the whole image, whatever the tiles.
         ensemble: average over the eight flips and rotations of the image: slightly better, eight times slower.
         progress: called after every tile with the fraction done.
 
@@ -64,7 +67,66 @@ def restore(
     if ensemble:
         outputs = dihedral_outputs(restorer, image, condition, tile=tile, progress=progress)
         return (functools.reduce(jnp.add, outputs) / 8).astype(jnp.asarray(image).dtype)
-    return _restore(restorer, *_checked(restorer, image, condition, tile), tile, progress)
+    checked, maps = _checked(restorer, image, condition, tile)
+    if restorer.model.channels == 3 and _is_gray(checked):
+        return _restore_gray(restorer, checked, maps, tile, progress)
+    return _restore(restorer, checked, maps, tile, progress)
+
+
+def _is_gray(image: Array) -> bool:
+    """Tell whether an image has one channel, or equal ones that are not flat; traced arrays have no values."""
+    if image.shape[-1] == 1 or isinstance(image, Tracer):
+        return image.shape[-1] == 1
+    return bool((image == image[..., :1]).all() & (image != image[(0,) * image.ndim]).any())
+
+
+def describe_fit(restorer: Restorer, image: Image) -> str:
+    """Say in a phrase what a restorer does with an image beyond its training, or return an empty string.
+
+    Args:
+        restorer: from :func:`restorax.load`.
+        image: ``[height, width, channel]``.
+
+    Returns:
+        A phrase without the name of the image.
+
+    Example:
+        >>> from restorax import zoo
+        >>> describe_fit(zoo.load("resunet_s-color-noise"), jnp.zeros((8, 8, 1)))
+        'gray; restored by resunet_s-gray-noise'
+    """
+    image, name = jnp.asarray(image), restorer.card.name
+    if restorer.model.channels == 3 and _is_gray(image):
+        twin = gray_twin(restorer)
+        return f"gray; restored by {twin.card.name}" if twin else f"gray, but {name} was trained on colour images"
+    if restorer.model.has_context:
+        sure = float(_read_context(restorer, image)[1].min())
+        if sure < 1:
+            return f"too few features to read the blur; {name} changes it only by {sure:.0%}"
+    if restorer.model.channels == 1 and image.shape[-1] == 3:
+        return f"colour; {name} restores each channel separately"
+    return ""
+
+
+def _restore_gray(
+    restorer: Restorer,
+    image: Array,
+    condition: Array | None,
+    tile: int | None,
+    progress: Callable[[float], None] | None,
+) -> Array:
+    """Restore a gray image with the gray twin of a colour restorer: equal noise in all channels looks like detail."""
+    twin = gray_twin(restorer)
+    if twin is None:
+        warnings.warn(
+            f"the image is gray and {restorer.card.name} was trained on colour images; the result may be poor",
+            stacklevel=3,
+        )
+        colours = jnp.broadcast_to(image, (*image.shape[:-1], 3))
+        restored = _restore(restorer, colours, condition, tile, progress)
+        return restored.mean(-1, keepdims=True) if image.shape[-1] == 1 else restored
+    restored = _restore(twin, image[..., :1], condition, tile, progress)
+    return jnp.broadcast_to(restored, (*restored.shape[:-1], image.shape[-1]))
 
 
 def _restore(
@@ -75,21 +137,34 @@ def _restore(
     progress: Callable[[float], None] | None,
 ) -> Array:
     """Restore checked inputs."""
+    context = _read_context(restorer, image) if restorer.model.has_context else ()
     if restorer.card.channels == 1 and image.shape[-1] > 1:
         separate = jnp.moveaxis(image, -1, 0)[..., None]
         maps = None if condition is None else jnp.broadcast_to(condition, (*separate.shape[:-1], 1))
-        restored = _restore(restorer, separate, maps, tile, progress)
+        context = tuple(jnp.concatenate([part] * image.shape[-1]) for part in context)
+        restored = _restore_in_tiles(restorer, separate, maps, context, tile, progress)
         return jnp.moveaxis(restored[..., 0], 0, -1)
+    return _restore_in_tiles(restorer, image, condition, context, tile, progress)
 
+
+def _restore_in_tiles(
+    restorer: Restorer,
+    image: Array,
+    condition: Array | None,
+    context: tuple[Array, ...],
+    tile: int | None,
+    progress: Callable[[float], None] | None,
+) -> Array:
+    """Restore an image with the channels of the restorer, whole if it fits."""
     height, width = image.shape[-3:-1]
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((restorer, image, condition)))
     side = tile or (None if traced else _tile_side(restorer, image))
     if side is None or side >= max(height, width):
-        return _apply(restorer, image, condition)
+        return _apply(restorer, image, condition, context)
     if traced:
         raise ValueError("tiles are restored sequentially, which jit and vmap do not support; omit `tile` there")
     on_grid, mask = np.asarray(_to_grid(image)), None if condition is None else np.asarray(_to_grid(condition))
-    restored = _restore_tiles(restorer, on_grid, mask, side, progress)
+    restored = _restore_tiles(restorer, on_grid, mask, context, side, progress)
     return jnp.asarray(restored[..., :height, :width, :], image.dtype)
 
 
@@ -117,8 +192,14 @@ def _checked(
 
 
 @jax.jit
-def _apply(restorer: Restorer, image: Array, condition: Array | None) -> Array:
-    return jnp.clip(restorer(image, condition), 0, 1)
+def _apply(restorer: Restorer, image: Array, condition: Array | None, context: tuple[Array, ...] = ()) -> Array:
+    return jnp.clip(restorer.model.run(restorer.params, image, condition, context), 0, 1)
+
+
+@jax.jit
+def _read_context(restorer: Restorer, image: Array) -> tuple[Array, ...]:
+    context = restorer.model.apply({"params": restorer.params}, image, method="read_context")
+    return cast(tuple[Array, ...], context)
 
 
 def dihedral_outputs(
@@ -193,6 +274,7 @@ def _restore_tiles(
     restorer: Restorer,
     image: np.ndarray,
     condition: np.ndarray | None,
+    context: tuple[Array, ...],
     side: int,
     progress: Callable[[float], None] | None,
 ) -> np.ndarray:
@@ -202,7 +284,7 @@ def _restore_tiles(
     places = [(y, x) for y in rows for x in columns]
     for done, (top, left) in enumerate(places):
         here = (..., slice(top, top + side_y), slice(left, left + side_x), slice(None))
-        restored = np.asarray(_apply(restorer, image[here], None if condition is None else condition[here]))
+        restored = np.asarray(_apply(restorer, image[here], None if condition is None else condition[here], context))
         if total.ndim == 0:  # allocated here: a burst loses its frame axis
             total = np.zeros((*restored.shape[:-3], *image.shape[-3:]), np.float32)
         total[here] += window * restored
@@ -279,11 +361,5 @@ def restore_file(
             )
     if strength is not None:
         values = np.full((*picture.pixels.shape[:2], 1), strength, np.float32)
-    gray = picture.pixels.shape[2] == 1
-    pixels = picture.pixels
-    if gray and restorer.card.channels == 3:
-        pixels = image.to_channels(pixels, 3)
-    restored = np.asarray(restore(restorer, pixels, values, **options))
-    if gray:
-        restored = restored.mean(-1, keepdims=True)
+    restored = np.asarray(restore(restorer, picture.pixels, values, **options))
     image.write(Path(target), picture.with_pixels(restored))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import os
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "Result",
     "check_params",
     "find",
+    "gray_twin",
     "list_models",
     "load",
     "save",
@@ -170,6 +172,26 @@ def load(name: str | os.PathLike, *, dtype: DTypeLike = jnp.float32) -> Restorer
     model = build(card.architecture, card.config, dtype=jnp.dtype(dtype))
     check_params(model, params, folder)
     return Restorer(params, model, card)
+
+
+def gray_twin(restorer: Restorer) -> Restorer | None:
+    """Return the published gray entry of the same architecture and task as a colour entry, or ``None``.
+
+    Example:
+        >>> twin = gray_twin(load("resunet_s-color-noise"))
+        >>> twin.card.name, gray_twin(twin)
+        ('resunet_s-gray-noise', None)
+    """
+    name = restorer.card.name
+    twin = name.replace("-color-", "-gray-", 1)
+    if twin == name or not (ZOO / twin / "card.json").is_file():
+        return None
+    return _load_once(twin, jnp.dtype(restorer.model.dtype).name)
+
+
+@functools.cache
+def _load_once(name: str, dtype: str) -> Restorer:
+    return load(name, dtype=jnp.dtype(dtype))
 
 
 def verify(name: str | os.PathLike) -> Card:

@@ -68,9 +68,24 @@ def test_estimate_is_equivariant_to_turns_and_flips(wiener):
         np.testing.assert_allclose(read(turn(image)), turn(read(image)), atol=2e-5)
 
 
-def test_the_estimated_kernel_passed_explicitly_changes_nothing_and_another_does(network):
+def _squares(count):
+    """Images ``[count, 33, 42, 1]`` of squares of 4 pixels in random grays: many corners, no noise."""
+    values = jax.random.uniform(jax.random.key(0), (count, 9, 11, 1))
+    return values.repeat(4, 1).repeat(4, 2)[:, :33, :42]
+
+
+def test_an_image_without_features_is_returned(network):
     model, variables = network
     image = jax.random.uniform(jax.random.key(0), (2, 33, 42, 1))
+    image = image.at[1].set(_squares(1)[0])
+    changed = jnp.abs(_apply(model, variables, image) - image).max((1, 2, 3))
+    assert (changed > 0).tolist() == [False, True]
+
+
+def test_the_estimated_kernel_passed_explicitly_changes_nothing_and_another_does(network):
+    model, variables = network
+    image = _squares(2)
+    assert (_apply(model, variables, image, method="confidence") == 1).all()
     kernel = _apply(model, variables, image, method="kernel")
     deconvolve = jax.jit(functools.partial(model.apply, method="deconvolve"))
     restored, explicit = _apply(model, variables, image), deconvolve(variables, image, kernel)

@@ -41,7 +41,7 @@ def restore(
     """
     from .. import video, zoo
     from ..image import list_pictures, read
-    from ..inference import restore_file
+    from ..inference import describe_fit, restore_file
 
     restorer = zoo.load(model)
     if restorer.model.takes_frames:
@@ -61,8 +61,8 @@ def restore(
         raise ValueError(f"{source} contains only masks; add the images")
     masks = [_mask_of(one, mask) for one, _ in pairs]
     _check_replaced([out for _, out in pairs], [*(one for one, _ in pairs), *masks], force)
-    if restorer.card.channels == 1 and read(pairs[0][0]).pixels.shape[2] == 3:
-        print_line(console, f"{restorer.card.name} is a gray restorer; it restores each colour channel separately.")
+    if remark := describe_fit(restorer, read(pairs[0][0]).pixels):
+        print_line(console, f"{pairs[0][0].name}: {remark}.")
     with Progress(console=console) as bar:
         task = bar.add_task("restoring", total=len(pairs))
         for done, (one, out) in enumerate(pairs):

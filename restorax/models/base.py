@@ -117,9 +117,33 @@ class RestorationNetwork(nn.Module):
         """
         return self.apply_padded(self.body, image, condition)
 
-    def run(self, params: Params, image: Image, condition: ConditionLike | None = None) -> Array:
-        """Restore images with given parameters, as :meth:`__call__` does once they are bound."""
+    def run(
+        self, params: Params, image: Image, condition: ConditionLike | None = None, context: tuple[Array, ...] = ()
+    ) -> Array:
+        """Restore images with given parameters, as :meth:`__call__` or, with a context, :meth:`restore_part` does."""
+        if context:
+            return cast(Array, self.apply({"params": params}, image, condition, context, method="restore_part"))
         return cast(Array, self.apply({"params": params}, image, condition))
+
+    @property
+    def has_context(self) -> bool:
+        """Whether tiles and channels of an image share what :meth:`read_context` reads."""
+        return False
+
+    def read_context(self, image: Image) -> tuple[Array, ...]:
+        """Read from whole images what their tiles and channels share.
+
+        Args:
+            image: ``[*batch, height, width, channels]``, of any number of channels.
+
+        Returns:
+            Arrays whose first axis is the flattened batch, for :meth:`restore_part`; none for most networks.
+        """
+        return ()
+
+    def restore_part(self, image: Image, condition: ConditionLike | None, context: tuple[Array, ...]) -> Image:
+        """Restore parts of images as :meth:`__call__` does, with the context of the whole images."""
+        return self(image, condition)
 
     def auxiliary_loss(self, image: Image, clean: Image) -> Array:
         """Compute a scalar that training adds to its loss; both images are ``[*batch, height, width, channels]``.

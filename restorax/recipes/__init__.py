@@ -1,6 +1,6 @@
 """How every published entry is trained: one frozen recipe per zoo name, one file per task."""
 
-from . import blur, jpeg, missing, mixed, noise, video
+from . import blur, jpeg, missing, mixed, noise, photo, video
 
 RECIPES = {
     **noise.RECIPES,
@@ -8,6 +8,7 @@ RECIPES = {
     **missing.RECIPES,
     **blur.RECIPES,
     **mixed.RECIPES,
+    **photo.RECIPES,
     **video.RECIPES,
 }
 """Recipes by zoo name. ``restorax train NAME --data DIR`` runs one."""
