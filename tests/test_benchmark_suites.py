@@ -176,6 +176,7 @@ def recipe():
     return Recipe(architecture="dncnn", stages=(stage,), evaluation=(), config=config)
 
 
+@pytest.mark.slow
 def test_training_steps_run_on_one_device_and_on_all(recipe):
     rows = training.measure_steps(recipe, TOP, seconds=0.05)
     assert [(r["what"], r["devices"]) for r in rows] == [("step, jit", 1), ("step, jit", 8), ("step, pmap", 8)]
@@ -283,6 +284,7 @@ def test_robustness_estimates_the_noise_that_a_restorer_is_told(conditions):
     np.testing.assert_allclose(conditions[0], jnp.full((64, 64, 1), 0.1), rtol=0.1)
 
 
+@pytest.mark.slow
 def test_explain_looks_no_further_than_the_network_and_estimates_its_quality(tmp_path):
     denoiser = zoo.load("dncnn-gray-noise25")
     row = explain.measure(denoiser, {"a": data.sample_images(1)["camera"][128:192, 128:192]}, _NOISE)

@@ -104,9 +104,9 @@ def test_memory_is_what_the_compiler_needs():
     ("name", "fields"),
     [
         ("scanunet_s", {"widths": (48, 96), "scan_levels": (1,), "blocks": 1}),
-        ("unet_partial", {"widths": (32, 64)}),
+        pytest.param("unet_partial", {"widths": (32, 64)}, marks=pytest.mark.slow),
         ("fbcnn", {"widths": (32, 64), "blocks": 1, "embedding": 8}),
-        ("nafnet_s", {"encoder": (1, 1), "middle": 1, "decoder": (1, 1)}),
+        pytest.param("nafnet_s", {"encoder": (1, 1), "middle": 1, "decoder": (1, 1)}, marks=pytest.mark.slow),
     ],
 )
 def test_arithmetic_grows_with_the_image_and_not_with_platforms(name, fields):

@@ -11,6 +11,7 @@ import pytest
 
 import restorax
 from restorax import image
+from tests.tiers import first
 
 ROOT = Path(__file__).parent.parent
 README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
@@ -43,7 +44,15 @@ def folder(tmp_path, monkeypatch, photograph):
         image.write(f"{name}.png", image.Picture(pixels.repeat(3, -1)))
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+# Those that compile networks or many operators.
+LONG = {
+    *(f"restorax.degrade.{name}" for name in ("blur", "compression", "compose", "distributions", "missing")),
+    *(f"restorax.models.{name}" for name in ("burst_rnn", "create", "fbcnn", "wiener_unet")),
+    *(f"restorax.layers.{name}" for name in ("fourier", "resample", "sparse")),
+}
+
+
+@pytest.mark.parametrize("name", first(EXAMPLES, *(set(EXAMPLES) - LONG)))
 def test_examples_in_docstrings_run(name):
     failed, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
     assert failed == 0
@@ -68,7 +77,7 @@ def test_examples_of_readme_run(title, folder, run_cli):
         exec(compile(block, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("page", ["training", "explanation"])
+@pytest.mark.parametrize("page", first(["training", "explanation"], "training"))
 def test_code_of_pages_runs(page, folder):
     code = _blocks((ROOT / "docs" / f"{page}.md").read_text(), "python")
     assert code

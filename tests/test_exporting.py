@@ -34,7 +34,7 @@ def _names(fast):
     return [n if n in fast else pytest.param(n, marks=pytest.mark.slow) for n in zoo.list_models()]
 
 
-@pytest.mark.parametrize("name", _names(["arcnn-gray-jpeg", "burst_rnn-gray-noise"]))
+@pytest.mark.parametrize("name", _names(["arcnn-gray-jpeg"]))
 def test_any_batch_and_size_by_one_file(name):
     restorer = restorax.load(name)
     if any(part in name for part in FIXED):

@@ -18,6 +18,7 @@ from restorax.models import MODELS
 from restorax.models.count import flops, flops_per_megapixel
 from restorax.models.receptive_field import measure_receptive_field
 from restorax.types import Condition
+from tests.tiers import first
 
 # Published numbers of parameters (gray); DnCNN with batch normalisation folded: 0.556 M and 0.668 M in its paper.
 PUBLISHED = {
@@ -41,11 +42,6 @@ ARCHITECTURES = list({(type(m := MODELS[name]()), getattr(m, "kind", "")): name 
 ARCHITECTURES = [name for name in ARCHITECTURES if not MODELS[name]().takes_frames]
 MASKABLE = [name for name in ARCHITECTURES if Condition.MASK in MODELS[name]().accepts]
 UNMASKED = [name for name in ARCHITECTURES if not MODELS[name]().fills_holes]
-
-
-def _first(names, *fast):
-    """Mark all but the given names as slow, for properties of the base class."""
-    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def _small(name, **config):
@@ -125,7 +121,7 @@ def test_any_size_and_batch(name, shape):
     assert np.isfinite(out).all()
 
 
-@pytest.mark.parametrize("name", _first(UNMASKED, "dncnn", "prenet", "stageunet", "srn"))
+@pytest.mark.parametrize("name", first(UNMASKED, "dncnn", "prenet", "stageunet", "srn"))
 def test_residual_differs_from_direct_by_the_input(name):
     image, condition = jax.random.uniform(jax.random.key(1), (8, 8, 3)), jnp.ones((8, 8, 1))
     # With several stages, the second one would see another estimate.
@@ -138,7 +134,7 @@ def test_residual_differs_from_direct_by_the_input(name):
     np.testing.assert_allclose(difference, image, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", _first(MASKABLE, "resunet_s", "unet_partial", "unet_gated", "prenet", "scanunet_s"))
+@pytest.mark.parametrize("name", first(MASKABLE, "resunet_s", "unet_partial", "unet_gated", "prenet", "scanunet_s"))
 def test_masked_networks_copy_known_pixels_and_ignore_values_in_holes(name, photograph):
     image = jnp.asarray(photograph[:32, :40])
     mask = (jax.random.uniform(jax.random.key(0), image.shape) > 0.5).astype(jnp.float32)
@@ -149,7 +145,9 @@ def test_masked_networks_copy_known_pixels_and_ignore_values_in_holes(name, phot
     np.testing.assert_allclose(_apply(model, variables, image * mask + 0.9 * (1 - mask), mask), out, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "name", first(ARCHITECTURES, "arcnn", "dncnn", "ffdnet", "unet", "scanunet_s", "wiener_unet", "row_lstm")
+)
 def test_gradient_is_finite_and_reaches_every_parameter_and_bfloat16_is_close(name):
     image = jax.random.uniform(jax.random.key(1), (2, 16, 16, 1))
     model = _small(name)

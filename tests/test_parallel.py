@@ -19,6 +19,7 @@ from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.checkpoint import Checkpoints
 from restorax.train.step import init_state, make_draw, training_keys
+from tests.tiers import first
 
 STEPS, BATCH = 20, 8
 TINY = (
@@ -78,7 +79,7 @@ def alone(patches):
     return lru_cache(lambda network: _train(NETWORKS[network], parallel.make_mesh(1, jax.devices()[:1]), patches))
 
 
-@pytest.mark.parametrize("form", ["8 devices", "4 x 2 sharded", "pmap", "accumulated"])
+@pytest.mark.parametrize("form", first(["8 devices", "4 x 2 sharded", "pmap", "accumulated"], "4 x 2 sharded", "pmap"))
 @pytest.mark.parametrize(
     "network", ["small", *(pytest.param(n, marks=pytest.mark.slow) for n in ("scanned", "guided"))]
 )

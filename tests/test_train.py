@@ -212,6 +212,7 @@ def test_a_training_that_is_not_finite_ends_with_a_sentence(pictures, validation
     assert counts == [0, 0, 1, 2, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, validation, tmp_path, monkeypatch):
     from restorax.dataset_builder import prepare
 
@@ -241,6 +242,7 @@ def test_dataset_and_folder_train_alike_and_device_memory_trains_too(pictures, v
     assert sizes == {32, 16}
 
 
+@pytest.mark.slow
 def test_a_bucket_gets_the_same_files(pictures, validation, tmp_path, monkeypatch):
     """A file system in memory stands for the bucket; checkpoints, which need a real one, stay on disk."""
     fsspec = pytest.importorskip("fsspec")
@@ -330,6 +332,7 @@ def test_a_training_starts_from_the_parameters_of_an_entry(shards, pictures, val
     assert zoo.verify(train("second", more, workdir=tmp_path / "second", **arguments)).training.start == str(first)
 
 
+@pytest.mark.slow
 def test_later_stages_continue_with_other_patches(pictures, validation, tmp_path, monkeypatch):
     seen = []
     original = parallel.jit_step

@@ -13,6 +13,7 @@ from restorax.recipes import RECIPES
 from restorax.train.losses import LOSSES, parse_loss
 from restorax.train.step import init_state, make_draw, make_step, optimizer
 from tests.small_recipe import FIRST_STAGE, SMALL, with_steps
+from tests.tiers import first
 
 
 def _equal(a, b):
@@ -25,9 +26,7 @@ def test_a_recipe_takes_what_the_network_has_by_default():
         assert int(state.step) == 0
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "dncnn-gray-noise25" else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES]
-)
+@pytest.mark.parametrize("name", first(RECIPES, "arcnn-gray-jpeg"))
 def test_recipes_step_is_finite_and_repeatable(name):
     recipe = RECIPES[name].adjusted(steps=100).with_stages(patch=16, batch=2, warmup=0)
     # Fewer operations compile sooner.

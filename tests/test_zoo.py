@@ -14,14 +14,20 @@ from restorax import zoo
 from restorax.data import other_images
 from restorax.models.receptive_field import measure_receptive_field
 from restorax.recipes import RECIPES
+from tests.tiers import first
 
 NAMES = zoo.list_models()
 SMALL = min(NAMES, key=lambda name: zoo.Card.read(zoo.ZOO / name).parameters)
 
-# The smallest entry of each architecture is tested by default, the others with the slow tests.
-_BY_SIZE = sorted(NAMES, key=lambda name: -zoo.Card.read(zoo.ZOO / name).parameters)
-_FAST = {zoo.Card.read(zoo.ZOO / name).architecture: name for name in _BY_SIZE}.values()
-ONE_PER_ARCHITECTURE = [name if name in _FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+# One entry of each task is tested by default, the others with the slow tests.
+ONE_PER_TASK = first(
+    NAMES,
+    "dncnn-gray-noise25",
+    "arcnn-gray-jpeg",
+    "wiener_unet-gray-blur",
+    "scanunet_s-gray-missing",
+    "burst_rnn-gray-noise",
+)
 
 
 @pytest.fixture
@@ -30,7 +36,7 @@ def entry(tmp_path):
     return shutil.copytree(zoo.ZOO / SMALL, tmp_path / "entry")
 
 
-@pytest.mark.parametrize("name", ONE_PER_ARCHITECTURE)
+@pytest.mark.parametrize("name", first(NAMES, "arcnn-gray-jpeg", "scanunet_s-gray-missing"))
 def test_receptive_field_on_the_card_is_measured(name):
     restorer = restorax.load(name)
     assert measure_receptive_field(restorer.model) == restorer.card.receptive_field
@@ -59,11 +65,7 @@ def test_entry_is_what_its_card_says(name):
     assert sum(p.stat().st_size for p in (zoo.ZOO / name).iterdir()) < 6e6
 
 
-# One entry of each architecture by default.
-FIRST = {zoo.Card.read(zoo.ZOO / name).architecture: name for name in reversed(NAMES)}.values()
-
-
-@pytest.mark.parametrize("name", [n if n in FIRST else pytest.param(n, marks=pytest.mark.slow) for n in NAMES])
+@pytest.mark.parametrize("name", ONE_PER_TASK)
 def test_entry_restores_crops_about_as_well_as_its_card_says(name):
     from restorax.data import sample_images
 
@@ -99,7 +101,7 @@ def test_numbers_of_cards_come_again(name):
     [
         "resunet_s-gray-noise",
         pytest.param("scanunet_s-gray-missing", marks=pytest.mark.slow),
-        "burst_rnn-gray-noise",
+        pytest.param("burst_rnn-gray-noise", marks=pytest.mark.slow),
     ],
 )
 def test_restorer_crosses_jit_and_vmap(name):
