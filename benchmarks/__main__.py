@@ -19,6 +19,7 @@ SUITES = (
     "scaling",
     "quality",
     "robustness",
+    "harm",
     "explain",
     "operators",
     "tpu_compile",

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import camera, quality
+from benchmarks import camera, harm, quality
 from benchmarks.ablation import PARAMETERS, VARIANTS, matched, recipe_of
 from benchmarks.classical import anscombe, methods, observe, true_kernel
 from benchmarks.halo import Loss, halo_needed, losses, restore_with_halo
+from benchmarks.odd_images import odd_images
 from benchmarks.quality import compare
 from restorax import data, restore, zoo
 from restorax import image as image_files
@@ -157,3 +158,19 @@ def test_pairs_are_found_by_name(tmp_path):
     assert all(clean.max() == np.float32(50 / 255) for _, clean in pairs)
     with pytest.raises(SystemExit, match="has no files"):
         camera.find_pairs(tmp_path / "none", 2)
+
+
+def test_odd_images_are_twenty_of_8_bits_and_always_the_same():
+    first, second = odd_images(), odd_images()
+    assert len(first) == 20
+    for name, image in first.items():
+        assert image.shape == (256, 256, 3)
+        np.testing.assert_array_equal(image, second[name])
+        np.testing.assert_array_equal(np.round(image * 255) / np.float32(255), image)
+    assert all(image.shape == (256, 256, 1) for image in odd_images(1).values())
+
+
+def test_harm_is_the_capped_psnr_of_8_bit_output():
+    clean = odd_images(1)["gradient"]
+    assert harm.quality(clean + 0.4 / 255, clean) == harm.CAP
+    assert harm.quality(clean + 1 / 255, clean) == pytest.approx(20 * np.log10(255), abs=0.01)
