@@ -15,14 +15,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Image, Observation, PRNGKeyArray, check_range
+from ..types import Array, Float, Image, Observation, PRNGKeyArray, check_range
 from .registry import REGISTRATIONS, Range, Registration
 from .strengths import Sampler, comparison_key, format_strength, freeze
+
+Cropped = Float[Array | np.ndarray, "*batch rows columns channel"]
 
 _GRID = 8  # pixels: the period of the blocks of JPEG, and a multiple of that of mosaics
 
 
-def crop_border(image: Image, border: int) -> Image:
+def crop_border(image: Image, border: int) -> Cropped:
     """Crop pixels from every side of an image.
 
     Args:
@@ -65,7 +67,7 @@ class Expression:
         """
         return -(-self._reach() // _GRID) * _GRID
 
-    def observe(self, key: PRNGKeyArray, clean: Image) -> tuple[Observation, Image]:
+    def observe(self, key: PRNGKeyArray, clean: Image) -> tuple[Observation, Cropped]:
         """Degrade an image, and crop :attr:`border` from the degraded image, the condition and the clean image.
 
         Args:
