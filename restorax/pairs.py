@@ -48,7 +48,7 @@ def match_pairs(folder: str | os.PathLike, degraded: str, clean: str) -> list[Pa
     if degraded.count("*") != clean.count("*") or "*" not in degraded:
         raise ValueError(f"{degraded!r} and {clean!r} must have the same number of *, at least one")
     first, second = _matches(folder, degraded), _matches(folder, clean)
-    for path in first.values():
+    for path in sorted(first.values()):
         if path in second.values():
             raise ValueError(f"{path} matches both {degraded!r} and {clean!r}; make the patterns exclusive")
     for found, others, what, pattern in ((first, second, "clean", clean), (second, first, "degraded", degraded)):
