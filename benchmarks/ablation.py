@@ -19,7 +19,7 @@ from restorax.degrade import parse
 from restorax.evaluation import evaluate
 from restorax.models.create import build
 from restorax.recipe import Recipe, Stage
-from restorax.train.step import build_model, init_state, make_restore, make_step
+from restorax.train.step import build_model, init_state, make_restore, make_step, patch_side
 
 from .options import Publish, Quick, option
 from .record import record
@@ -146,7 +146,7 @@ def main(
         for one_seed in seed or [0]:
             options = {"batch": batch, "patch": patch, "dtype": dtype, "learning_rate": learning_rate, "seed": one_seed}
             recipe = recipe_of(chosen, degradation, channels, steps=max(steps, 1), **options)
-            source = data.FolderPatches(folder, size=patch, channels=channels, seed=one_seed)
+            source = data.FolderPatches(folder, size=patch_side(recipe.stages[0]), channels=channels, seed=one_seed)
             if seconds:
                 recipe = recipe.with_stages(steps=_steps_within(seconds, recipe, source))
             params, took = train(recipe, source)

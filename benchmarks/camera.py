@@ -20,7 +20,7 @@ from restorax.degrade.codec import RGB_TO_YCC
 from restorax.files import written_beside
 from restorax.image import read
 from restorax.recipes import RECIPES
-from restorax.train.step import init_state, make_draw, make_step
+from restorax.train.step import init_state, make_draw, make_step, patch_side
 
 from .timing import interleaved
 
@@ -94,7 +94,8 @@ def cost(
     photo = jax.jit(make_draw(dataclasses.replace(stage, degradation="camera_photo(shot=log_uniform(1e-4, 2e-2))")))
     step = jax.jit(make_step(recipe, stage))
     state = jax.jit(partial(init_state, recipe))(jax.random.key(0))
-    shape, arguments = (batch, side, side, recipe.config["channels"]), []
+    drawn = patch_side(stage)
+    shape, arguments = (batch, drawn, drawn, recipe.config["channels"]), []
     for seed in range(3):
         patches = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
         arguments.append((jax.random.key(seed), jnp.asarray(patches)))

@@ -17,7 +17,7 @@ from restorax import data
 from restorax.dataset_builder import prepare
 from restorax.recipes import RECIPES
 from restorax.train import parallel
-from restorax.train.step import init_state
+from restorax.train.step import init_state, patch_side
 
 from .options import PUBLISH
 from .record import record
@@ -58,7 +58,9 @@ def main() -> None:
             recipe = RECIPES[name]
             recipe = recipe.adjusted(batch=options.batch, dtype=options.dtype)
             stage = recipe.stages[0]
-            opened = partial(data.open_patches, size=stage.patch, channels=recipe.config["channels"], data_dir=folder)
+            opened = partial(
+                data.open_patches, size=patch_side(stage), channels=recipe.config["channels"], data_dir=folder
+            )
             sources = {"folder": opened(options.data), "TFDS": opened("tfds:prepared")}
             rates = {}
             for kind, source in sources.items():
@@ -87,7 +89,7 @@ def _device_rates(recipe, source, rounds):
     batch = next(data.batches(source, batch=stage.batch, start=0))
     patches = parallel.assemble(batch, stage.batch, mesh)
     images = parallel.replicate(data.DeviceImages.of(source), mesh)
-    crop = jax.jit(lambda keys: jax.vmap(partial(images.crop, size=stage.patch))(keys))
+    crop = jax.jit(lambda keys: jax.vmap(partial(images.crop, size=patch_side(stage)))(keys))
     keys = [jax.random.key(i) for i in range(4)]
     stepped, cropped = (
         interleaved([function], arguments, rounds=rounds)[0].median

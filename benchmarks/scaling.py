@@ -23,7 +23,7 @@ import restorax
 from restorax.models.count import flops
 from restorax.recipes import RECIPES
 from restorax.train import parallel
-from restorax.train.step import init_state
+from restorax.train.step import init_state, patch_side
 from restorax.zoo import Restorer
 
 from . import ceiling, networks
@@ -113,7 +113,8 @@ def devices(name: str, counts: Sequence[int], seconds: float, dtype: str, **size
     """Measure the same batch on a growing number of devices of this process."""
     recipe = RECIPES[name].adjusted(dtype=dtype).with_stages(**sizes)
     stage = recipe.stages[0]
-    shape = (stage.batch, stage.patch, stage.patch, recipe.config["channels"])
+    side = patch_side(stage)
+    shape = (stage.batch, side, side, recipe.config["channels"])
     patches = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     runs = []
     for count in counts:

@@ -31,7 +31,7 @@ from restorax.models.count import flops
 from restorax.recipe import Recipe
 from restorax.recipes import RECIPES
 from restorax.train import parallel
-from restorax.train.step import build_model, init_state, make_restore, make_step
+from restorax.train.step import build_model, init_state, make_restore, make_step, patch_side
 
 from .options import PUBLISH
 from .record import LOCAL, PUBLISHED, origin
@@ -51,7 +51,8 @@ def compile_training(recipe: Recipe, mesh: Mesh, per_chip: int) -> dict[str, Any
     """Compile the training step with ``per_chip`` patches on every chip; returns the columns of a row."""
     stage = dataclasses.replace(recipe.stages[0], batch=per_chip * mesh.size)
     state = parallel.abstract_state(partial(init_state, recipe, jax.random.key(0)), mesh)
-    shape = (stage.batch, stage.patch, stage.patch, recipe.config["channels"])
+    side = patch_side(stage)
+    shape = (stage.batch, side, side, recipe.config["channels"])
     patches = jax.ShapeDtypeStruct(shape, jnp.uint8)
     rows, key = jax.ShapeDtypeStruct(shape[:1], jnp.int32), jax.eval_shape(lambda: jax.random.key(0))
     columns = _compile(parallel.jit_step(recipe, stage, mesh), state, patches, key, rows)

@@ -23,7 +23,7 @@ from restorax.recipe import Recipe, Stage
 from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.losses import parse_loss
-from restorax.train.step import build_model, init_state, make_draw, make_step
+from restorax.train.step import build_model, init_state, make_draw, make_step, patch_side
 
 from . import ceiling, networks
 from .options import Publish, Quick, Seconds, option
@@ -109,7 +109,7 @@ def input_seconds(recipe: Recipe, batches: int = 40) -> float | None:
     """Return the seconds in which one host thread prepares a batch, or ``None`` if packages are missing."""
     try:
         (stage, *_), channels = recipe.stages, recipe.config["channels"]
-        feed = data.batches(Photographs(size=stage.patch, channels=channels, seed=0), batch=stage.batch, start=0)
+        feed = data.batches(Photographs(size=patch_side(stage), channels=channels, seed=0), batch=stage.batch, start=0)
         next(feed)
     except (ImportError, ValueError):
         return None
@@ -182,7 +182,8 @@ def _stateful(step: Callable, state: Any) -> Callable:
 
 def _patches(recipe: Recipe, seed: int) -> np.ndarray:
     stage = recipe.stages[0]
-    shape = (stage.batch, stage.patch, stage.patch, recipe.config["channels"])
+    side = patch_side(stage)
+    shape = (stage.batch, side, side, recipe.config["channels"])
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 

@@ -65,7 +65,7 @@ def _section(name: str, card: zoo.Card) -> str:
         f"![Degraded, restored and clean]({name}/preview.png)",
         _wrapped(f"Undoes `{card.degradation}`."),
         _wrapped(card.limits),
-        _results(card.results),
+        _results([*card.results, *card.pair_results]),
         "\n".join(_wrapped(f"- {fact}", indent="  ") for fact in facts),
     ]
     return "\n\n".join(parts)
@@ -80,7 +80,8 @@ def _results(results: list[zoo.Result]) -> str:
     rows = [["test set", "degradation", "input PSNR", "PSNR", "SSIM", *["PSNR-B"] * blocking]]
     rows.append(["---"] * len(rows[0]))
     for r in results:
-        rows.append([r.dataset, f"`{r.degradation}`", f"{r.input_psnr:.2f}", f"{r.psnr:.2f}", f"{r.ssim:.4f}"])
+        before = "clean" if r.is_clean else f"{r.input_psnr:.2f}"
+        rows.append([r.dataset, f"`{r.degradation}`", before, f"{r.psnr:.2f}", f"{r.ssim:.4f}"])
         rows[-1] += ["" if r.psnr_b is None else f"{r.psnr_b:.2f}"] * blocking
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

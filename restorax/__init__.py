@@ -5,7 +5,7 @@ clean = restorax.restore(restorer, noisy)  # [height, width, channel] in [0, 1]
 """
 
 from . import degrade, explanation, metrics, models
-from .evaluation import evaluate
+from .evaluation import evaluate, evaluate_pairs
 from .exporting import export
 from .inference import restore
 from .models.count import summary
@@ -26,6 +26,7 @@ __all__ = [
     "export",
     # restoring and measuring
     "evaluate",
+    "evaluate_pairs",
     "explanation",
     "metrics",
     "restore",

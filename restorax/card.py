@@ -9,6 +9,9 @@ from .recipe import Recipe, Training, recipe_fields
 from .typed_json import from_json, read_object, to_json
 from .types import Condition
 
+MAX_PSNR = 100.0
+"""PSNR in dB of an image that equals the ground truth, and the largest that counts in a mean."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Result:
@@ -16,13 +19,16 @@ class Result:
 
     Attributes:
         dataset: name of the test set.
-        degradation: degradation of the test images, in the syntax of ``restorax.degrade.parse``.
+        degradation: degradation of the test images, in the syntax of ``restorax.degrade.parse``; of pairs, a
+            description.
         images: number of images.
-        psnr: mean of the per-image PSNR in dB.
+        psnr: mean of the per-image PSNR in dB, at most 100 per image.
         ssim: mean of the per-image SSIM.
-        input_psnr: mean PSNR of the degraded images in dB.
+        input_psnr: mean PSNR of the degraded images in dB; 100 if they equal the ground truth.
         protocol: channels, border, rounding and seeds of the evaluation.
         psnr_b: mean of the per-image PSNR-B in dB, for JPEG only.
+        worse: number of images whose PSNR is below that of the degraded image, for pairs only.
+        worst_gain: smallest difference of the two in dB, for pairs only.
     """
 
     dataset: str
@@ -33,6 +39,13 @@ class Result:
     input_psnr: float
     protocol: str
     psnr_b: float | None = None
+    worse: int | None = None
+    worst_gain: float | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the degraded images equal the ground truth, so that there is no gain."""
+        return self.input_psnr >= MAX_PSNR
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +79,7 @@ class Card:
         provenance: origin of the parameters if they cannot be reproduced from ``training``; otherwise empty.
         results: measured quality.
         ood_results: out-of-distribution results: other degradations and other kinds of images.
+        pair_results: results on pairs of real degraded and clean images.
         throughput: megapixels per second on 512 x 512 images, by device and type of the activations.
         halo: pixels of context that keep tiled output within 0.05 dB of the whole image; ``None`` if not measured.
         sha256: checksum of ``params.safetensors``.
@@ -97,6 +111,7 @@ class Card:
     ood_degradations: list[str] = dataclasses.field(default_factory=list)
     results: list[Result] = dataclasses.field(default_factory=list)
     ood_results: list[Result] = dataclasses.field(default_factory=list)
+    pair_results: list[Result] = dataclasses.field(default_factory=list)
     throughput: dict[str, float] = dataclasses.field(default_factory=dict)
     halo: int | None = None
     sha256: str = ""
@@ -132,6 +147,6 @@ class Card:
     def write(self, folder: AnyPath) -> None:
         """Write ``folder/card.json`` atomically."""
         content = to_json(self)
-        for results in (content["results"], content["ood_results"]):
+        for results in (content["results"], content["ood_results"], content["pair_results"]):
             results[:] = ({key: value for key, value in r.items() if value is not None} for r in results)
         write_atomically(folder / "card.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")

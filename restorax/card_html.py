@@ -35,7 +35,7 @@ def card_html(card: Card, preview: bytes | None = None) -> str:
     )
     rows = "".join(f'<tr><th style="text-align:left">{name}</th><td>{value}</td></tr>' for name, value in facts)
     head = "".join(f"<th>{name}</th>" for name in ("test set", "degradation", "degraded", "restored", "SSIM"))
-    results = "".join(map(_row, card.results))
+    results = "".join(map(_row, (*card.results, *card.pair_results)))
     return (
         f"<div><h3>{html.escape(card.name)}</h3>{picture}<table>{rows}</table>"
         f"<table><tr>{head}</tr>{results}</table></div>"
@@ -44,4 +44,5 @@ def card_html(card: Card, preview: bytes | None = None) -> str:
 
 def _row(result: Result) -> str:
     names = f"<td>{html.escape(result.dataset)}</td><td><code>{html.escape(result.degradation)}</code></td>"
-    return f"<tr>{names}<td>{result.input_psnr:.2f} dB</td><td>{result.psnr:.2f} dB</td><td>{result.ssim:.4f}</td></tr>"
+    before = "clean" if result.is_clean else f"{result.input_psnr:.2f} dB"
+    return f"<tr>{names}<td>{before}</td><td>{result.psnr:.2f} dB</td><td>{result.ssim:.4f}</td></tr>"

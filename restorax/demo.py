@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from . import image, zoo
 from .data import sample_images
+from .degrade import crop_border, parse
 from .evaluation import evaluate
 from .files import written_beside
 from .inference import restore
@@ -72,9 +73,9 @@ def show(name: str, out: Path) -> DemoResult:
         return outcomes[-1][1]
 
     result = evaluate(run, photographs, degradation_of(name), dataset="scikit-image")
-    strips = []
+    border, strips = parse(degradation_of(name)).border, []
     for photograph, (observed, restored) in zip(sorted(photographs), outcomes, strict=True):
-        clean = jnp.asarray(photographs[photograph])
+        clean = crop_border(jnp.asarray(photographs[photograph]), border)
         before = observed if observed.ndim == clean.ndim else observed[-1]  # last frame of a burst
         after = jnp.round(jnp.clip(restored, 0, 1) * 255) / 255
         strip = image.strip(before, restored, clean)

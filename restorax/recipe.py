@@ -22,7 +22,7 @@ class Stage:
         auxiliary_loss: weight of the network's own ``auxiliary_loss``, added to the loss.
         batch: patches per step over all devices.
         accumulate: gradient accumulation steps per batch, to save memory; the result is the same.
-        patch: side of a patch in pixels.
+        patch: side of a patch in pixels; after blur, without the border that is cropped.
         learning_rate: peak of the cosine schedule, which decays to zero.
         warmup: steps of linear warm-up, at most a tenth of the stage.
     """

@@ -206,3 +206,44 @@ def test_gaussian_blur_rejects_unknown_border_and_missing_radius(key):
         degrade.gaussian_blur(_image(key), sigma=1.0, border="zero")
     with pytest.raises(ValueError, match="`radius` must be given"):
         jax.jit(lambda s: degrade.gaussian_blur(_image(key), sigma=s))(1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "border"),
+    [
+        ("gaussian_noise(sigma=0.1) + jpeg(quality=30)", 0),
+        ("gaussian_blur(sigma=1.6)", 8),
+        ("gaussian_blur(sigma=uniform(0.4, 2.1))", 16),
+        ("gaussian_blur(sigma=9, radius=2)", 8),
+        ("motion_blur(length=uniform(1, 15), angle=30)", 8),
+        ("defocus_blur(blur_radius=3) + motion_blur(length=15)", 16),
+        ("one_of(defocus_blur(blur_radius=3), motion_blur(length=15), identity())", 8),
+        ("maybe(shake_blur(length=9)) + jpeg(quality=30)", 16),
+        ("shuffle(sinc_filter(cutoff=1), gaussian_noise(sigma=0.1))", 16),
+    ],
+)
+def test_border_covers_what_the_continuation_of_the_image_changes(text, border):
+    degradation, clean = degrade.parse(text), np.random.default_rng(0).random((48, 56, 1), np.float32)
+    assert degradation.border == border
+    observed, inside = degradation.observe(jax.random.key(0), clean)
+    whole = degradation(jax.random.key(0), clean)
+    assert observed.image.shape == inside.shape == (48 - 2 * border, 56 - 2 * border, 1)
+    np.testing.assert_array_equal(observed.image, degrade.crop_border(whole.image, border))
+    np.testing.assert_array_equal(inside, degrade.crop_border(clean, border))
+
+
+def test_pixels_inside_the_border_do_not_depend_on_the_continuation():
+    clean = np.random.default_rng(0).random((40, 40, 1), np.float32)
+    texts = [f"motion_blur(length=15, angle=20, border='{border}')" for border in ("reflect", "replicate", "circular")]
+    first, *others = (degrade.parse(text).observe(jax.random.key(0), clean)[0].image for text in texts)
+    for other in others:
+        np.testing.assert_allclose(first, other, atol=1e-6)
+
+
+def test_conditions_are_cropped_like_the_image():
+    text = "gaussian_blur(sigma=1) + missing_pixels(missing=0.5)"
+    observed, clean = degrade.parse(text).observe(jax.random.key(0), jnp.ones((2, 32, 40, 3)))
+    assert observed.image.shape == clean.shape == (2, 16, 24, 3)
+    assert observed.condition.shape == (2, 16, 24, 1)
+    with pytest.raises(ValueError, match="must be larger than 16 x 16, got 16 x 40"):
+        degrade.parse(text).observe(jax.random.key(0), jnp.ones((16, 40, 3)))

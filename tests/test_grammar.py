@@ -223,3 +223,17 @@ def test_too_long_or_too_deeply_nested_text_raises_a_clear_error():
         with pytest.raises(ValueError, match=r"cannot be parsed: too many nested|is nested too deeply") as error:
             parse(text)
         assert len(str(error.value)) < 400
+
+
+def test_identity_is_the_empty_chain():
+    nothing = parse("identity()")
+    assert nothing == Chain()
+    assert str(nothing) == "identity()"
+    assert parse("identity() + jpeg(quality=30)") == parse("jpeg(quality=30)")
+    some = parse("one_of(identity(), gaussian_noise(sigma=0.1), weights=(1, 3))")
+    assert parse(str(some)) == some
+    image = jnp.full((4, 8, 8, 1), 0.5)
+    np.testing.assert_array_equal(nothing(jax.random.key(0), image).image, image)
+    for text in ("identity(jpeg(quality=30))", "identity(sigma=1)"):
+        with pytest.raises(ValueError, match=r"identity\("):
+            parse(text)

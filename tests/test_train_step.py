@@ -8,10 +8,12 @@ import numpy as np
 import optax
 import pytest
 
+from restorax import data
+from restorax.degrade import parse
 from restorax.models import MODELS
 from restorax.recipes import RECIPES
 from restorax.train.losses import LOSSES, parse_loss
-from restorax.train.step import init_state, make_draw, make_step, optimizer
+from restorax.train.step import init_state, make_draw, make_step, optimizer, patch_side
 from tests.small_recipe import FIRST_STAGE, SMALL, with_steps
 from tests.tiers import first
 
@@ -169,3 +171,21 @@ def test_a_recipe_without_stages_or_in_an_unknown_type_is_refused():
         dataclasses.replace(SMALL, stages=())
     with pytest.raises(ValueError, match="`dtype` must be 'float32' or 'bfloat16', got 'float16'"):
         dataclasses.replace(SMALL, dtype="float16")
+
+
+def test_patches_are_drawn_larger_by_the_border_of_blur():
+    plain = dataclasses.replace(FIRST_STAGE, patch=24, degradation="gaussian_noise(sigma=0.1)")
+    blurred = dataclasses.replace(plain, degradation="gaussian_blur(sigma=1.6) + gaussian_noise(sigma=0.1)")
+    assert (patch_side(plain), patch_side(blurred)) == (24, 40)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 48, 44, 1), np.uint8)
+    pictures = data.DeviceImages(pixels, np.array([[48, 44], [40, 44]], np.int32))
+    patches, keys = pixels[:, :40, :40], jax.random.split(jax.random.key(0), 2)
+    for source in (pictures, patches):
+        observed, clean = make_draw(blurred)(keys, source)
+        assert observed.image.shape == clean.shape == (2, 24, 24, 1)
+    np.testing.assert_array_equal(clean, patches[:, 8:-8, 8:-8] / np.float32(255))
+    patches = patches[:, :24, :24]
+    observed, clean = make_draw(plain)(keys, patches)
+    _, degrade_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+    expected = jax.vmap(parse(plain.degradation))(degrade_keys, patches / np.float32(255))
+    np.testing.assert_array_equal(observed.image, expected.image)

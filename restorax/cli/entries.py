@@ -58,7 +58,7 @@ def info(name: Name, as_json: Json = False) -> None:
         print_json(to_json(card))
         return
     fields = {field.name: getattr(card, field.name) for field in dataclasses.fields(card)}
-    del fields["results"], fields["ood_results"]
+    del fields["results"], fields["ood_results"], fields["pair_results"]
     if card.training:
         fields["training"] = {
             name: value for name, value in to_json(card.training).items() if name != "stages" and value != ""
@@ -71,7 +71,11 @@ def info(name: Name, as_json: Json = False) -> None:
             rows.append((str(number), *sizes, s.loss, s.degradation))
         console.print()
         print_table(console, rows, flexible=6, left=(0, 5, 6))
-    for results, title in ((card.results, "Results"), (card.ood_results, "Out-of-distribution results")):
+    for results, title in (
+        (card.results, "Results"),
+        (card.pair_results, "Results on pairs"),
+        (card.ood_results, "Out-of-distribution results"),
+    ):
         if results:
             console.print()
             print_results(console, results, title=title)

@@ -83,21 +83,27 @@ def condition(card: Card) -> str:
 
 
 def psnr_gain(results: Sequence[Result]) -> str:
-    """Format the mean PSNR gain in dB."""
-    return f"{sum(r.psnr - r.input_psnr for r in results) / len(results):+.2f}" if results else ""
+    """Format the mean PSNR gain in dB; results on clean images have none."""
+    gains = [r.psnr - r.input_psnr for r in results if not r.is_clean]
+    return f"{sum(gains) / len(gains):+.2f}" if gains else ""
 
 
 def print_results(console: Console, results: Sequence[Result], title: str) -> None:
     """Print results, grouped by degradation, one line per data set."""
     block_metric = any(r.psnr_b is not None for r in results)
-    rows = [["", "images", "PSNR before", "after", "gain", "SSIM", *["PSNR-B"] * block_metric]]
+    on_pairs = any(r.worse is not None for r in results)
+    more = [*["PSNR-B"] * block_metric, *["worse", "worst"] * on_pairs]
+    rows = [["", "images", "PSNR before", "after", "gain", "SSIM", *more]]
     by_degradation: dict[str, list[Result]] = {}
     for r in results:
         by_degradation.setdefault(r.degradation, []).append(r)
     ordered = [r for these in by_degradation.values() for r in these]
     for r in ordered:
-        rows.append([f"  {r.dataset}", str(r.images), f"{r.input_psnr:.2f}", f"{r.psnr:.2f}", psnr_gain([r])])
+        before = "clean" if r.is_clean else f"{r.input_psnr:.2f}"
+        rows.append([f"  {r.dataset}", str(r.images), before, f"{r.psnr:.2f}", psnr_gain([r])])
         rows[-1] += [f"{r.ssim:.4f}", *["" if r.psnr_b is None else f"{r.psnr_b:.2f}"] * block_metric]
+        if on_pairs:
+            rows[-1] += ["", ""] if r.worse is None else [str(r.worse), f"{r.worst_gain:+.2f}"]
     heading, *lines = aligned(rows, console.width)
     print_line(console, cut(title, console.width), style="bold")
     print_line(console, heading)

@@ -23,7 +23,7 @@ from . import (
 )
 from .blur import *
 from .camera import *
-from .compose import Chain, Expression, Maybe, OneOf, Op, Shuffle
+from .compose import Chain, Expression, Maybe, OneOf, Op, Shuffle, crop_border
 from .compression import *
 from .enhancement import *
 from .grammar import parse
@@ -49,6 +49,7 @@ __all__ = [
     "Op",
     "Shuffle",
     "Uniform",
+    "crop_border",
     "parse",
     # presets and registry
     "DEGRADATIONS",

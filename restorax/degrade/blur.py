@@ -1,6 +1,8 @@
 """Blur: arbitrary kernels, Gaussian, motion, defocus, camera shake and ringing (sinc)."""
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +26,20 @@ __all__ = [
 
 BORDER, RADIUS = Choice(tuple(BORDERS)), Count(0)
 
+# Half width of the kernel for the largest strength.
+_HALF_WIDTHS: dict[str, Callable[[float], float]] = {
+    "sigma": lambda sigma: 4 * sigma,
+    "length": lambda length: length / 2,
+    "blur_radius": lambda radius: radius,
+}
 
-@register({"border": BORDER})
+
+def _reach(name: str) -> Callable[[Mapping[str, Any]], int]:
+    """Return the function that gives the radius of the kernel from all strengths."""
+    return lambda strengths: _radius(strengths["radius"], name, strengths[name])
+
+
+@register({"border": BORDER}, reach=lambda strengths: max(np.shape(strengths["kernel"])[-2:]) // 2)
 def kernel_blur(
     image: Image, *, kernel: Float[Array | np.ndarray, "*kernels rows columns"], border: str = "reflect"
 ) -> Image:
@@ -64,7 +78,11 @@ def kernel_blur(
     return convolve(image, kernel, border)
 
 
-@register({"sigma": NON_NEGATIVE, "radius": RADIUS, "border": BORDER}, examples={"sigma": (0.8, 1.6, 3)})
+@register(
+    {"sigma": NON_NEGATIVE, "radius": RADIUS, "border": BORDER},
+    examples={"sigma": (0.8, 1.6, 3)},
+    reach=_reach("sigma"),
+)
 def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, border: str = "reflect") -> Image:
     """Blur with an isotropic Gaussian.
 
@@ -89,7 +107,7 @@ def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, b
         >>> gaussian_blur(jnp.ones((8, 8, 1)), sigma=0.5).shape
         (8, 8, 1)
     """
-    radius = _radius(radius, "sigma", sigma, lambda largest: 4 * largest)
+    radius = _radius(radius, "sigma", sigma)
     taps = jnp.arange(-radius, radius + 1, dtype=image.dtype).reshape((1,) * (image.ndim - 3) + (-1, 1))
     width = jnp.maximum(per_image(sigma, image)[..., 0], 1e-3)  # below this the kernel is a single pixel
     kernel = jnp.exp(-0.5 * (taps / width) ** 2)
@@ -106,6 +124,7 @@ def gaussian_blur(image: Image, *, sigma: Strength, radius: int | None = None, b
         "border": BORDER,
     },
     examples={"sigma": (1, 2, 4), "ratio": 0.3, "angle": 30},
+    reach=_reach("sigma"),
 )
 def anisotropic_blur(
     image: Image,
@@ -142,7 +161,7 @@ def anisotropic_blur(
         >>> anisotropic_blur(jnp.ones((8, 8, 1)), sigma=2.5, ratio=0.3, angle=30.0).shape
         (8, 8, 1)
     """
-    radius = _radius(radius, "sigma", sigma, lambda largest: 4 * largest)
+    radius = _radius(radius, "sigma", sigma)
     values = _per_kernel(image, sigma=sigma, ratio=ratio, angle=angle, shape=shape)
     return kernel_blur(image, kernel=kernels.gaussian_kernel(radius=radius, **values), border=border)
 
@@ -150,6 +169,7 @@ def anisotropic_blur(
 @register(
     {"length": NON_NEGATIVE, "angle": NUMBER, "radius": RADIUS, "border": BORDER},
     examples={"length": (5, 10, 20), "angle": 30},
+    reach=_reach("length"),
 )
 def motion_blur(
     image: Image, *, length: Strength, angle: Strength = 0.0, radius: int | None = None, border: str = "reflect"
@@ -177,12 +197,16 @@ def motion_blur(
         >>> motion_blur(jnp.ones((8, 8, 1)), length=4.0, angle=45.0).shape
         (8, 8, 1)
     """
-    radius = _radius(radius, "length", length, lambda largest: largest / 2)
+    radius = _radius(radius, "length", length)
     values = _per_kernel(image, length=length, angle=angle)
     return kernel_blur(image, kernel=kernels.motion_kernel(radius=radius, **values), border=border)
 
 
-@register({"blur_radius": NON_NEGATIVE, "radius": RADIUS, "border": BORDER}, examples={"blur_radius": (1.5, 3, 6)})
+@register(
+    {"blur_radius": NON_NEGATIVE, "radius": RADIUS, "border": BORDER},
+    examples={"blur_radius": (1.5, 3, 6)},
+    reach=_reach("blur_radius"),
+)
 def defocus_blur(image: Image, *, blur_radius: Strength, radius: int | None = None, border: str = "reflect") -> Image:
     """Blur by defocus; see :func:`kernels.defocus_kernel`.
 
@@ -207,7 +231,7 @@ def defocus_blur(image: Image, *, blur_radius: Strength, radius: int | None = No
         >>> defocus_blur(jnp.ones((8, 8, 1)), blur_radius=1.5).shape
         (8, 8, 1)
     """
-    radius = _radius(radius, "blur_radius", blur_radius, lambda largest: largest)
+    radius = _radius(radius, "blur_radius", blur_radius)
     values = _per_kernel(image, blur_radius=blur_radius)
     return kernel_blur(image, kernel=kernels.defocus_kernel(radius=radius, **values), border=border)
 
@@ -215,6 +239,7 @@ def defocus_blur(image: Image, *, blur_radius: Strength, radius: int | None = No
 @register(
     {"cutoff": Range(0, math.pi + 1e-6, exclude_low=True), "radius": RADIUS, "border": BORDER},
     examples={"cutoff": (2, 1.3, 0.8)},
+    reach=_reach("cutoff"),
 )
 def sinc_filter(image: Image, *, cutoff: Strength, radius: int = 10, border: str = "reflect") -> Image:
     """Remove high frequencies with an ideal low-pass filter, which causes ringing; see :func:`kernels.sinc_kernel`.
@@ -243,7 +268,11 @@ def sinc_filter(image: Image, *, cutoff: Strength, radius: int = 10, border: str
     return kernel_blur(image, kernel=kernels.sinc_kernel(radius=radius, **values), border=border)
 
 
-@register({"length": NON_NEGATIVE, "radius": RADIUS, "border": BORDER}, examples={"length": (8, 16, 32)})
+@register(
+    {"length": NON_NEGATIVE, "radius": RADIUS, "border": BORDER},
+    examples={"length": (8, 16, 32)},
+    reach=_reach("length"),
+)
 def shake_blur(
     key: PRNGKeyArray, image: Image, *, length: Strength, radius: int = 16, border: str = "reflect"
 ) -> Image:
@@ -275,13 +304,13 @@ def shake_blur(
     return kernel_blur(image, kernel=kernels.shake_kernel(key, length=length, radius=radius), border=border)
 
 
-def _radius(radius: int | None, name: str, strength: Strength, required) -> int:
+def _radius(radius: int | None, name: str, strength: Strength) -> int:
     """Return the given radius, or the one that the largest strength requires."""
     if radius is not None:
         return radius
-    if isinstance(strength, Tracer):
+    if isinstance(strength, Tracer) or callable(strength):
         raise ValueError(f"`radius` must be given if `{name}` is traced, because it determines the kernel size.")
-    return max(1, math.ceil(required(float(np.max(np.asarray(strength), initial=0)))))
+    return max(1, math.ceil(_HALF_WIDTHS[name](float(np.max(np.asarray(strength), initial=0)))))
 
 
 def _per_kernel(image: Image, **strengths: Strength) -> dict[str, jax.Array]:

@@ -8,15 +8,38 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..types import Image, Observation, PRNGKeyArray, check_range
+from ..types import Array, Float, Image, Observation, PRNGKeyArray, check_range
 from .registry import REGISTRATIONS, Range, Registration
 from .strengths import Sampler, comparison_key, format_strength, freeze
+
+Cropped = Float[Array | np.ndarray, "*batch rows columns channel"]
+
+_GRID = 8  # pixels: the period of the blocks of JPEG, and a multiple of that of mosaics
+
+
+def crop_border(image: Image, border: int) -> Cropped:
+    """Crop pixels from every side of an image.
+
+    Args:
+        image: ``[*batch, height, width, channel]``.
+        border: number of pixels.
+
+    Returns:
+        ``[*batch, height - 2 border, width - 2 border, channel]``.
+
+    Example:
+        >>> crop_border(jnp.zeros((20, 24, 1)), 8).shape
+        (4, 8, 1)
+    """
+    height, width = image.shape[-3:-1]
+    return image[..., border : height - border, border : width - border, :]
 
 
 class Expression:
@@ -26,6 +49,52 @@ class Expression:
     def operators(self) -> tuple["Op", ...]:
         """The operators that it contains, in the order of its text."""
         raise NotImplementedError
+
+    @property
+    def border(self) -> int:
+        """Pixels on every side whose value depends on how blur continues the image beyond its border.
+
+        A photograph continues there, so :meth:`observe` crops them. The number is rounded up to a multiple of 8, which
+        keeps the blocks of JPEG and the phase of mosaics; it is 0 without blur.
+
+        Raises:
+            ValueError: if the strength of a blur without ``radius`` is traced.
+
+        Example:
+            >>> from restorax.degrade import parse
+            >>> parse("motion_blur(length=15) + jpeg(quality=30)").border, parse("jpeg(quality=30)").border
+            (8, 0)
+        """
+        return -(-self._reach() // _GRID) * _GRID
+
+    def observe(self, key: PRNGKeyArray, clean: Image) -> tuple[Observation, Cropped]:
+        """Degrade an image, and crop :attr:`border` from the degraded image, the condition and the clean image.
+
+        Args:
+            key: random key.
+            clean: ``[*batch, height, width, channel]`` in [0, 1].
+
+        Returns:
+            The observation and the clean image, of equal height and width.
+
+        Raises:
+            ValueError: if the image is too small to be cropped.
+
+        Example:
+            >>> from restorax.degrade import parse
+            >>> observed, clean = parse("gaussian_blur(sigma=1.6)").observe(jax.random.key(0), jnp.zeros((64, 48, 1)))
+            >>> observed.image.shape, clean.shape
+            ((48, 32, 1), (48, 32, 1))
+        """
+        border = self.border
+        height, width = clean.shape[-3:-1]
+        if min(height, width) <= 2 * border:
+            raise ValueError(
+                f"The image must be larger than {2 * border} x {2 * border}, got {height} x {width}: after "
+                f"'{self}', {border} pixels are cropped on every side."
+            )
+        observed = self(key, clean)
+        return jax.tree.map(partial(crop_border, border=border), (observed, clean)) if border else (observed, clean)
 
     def replace(self, **strengths: Any) -> "Expression":
         """Replace strengths in every operator that sets them.
@@ -55,6 +124,10 @@ class Expression:
         raise NotImplementedError
 
     def _replaced(self, strengths: dict[str, Any]) -> "Expression":
+        raise NotImplementedError
+
+    def _reach(self) -> int:
+        """Return how many pixels blur carries the border of the image inwards."""
         raise NotImplementedError
 
     def _identity(self) -> tuple:
@@ -147,6 +220,13 @@ class Op(Expression):
         replaced = {name: strengths.get(name, value) for name, value in self._strengths}
         return Op(self.operator, **{n: v for n, v in replaced.items() if v is not None or n not in strengths})
 
+    def _reach(self) -> int:
+        registration = REGISTRATIONS.get(self.name)
+        if registration is None or registration.operator is not self.operator or registration.reach is None:
+            return 0
+        largest = {name: v.high if isinstance(v, Sampler) else v for name, v in self._strengths}
+        return registration.reach({**registration.defaults, **largest})
+
     def _identity(self) -> tuple:
         return (Op, self.operator, *((name, comparison_key(value)) for name, value in self._strengths))
 
@@ -182,6 +262,9 @@ class _Combination(Expression):
     def _with_parts(self, parts) -> "Expression":
         return type(self)(*parts)
 
+    def _reach(self) -> int:
+        return sum(part._reach() for part in self.parts)
+
     def _identity(self) -> tuple:
         return (type(self), *(part._identity() for part in self.parts), self._options())
 
@@ -192,7 +275,7 @@ class Chain(_Combination):
     The key is split into one per part. Nested chains are flattened, and a chain of one part equals that part.
 
     Args:
-        *parts: degradations; an empty chain is the identity.
+        *parts: degradations; an empty chain is the identity, as text ``identity()``.
 
     Raises:
         TypeError: if a part is not a degradation.
@@ -223,7 +306,7 @@ class Chain(_Combination):
         return Observation(image, jnp.concatenate(conditions, -1) if conditions else None)
 
     def __str__(self) -> str:
-        return " + ".join(map(str, self.parts))
+        return " + ".join(map(str, self.parts)) or "identity()"
 
     def _identity(self) -> tuple:
         return self.parts[0]._identity() if len(self.parts) == 1 else super()._identity()
@@ -284,6 +367,9 @@ class OneOf(_Combination):
 
     def _options(self) -> tuple[str, ...]:
         return () if self.weights is None else (f"weights={format_strength(self.weights)}",)
+
+    def _reach(self) -> int:
+        return max(part._reach() for part in self.parts)
 
     def _with_parts(self, parts) -> "OneOf":
         return OneOf(*parts, weights=self.weights)

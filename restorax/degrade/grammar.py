@@ -15,7 +15,10 @@ MAX_LENGTH = 10_000
 """Largest number of characters that are parsed."""
 
 _SAMPLERS = {sampler.keyword: sampler for sampler in (Uniform, LogUniform)}
-_COMBINATIONS: dict[str, Callable[..., Expression]] = {kind.keyword: kind for kind in (OneOf, Maybe, Shuffle)}
+_COMBINATIONS: dict[str, Callable[..., Expression]] = {
+    "identity": Chain,
+    **{kind.keyword: kind for kind in (OneOf, Maybe, Shuffle)},
+}
 _ARITHMETIC = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -28,8 +31,8 @@ def parse(text: str) -> Expression:
     """Parse a degradation such as ``gaussian_noise(sigma=uniform(0, 55/255)) + jpeg(quality=30)``.
 
     Degradations are combined by ``a + b``, ``one_of(a, b, ...)``, ``maybe(a, probability=0.5)`` and
-    ``shuffle(a, b, ...)``. Strengths are numbers, ``+ - * /``, strings and the samplers ``uniform(low, high)`` and
-    ``log_uniform(low, high)``. Nothing is executed.
+    ``shuffle(a, b, ...)``; ``identity()`` changes nothing. Strengths are numbers, ``+ - * /``, strings and the samplers
+    ``uniform(low, high)`` and ``log_uniform(low, high)``. Nothing is executed.
 
     Args:
         text: name of a preset in ``DEGRADATIONS``, or operators with their strengths, joined by ``+`` in the order of
@@ -84,6 +87,8 @@ def _call(node: ast.expr) -> Expression:
     if len(options) < len(node.keywords):
         raise ValueError(f"{ast.unparse(node)!r} must give every strength once and by name.")
     try:
+        if name == "identity" and node.args:
+            raise ValueError(f"{ast.unparse(node)!r} must be 'identity()', without arguments.")
         if name in _COMBINATIONS:
             return _COMBINATIONS[name](*map(_degradation, node.args), **options)
         if name not in OPERATORS:

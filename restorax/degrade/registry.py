@@ -11,7 +11,7 @@ from ..types import check_count, check_image, check_range, describe_range
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-RESERVED = ("uniform", "log_uniform", "one_of", "maybe", "shuffle")
+RESERVED = ("uniform", "log_uniform", "identity", "one_of", "maybe", "shuffle")
 """Names of samplers and combinations in the grammar of :func:`restorax.degrade.parse`."""
 
 
@@ -82,6 +82,8 @@ class Registration:
         channels: accepted numbers of channels; empty if any number is accepted.
         differentiable: whether its gradient with respect to the image is useful.
         examples: strengths for illustration, from weak to strong.
+        reach: maps all strengths, each at its largest, to the number of pixels that the border of the image reaches
+            inwards; ``None`` unless it blurs.
     """
 
     operator: Callable[..., Any]
@@ -91,6 +93,7 @@ class Registration:
     channels: tuple[int, ...]
     differentiable: bool
     examples: tuple[Mapping[str, Any], ...]
+    reach: Callable[[Mapping[str, Any]], int] | None = None
 
     def check(self, strengths: Mapping[str, Any]) -> None:
         """Raise a ``ValueError`` for a strength out of range."""
@@ -112,6 +115,7 @@ def register(
     examples: Mapping[str, Any] | None = None,
     channels: tuple[int, ...] = (),
     differentiable: bool = True,
+    reach: Callable[[Mapping[str, Any]], int] | None = None,
 ) -> Callable[[Function], Function]:
     """Register a function as an operator: its arguments are checked, and ``parse`` and ``OPERATORS`` include it.
 
@@ -124,6 +128,8 @@ def register(
         examples: strengths for illustration; a tuple holds three values from weak to strong.
         channels: accepted numbers of channels; empty if any number is accepted.
         differentiable: whether the gradient with respect to the image is useful.
+        reach: for blur, maps all strengths, each at its largest, to the number of pixels that the border of the image
+            reaches inwards; evaluation and training crop them.
 
     Returns:
         A decorator that returns the function with argument checks.
@@ -167,7 +173,7 @@ def register(
         checked: Callable[..., Any] = with_key if random else without_key
         operator = functools.wraps(function)(checked)
         levels = _example_levels(examples)
-        registration = Registration(operator, random, defaults, ranges, channels, differentiable, levels)
+        registration = Registration(operator, random, defaults, ranges, channels, differentiable, levels, reach)
         for strengths in ({n: v for n, v in defaults.items() if v is not inspect.Parameter.empty}, *levels):
             registration.check(strengths)
         existing = OPERATORS.get(name)

@@ -13,6 +13,7 @@ from etils import epath
 from jax.sharding import Mesh
 
 from .. import data, image, zoo
+from ..degrade import parse
 from ..evaluation import compile_degradation, evaluate
 from ..files import absolute
 from ..recipe import Recipe, Stage
@@ -23,7 +24,7 @@ from .logger import TrainingLogger, Validation
 from .options import Options
 from .publish import detected_hardware, publish
 from .report import Sample, samples, write_report
-from .step import TrainState, build_model, init_state, make_draw, make_restore, training_keys
+from .step import TrainState, build_model, init_state, make_draw, make_restore, patch_side, training_keys
 from .workdir import check_same_training, deliver, published, remember
 
 
@@ -111,7 +112,7 @@ class Plan:
 
     def _batches(self, stage: Stage, rows: list[int], start: int) -> Iterator[Array]:
         """Yield batches from a step on; each host reads only the rows of its devices."""
-        for patches in data.batches(self.source, batch=stage.batch, start=start, rows=rows, size=stage.patch):
+        for patches in data.batches(self.source, batch=stage.batch, start=start, rows=rows, size=patch_side(stage)):
             yield parallel.assemble(patches, stage.batch, self.mesh)
 
     def average(self, state: TrainState) -> Params:
@@ -215,7 +216,7 @@ def make_plan(
         batches = ", ".join(sorted({str(stage.batch) for stage in recipe.stages}))
         tell(f"using {mesh.size} of {jax.device_count()} devices, among which the batch of {batches} divides")
     steps = tuple(parallel.jit_step(recipe, stage, mesh, pictures=options.in_memory) for stage in recipe.stages)
-    size = max(stage.patch for stage in recipe.stages)
+    size = max(map(patch_side, recipe.stages))
     return Plan(
         name=name,
         recipe=recipe,
@@ -245,13 +246,15 @@ def _check(recipe: Recipe, validation: Mapping[str, np.ndarray], channels: int) 
         raise ValueError("`evaluation` must have at least one degradation, got none")
     if not validation:
         raise ValueError("`validation` must have at least one image, got none")
+    least = 11 + 2 * max(parse(degradation).border for degradation in recipe.evaluation)  # the window of SSIM
     for name, pixels in validation.items():
-        if pixels.ndim != 3 or pixels.shape[2] != channels or min(pixels.shape[:2]) < 11:  # the window of SSIM
-            accepted = f"[height, width, {channels}] with sides of at least 11 pixels"
+        if pixels.ndim != 3 or pixels.shape[2] != channels or min(pixels.shape[:2]) < least:
+            accepted = f"[height, width, {channels}] with sides of at least {least} pixels"
             raise ValueError(f"validation image {name} must have shape {accepted}, got {pixels.shape}")
     key, first = jax.random.key(0), next(iter(validation.values()))
     for degradation in recipe.evaluation:
         jax.eval_shape(compile_degradation(degradation), key, first)
     for stage in recipe.stages:
-        patches = jax.ShapeDtypeStruct((1, stage.patch, stage.patch, channels), np.uint8)
+        side = patch_side(stage)
+        patches = jax.ShapeDtypeStruct((1, side, side, channels), np.uint8)
         jax.eval_shape(make_draw(stage), key[None], patches)

@@ -76,7 +76,8 @@ def publish(
     )
     card = zoo.save(folder, card, params)
     if before is not None and before.sha256 == card.sha256:
-        measured = {field: getattr(before, field) for field in ("results", "ood_results", "throughput", "halo")}
+        kept = ("results", "ood_results", "pair_results", "throughput", "halo")
+        measured = {field: getattr(before, field) for field in kept}
         dataclasses.replace(card, **measured).write(folder)
     write_preview(folder / "preview.png", recipe, params)
     return folder
@@ -94,7 +95,7 @@ def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
     """Write a strip (degraded, restored, clean) of a photograph shipped with scikit-image."""
     channels = build_model(recipe).channels
     clean = sample_images(channels)["chelsea" if channels == 3 else "camera"][64:256, 128:320]
-    observed = parse(middle(recipe.evaluation))(jax.random.key(0), jnp.asarray(clean))
+    observed, clean = parse(middle(recipe.evaluation)).observe(jax.random.key(0), jnp.asarray(clean))
     restored = make_restore(recipe)(params, *observed)
     image.write(path, image.strip(observed.image, restored, clean))
 

@@ -42,9 +42,8 @@ def samples(restore: Callable, params: Params, images: Mapping[str, np.ndarray],
     degrade = compile_degradation(middle(recipe.evaluation))
     out = {}
     for number, name in enumerate(sorted(images)[:_SHOWN]):
-        clean = images[name]
-        observed = degrade(jax.random.fold_in(jax.random.key(0), number), jnp.asarray(clean))
-        degraded = np.asarray(observed.image)
+        observed, clean = degrade(jax.random.fold_in(jax.random.key(0), number), jnp.asarray(images[name]))
+        degraded, clean = np.asarray(observed.image), np.asarray(clean)
         restored = np.asarray(restore(params, *observed))
         out[name] = Sample(degraded if degraded.ndim == clean.ndim else degraded[-1], restored, clean)
     return out

@@ -123,11 +123,11 @@ def make_step(
         mean: average of loss and gradients over devices.
 
     Returns:
-        ``(state, patches, key, rows=None) -> (state, metrics)`` for ``patches`` ``[batch, patch, patch, channels]``
-        uint8, or ``DeviceImages``, from which ``batch`` patches are cropped. ``rows`` ``[batch]`` are the row
-        numbers of the patches in the global batch, by default 0, 1, ...: the randomness of a patch depends only on
-        ``key``, ``state.step`` and its row, not on the device. If loss or gradient are not finite, only
-        ``state.step`` changes and ``metrics["skipped"]`` is 1.
+        ``(state, patches, key, rows=None) -> (state, metrics)`` for ``patches`` ``[batch, side, side, channels]``
+        uint8 with the side of :func:`patch_side`, or ``DeviceImages``, from which ``batch`` patches are cropped.
+        ``rows`` ``[batch]`` are the row numbers of the patches in the global batch, by default 0, 1, ...: the
+        randomness of a patch depends only on ``key``, ``state.step`` and its row, not on the device. If loss or
+        gradient are not finite, only ``state.step`` changes and ``metrics["skipped"]`` is 1.
 
     Raises:
         ValueError: if loss or degradation are invalid, or the network lacks the auxiliary loss.
@@ -154,16 +154,25 @@ def make_step(
     return step
 
 
+def patch_side(stage: Stage) -> int:
+    """Return the side of the patches that a stage reads: larger than ``stage.patch`` by what is cropped after blur."""
+    return stage.patch + 2 * parse(stage.degradation).border
+
+
 def make_draw(stage: Stage) -> Callable[..., tuple[Observation, Array]]:
-    """Return ``(keys, patches) -> (degraded, clean)``: random crops and degradations, with one key per patch."""
-    degrade = parse(stage.degradation)
+    """Return ``(keys, patches) -> (degraded, clean)``: random crops and degradations, with one key per patch.
+
+    The patches have a side of :func:`patch_side`, and the results a side of ``stage.patch``.
+    """
+    degradation, side = parse(stage.degradation), patch_side(stage)
 
     def draw(keys, patches):
         crop_keys, degrade_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         if isinstance(patches, DeviceImages):
-            patches = jax.vmap(partial(patches.crop, size=stage.patch))(crop_keys)
+            patches = jax.vmap(partial(patches.crop, size=side))(crop_keys)
         clean = patches.astype(jnp.float32) / 255
-        return jax.vmap(degrade)(degrade_keys, clean), clean
+        observed, clean = jax.vmap(degradation.observe)(degrade_keys, clean)
+        return observed, jnp.asarray(clean)
 
     return draw
 
