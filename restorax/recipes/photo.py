@@ -27,7 +27,7 @@ RECIPES = {
                 loss="log_mse",
                 learning_rate=1e-3,
             ),
-            Stage(steps=5_000, degradation=_PHOTO, patch=128, learning_rate=1e-3),
+            Stage(steps=4_000, degradation=_PHOTO, patch=128, learning_rate=1e-3),
         ),
         dtype="bfloat16",
         limits=(
