@@ -126,7 +126,7 @@ def _evaluate_image(
     return psnr, ssim, _psnr(degraded, clean), *psnr_b
 
 
-def _quality(restored: Array, clean: Array | np.ndarray, *, has_jpeg: bool = False) -> tuple[float, ...]:
+def _quality(restored: Array | np.ndarray, clean: Array | np.ndarray, *, has_jpeg: bool = False) -> tuple[float, ...]:
     """Round an image to 8 bit and return PSNR, SSIM and, after JPEG, PSNR-B."""
     restored = jnp.round(jnp.clip(restored, 0, 1) * 255) / 255
     psnr, ssim, *psnr_b = map(float, _measure(restored, jnp.asarray(clean), has_jpeg=has_jpeg))

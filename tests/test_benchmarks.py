@@ -104,7 +104,7 @@ def test_classical_methods_restore_what_they_are_for(degradation, expected, phot
     psnr = lambda restore: evaluate(restore, pictures, degradation, dataset="one").psnr  # noqa: E731
     untouched = psnr(lambda image, _: image)
     for name in expected:
-        assert any(psnr(observe(one)) > untouched + 1 for one in found[name][:3]), name
+        assert any(psnr(observe(one)) > untouched + 1 for one in found[name][::3]), name
 
 
 def test_the_anscombe_transform_is_inverted_without_bias():

@@ -35,7 +35,8 @@ ALLOWED = {
     "video": {"types", "zoo", "files", "image"},
     "exporting": {"types", "zoo"},
     "evaluation": {"types", "card", "metrics", "degrade"},
-    "demo": {"data", "evaluation", "files", "image", "inference", "metrics", "recipe", "zoo"},
+    "pairs": {"image"},
+    "demo": {"data", "degrade", "evaluation", "files", "image", "inference", "metrics", "recipe", "zoo"},
     "train": {
         "types",
         "data",

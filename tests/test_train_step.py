@@ -180,7 +180,7 @@ def test_patches_are_drawn_larger_by_the_border_of_blur():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 48, 44, 1), np.uint8)
     pictures = data.DeviceImages(pixels, np.array([[48, 44], [40, 44]], np.int32))
     patches, keys = pixels[:, :40, :40], jax.random.split(jax.random.key(0), 2)
-    for source in (pictures, patches):
+    for source in (jax.tree.map(jnp.asarray, pictures), patches):
         observed, clean = make_draw(blurred)(keys, source)
         assert observed.image.shape == clean.shape == (2, 24, 24, 1)
     np.testing.assert_array_equal(clean, patches[:, 8:-8, 8:-8] / np.float32(255))

@@ -73,8 +73,8 @@ def test_entry_restores_crops_about_as_well_as_its_card_says(name):
     restorer = restorax.load(name)
     for result in restorer.card.results:
         assert result.psnr > result.input_psnr
-    # It reads motion less well off small crops than the others that read a blur.
-    part = slice(96, 288) if name == "scanunet_s-gray-blur-direct" else slice(128, 256)
+    # Motion blur is estimated poorly on small images, and 16 of the pixels are cropped.
+    part = slice(64, 320) if name.endswith(("-blur", "-blur-direct")) else slice(128, 256)
     crops = {n: picture[part, part] for n, picture in sample_images(restorer.card.channels).items()}
     for degradation in restorer.card.evaluation:
         run = lambda *observed: restorax.restore(restorer, *observed)  # noqa: E731
