@@ -35,7 +35,7 @@ def restore(
 
     A gray restorer is applied to each colour channel separately. For a gray image (one channel, or equal ones), a
     colour restorer of the zoo leaves the work to the gray entry of the same architecture and task; without one, it
-    warns. Inside ``jit`` and ``vmap``, equal channels cannot be recognised. Large images are restored in blended tiles
+    warns, except if it fills missing pixels. Inside ``jit`` and ``vmap``, equal channels cannot be recognised. Large images are restored in blended tiles
     with an overlap of 64 pixels, so memory does not grow with the image.
 
     Args:
@@ -98,7 +98,10 @@ def describe_fit(restorer: Restorer, image: Image) -> str:
     image, name = jnp.asarray(image), restorer.card.name
     if restorer.model.channels == 3 and _is_gray(image):
         twin = gray_twin(restorer)
-        return f"gray; restored by {twin.card.name}" if twin else f"gray, but {name} was trained on colour images"
+        if twin:
+            return f"gray; restored by {twin.card.name}"
+        if not restorer.model.fills_holes:
+            return f"gray, but {name} was trained on colour images"
     if restorer.model.has_context:
         sure = float(_read_context(restorer, image)[1].min())
         if sure < 1:
@@ -118,14 +121,15 @@ def _restore_gray(
     """Restore a gray image with the gray twin of a colour restorer: equal noise in all channels looks like detail."""
     twin = gray_twin(restorer)
     if twin is None:
-        warnings.warn(
-            f"the image is gray and {restorer.card.name} was trained on colour images; the result may be poor",
-            stacklevel=3,
-        )
+        if not restorer.model.fills_holes:
+            warnings.warn(
+                f"the image is gray and {restorer.card.name} was trained on colour images; the result may be poor",
+                stacklevel=3,
+            )
         colours = jnp.broadcast_to(image, (*image.shape[:-1], 3))
-        restored = _restore(restorer, colours, condition, tile, progress)
-        return restored.mean(-1, keepdims=True) if image.shape[-1] == 1 else restored
-    restored = _restore(twin, image[..., :1], condition, tile, progress)
+        restored = _restore(restorer, colours, condition, tile, progress).mean(-1, keepdims=True)
+    else:
+        restored = _restore(twin, image[..., :1], condition, tile, progress)
     return jnp.broadcast_to(restored, (*restored.shape[:-1], image.shape[-1]))
 
 
