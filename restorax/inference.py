@@ -35,8 +35,8 @@ def restore(
 
     A gray restorer is applied to each colour channel separately. For a gray image (one channel, or equal ones), a
     colour restorer of the zoo leaves the work to the gray entry of the same architecture and task; without one, it
-    warns, except if it fills missing pixels. Inside ``jit`` and ``vmap``, equal channels cannot be recognised. Large images are restored in blended tiles
-    with an overlap of 64 pixels, so memory does not grow with the image.
+    warns, except if it fills missing pixels. Inside ``jit`` and ``vmap``, equal channels cannot be recognised. Large
+    images are restored in blended tiles with an overlap of 64 pixels, so memory does not grow with the image.
 
     Args:
         restorer: from :func:`restorax.load`.
