@@ -241,6 +241,15 @@ SECTIONS = (
         note="Gain in PSNR over the degraded image, clipped to [0, 1].",
     ),
     Section(
+        "harm",
+        "What do restorers that are told nothing do to clean images?",
+        ("entry",),
+        ("entry", "photographs", "odd", "worst", "of", "black", "white"),
+        lambda rows: sorted(rows, key=lambda row: -float(row["odd"])),
+        timed=False,
+        note="PSNR of the output for clean input, at most 60 dB; black and white in 8-bit units.",
+    ),
+    Section(
         "throughput",
         "How fast is restoration, compared with PyTorch with the same weights?",
         SPEED,

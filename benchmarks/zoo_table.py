@@ -17,6 +17,7 @@ README, PAGE, COMPARISONS = ROOT / "README.md", ROOT / "zoo" / "README.md", ROOT
 CHOICES = (
     ("noise, gray", "resunet_s-gray-noise", "gaussian_noise(sigma=25/255)"),
     ("noise, colour", "resunet_s-color-noise", "gaussian_noise(sigma=25/255)"),
+    ("photographs (camera noise, JPEG), colour", "resunet_s-color-photo", "camera_iso_high"),
     ("noise of a known level, gray", "ffdnet-gray-noise", "gaussian_noise(sigma=25/255, with_level=True)"),
     ("noisy burst or video, gray", "burst_rnn-gray-noise", "burst(frames=8, shift=2) + gaussian_noise(sigma=25/255)"),
     ("photon noise (shot, EMCCD, APD), gray", "resunet_s-gray-avalanche", "emccd_noise(peak=10)"),

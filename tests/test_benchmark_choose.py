@@ -101,7 +101,7 @@ def test_only_publish_writes_outside_the_ignored_folder(results, monkeypatch, ca
 
 def test_tasks_are_those_of_the_zoo_table():
     tasks = choose.tasks()
-    assert {"noise", "jpeg", "blur", "missing", "impulse", "avalanche", "any"} == {name for name, _ in tasks}
+    assert {"noise", "photo", "jpeg", "blur", "missing", "impulse", "avalanche", "any"} == {name for name, _ in tasks}
     gray = tasks["noise", 1]
     levels = choose.candidates(gray)
     assert {"resunet_s-gray-noise", "ffdnet-gray-noise"} <= levels.keys()

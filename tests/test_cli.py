@@ -33,7 +33,7 @@ def test_a_folder_and_a_mask(run_cli, tmp_path, photograph):
         image.write(tmp_path / "in" / name, image.Picture(np.repeat(photograph[:40, :40], 3, axis=2)))
     code, out, _ = run_cli("restore", tmp_path / "in", tmp_path / "out", "--model", BLIND)
     assert code == 0
-    assert "each colour channel" in out
+    assert "restores each channel separately" in out
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.jpg"]
     holes = tmp_path / "holes.png"
     assert run_cli("degrade", tmp_path / "in" / "a.png", holes, "--with", "missing_pixels(missing=0.5)")[0] == 0

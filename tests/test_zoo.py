@@ -176,7 +176,7 @@ def test_incomplete_cards_are_refused(entry):
 
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(zoo.Card)])
 def test_a_field_of_another_type_is_refused(entry, field):
-    right = json.loads((entry / "card.json").read_text())[field]
+    right = json.loads((entry / "card.json").read_text()).get(field, [])
     for wrong in (1.5, "text", True, [1], {"a": [1]}, [{"a": 1}], None):
         if type(wrong) is type(right) or (field, wrong) in ACCEPTED:
             continue

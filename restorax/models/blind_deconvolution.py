@@ -77,6 +77,7 @@ class BlindDeconvolution(RestorationNetwork):
 
     def read_context(self, image: Image) -> tuple[Array, ...]:
         """Read the kernels ``[batch, side, side]`` and the confidence in them, ``[batch]``; nothing without filters."""
+        image = check_image(image)
         if not self.filters:
             return ()
         kernel, share = self._read_bands(_luminance(image))

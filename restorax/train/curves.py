@@ -62,8 +62,8 @@ def _plot_quality(axis: Any, lines: Sequence[Mapping[str, Any]], quality: Sequen
         for style, label, key in (("--", "degraded images", "input_psnr"), (":", "starting entry", "start_psnr"))
         if (values := next((line[key] for line in lines if key in line), None))
     ]
-    for number, degradation in enumerate(quality[0][1]):
-        points = [(step, values[degradation]) for step, values in quality]
+    for number, degradation in enumerate(quality[-1][1]):  # a later stage may be validated on others
+        points = [(step, values[degradation]) for step, values in quality if degradation in values]
         axis.plot(*zip(*points, strict=True), color=f"C{number % 10}", label=degradation, **_style(points))
         for style, _, values in references:
             axis.axhline(values[degradation], color=f"C{number % 10}", linestyle=style, linewidth=1)
