@@ -32,7 +32,6 @@ from .record import OUT, record, table
 FIGURE = Path(__file__).parent.parent / "docs" / "explain.jpg"
 EXAMPLES = (
     "resunet_s-gray-noise",
-    "resunet_s-gray-blur",
     "scanunet_s-gray-blur",
     "wiener_unet-gray-blur",
     "scanunet_s-gray-missing",

@@ -205,7 +205,7 @@ def test_a_recipe_decides_the_weight_of_the_auxiliary_loss():
 
 
 def test_a_network_without_an_auxiliary_loss_refuses_a_weight():
-    recipe = RECIPES["resunet_s-gray-blur"].with_stages(auxiliary_loss=1.0)
+    recipe = RECIPES["resunet_s-gray-noise"].with_stages(auxiliary_loss=1.0)
     with pytest.raises(ValueError, match=r"`auxiliary_loss` must be 0 for resunet_s, got 1\.0"):
         make_step(recipe, recipe.stages[0])
 

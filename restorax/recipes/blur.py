@@ -17,36 +17,28 @@ _BLUR = (
 # The gradient of log_mse is far larger than that of L1, so the auxiliary loss has to weigh more.
 _LATE_SCAN = {"patch": 192, "batch": 4, "loss": "log_mse", "auxiliary_loss": 5.0}
 
-RECIPES = {
-    # 83 minutes on 2 CPU cores; Set12, Gaussian 1.6 / motion 15 / defocus 3: 28.35 / 22.45 / 27.74 dB. Step 20,000
-    # validated best.
-    "resunet_s-gray-blur": Recipe(
-        architecture="resunet_s",
-        config={"channels": 1, "residual": True},
-        evaluation=(
-            "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=2.55/255)",
-            "motion_blur(length=15) + gaussian_noise(sigma=2.55/255)",
-            "defocus_blur(blur_radius=3) + gaussian_noise(sigma=2.55/255)",
-        ),
-        ood_degradations=(
-            "gaussian_blur(sigma=3)",
-            "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=10/255)",
-            "shake_blur(length=15) + gaussian_noise(sigma=2.55/255)",
-        ),
-        stages=stages(20_000, 6_000, degradation=_BLUR, later={"patch": 192, "batch": 2}),
-        dtype="bfloat16",
-        limits=(
-            "Restores from the blurred image alone, without deconvolution filters. Trained on uniform blur: Gaussian "
-            "up to sigma 2.5, straight motion, or defocus up to 5 pixels, with noise up to 5/255. Motion blur of 15 "
-            "pixels is hardly removed. Camera shake along a curve, spatially varying blur and moving objects are "
-            "restored partly or not at all. Not for measurements or evidence."
-        ),
-        paper=RESUNET,
+# What the entries share.
+_BLIND = Recipe(
+    architecture="resunet_s",
+    config={"channels": 1, "residual": True},
+    evaluation=(
+        "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=2.55/255)",
+        "motion_blur(length=15) + gaussian_noise(sigma=2.55/255)",
+        "defocus_blur(blur_radius=3) + gaussian_noise(sigma=2.55/255)",
     ),
-}
+    ood_degradations=(
+        "gaussian_blur(sigma=3)",
+        "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=10/255)",
+        "shake_blur(length=15) + gaussian_noise(sigma=2.55/255)",
+    ),
+    stages=stages(20_000, 6_000, degradation=_BLUR, later={"patch": 192, "batch": 2}),
+    dtype="bfloat16",
+    paper=RESUNET,
+)
+RECIPES = {}
 # 42 minutes on 3 CPU cores; Set12, Gaussian 1.6 / motion 15 / defocus 3: 29.08 / 27.79 / 29.37 dB.
 RECIPES["wiener_unet-gray-blur"] = replace(
-    RECIPES["resunet_s-gray-blur"],
+    _BLIND,
     architecture="wiener_unet",
     # A short stage first: the U-Net learns to trust kernels only once they are estimated well.
     stages=stages(3_000, 10_000, degradation=_BLUR, patch=128, auxiliary_loss=0.1, later={"patch": 160, "batch": 6}),
@@ -75,7 +67,7 @@ RECIPES["scanunet_s-gray-blur-direct"] = direct(
 )
 # 69 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 27.83 / 22.19 / 27.11 dB.
 RECIPES["prenet-gray-blur"] = replace(
-    RECIPES["resunet_s-gray-blur"],
+    _BLIND,
     architecture="prenet",
     stages=stages(8_000, degradation=_BLUR, batch=4, patch=64, learning_rate=1e-3),
     limits=(
@@ -87,7 +79,7 @@ RECIPES["prenet-gray-blur"] = replace(
 )
 # 7 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 26.36 / 22.20 / 25.67 dB.
 RECIPES["row_lstm-gray-blur"] = replace(
-    RECIPES["resunet_s-gray-blur"],
+    _BLIND,
     architecture="row_lstm",
     stages=stages(20_000, degradation=_BLUR, batch=16, patch=64, learning_rate=5e-3),
     dtype="float32",
