@@ -1,6 +1,6 @@
 """What restorers do to clean images, which they should leave alone: ``python -m benchmarks harm``.
 
-For each entry that is told nothing, the PSNR of the output for clean input: over twenty images made from code (text,
+For each blind entry, the PSNR of the output for clean input: over twenty images made from code (text,
 drawings, lines, flats; see ``odd_images.py``), the worst of them, and the mean over a folder of photographs. PSNR is
 capped at 60 dB. Black and white are the outputs for these inputs, in 8-bit units from the input.
 """

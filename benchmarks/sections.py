@@ -242,7 +242,7 @@ SECTIONS = (
     ),
     Section(
         "harm",
-        "What do restorers that are told nothing do to clean images?",
+        "How far do blind restorers change clean images?",
         ("entry",),
         ("entry", "photographs", "odd", "worst", "of", "black", "white"),
         lambda rows: sorted(rows, key=lambda row: -float(row["odd"])),

@@ -67,10 +67,7 @@ def restore(
     if ensemble:
         outputs = dihedral_outputs(restorer, image, condition, tile=tile, progress=progress)
         return (functools.reduce(jnp.add, outputs) / 8).astype(jnp.asarray(image).dtype)
-    checked, maps = _checked(restorer, image, condition, tile)
-    if restorer.model.channels == 3 and _is_gray(checked):
-        return _restore_gray(restorer, checked, maps, tile, progress)
-    return _restore(restorer, checked, maps, tile, progress)
+    return _restore(restorer, *_checked(restorer, image, condition, tile), tile, progress)
 
 
 def _is_gray(image: Array) -> bool:
@@ -111,26 +108,17 @@ def describe_fit(restorer: Restorer, image: Image) -> str:
     return ""
 
 
-def _restore_gray(
-    restorer: Restorer,
-    image: Array,
-    condition: Array | None,
-    tile: int | None,
-    progress: Callable[[float], None] | None,
-) -> Array:
-    """Restore a gray image with the gray twin of a colour restorer: equal noise in all channels looks like detail."""
+def _for_gray(restorer: Restorer, image: Array) -> tuple[Restorer, Array]:
+    """Return the restorer to use for a gray image, and the image with its channels."""
     twin = gray_twin(restorer)
-    if twin is None:
-        if not restorer.model.fills_holes:
-            warnings.warn(
-                f"the image is gray and {restorer.card.name} was trained on colour images; the result may be poor",
-                stacklevel=3,
-            )
-        colours = jnp.broadcast_to(image, (*image.shape[:-1], 3))
-        restored = _restore(restorer, colours, condition, tile, progress).mean(-1, keepdims=True)
-    else:
-        restored = _restore(twin, image[..., :1], condition, tile, progress)
-    return jnp.broadcast_to(restored, (*restored.shape[:-1], image.shape[-1]))
+    if twin is not None:
+        return twin, image[..., :1]
+    if not restorer.model.fills_holes:
+        warnings.warn(
+            f"the image is gray and {restorer.card.name} was trained on colour images; the result may be poor",
+            stacklevel=4,
+        )
+    return restorer, jnp.broadcast_to(image, (*image.shape[:-1], 3))
 
 
 def _restore(
@@ -141,14 +129,19 @@ def _restore(
     progress: Callable[[float], None] | None,
 ) -> Array:
     """Restore checked inputs."""
+    channels, gray = image.shape[-1], restorer.model.channels == 3 and _is_gray(image)
+    if gray:  # equal noise in all channels would look like detail
+        restorer, image = _for_gray(restorer, image)
     context = _read_context(restorer, image) if restorer.model.has_context else ()
     if restorer.card.channels == 1 and image.shape[-1] > 1:
         separate = jnp.moveaxis(image, -1, 0)[..., None]
         maps = None if condition is None else jnp.broadcast_to(condition, (*separate.shape[:-1], 1))
         context = tuple(jnp.concatenate([part] * image.shape[-1]) for part in context)
         restored = _restore_in_tiles(restorer, separate, maps, context, tile, progress)
-        return jnp.moveaxis(restored[..., 0], 0, -1)
-    return _restore_in_tiles(restorer, image, condition, context, tile, progress)
+        restored = jnp.moveaxis(restored[..., 0], 0, -1)
+    else:
+        restored = _restore_in_tiles(restorer, image, condition, context, tile, progress)
+    return jnp.broadcast_to(restored.mean(-1, keepdims=True), (*restored.shape[:-1], channels)) if gray else restored
 
 
 def _restore_in_tiles(

@@ -64,8 +64,8 @@ class Restorer(flax.struct.PyTreeNode, eq=False, repr=False):
         Args:
             image: ``[*batch, height, width, channels]`` in [0, 1]; a multi-frame network takes
                 ``[*batch, frames, height, width, channels]`` and restores one frame.
-            condition: what the network is told, in [0, 1]: a number such as the noise level ``25 / 255``, one number
-                per image, or a map such as a boolean mask ``[height, width]`` of known pixels.
+            condition: noise level, JPEG quality / 100 or mask of known pixels, in [0, 1]: a number such as
+                ``25 / 255``, one number per image, or a map such as a boolean mask ``[height, width]``.
 
         Returns:
             Restored images, of the shape and type of ``image``.
@@ -79,9 +79,9 @@ class Restorer(flax.struct.PyTreeNode, eq=False, repr=False):
     def __repr__(self) -> str:
         """Describe the restorer in one line."""
         card, model = self.card, self.model
-        told = "" if model.condition is Condition.NONE else f", condition={str(model.condition)!r}"
+        condition = "" if model.condition is Condition.NONE else f", condition={str(model.condition)!r}"
         return (
-            f"Restorer({card.name!r}, {card.parameters:,} parameters, channels={model.channels}{told}, "
+            f"Restorer({card.name!r}, {card.parameters:,} parameters, channels={model.channels}{condition}, "
             f"dtype={jnp.dtype(model.dtype).name})"
         )
 

@@ -63,6 +63,10 @@ def test_a_gray_image_in_a_colour_entry_is_restored_by_its_twin(photograph):
         restored = restorax.restore(restorer, image)
         assert restored.shape == image.shape
         np.testing.assert_allclose(restored, jnp.broadcast_to(expected, image.shape), atol=1e-6)
+    averaged = restorax.restore(restorer, noisy[:32, :32], ensemble=True)
+    np.testing.assert_allclose(
+        averaged, restorax.restore(gray_twin(restorer), noisy[:32, :32], ensemble=True), atol=1e-6
+    )
     assert describe_fit(restorer, noisy) == "gray; restored by resunet_s-gray-noise"
     assert gray_twin(gray_twin(restorer)) is None
 

@@ -1,14 +1,18 @@
 """How much of an image shows features from which a blur can be read."""
 
+from functools import reduce
+
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from ..types import Array
 
 BLOCK = 16
 _BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
+_DIFFERENCE = np.array([-0.5, 0, 0.5])
 _SLOPE = 2 / 255  # of an edge that counts, per pixel, in both directions
-_NOISE = float(np.sum(_BINOMIAL**2) * np.sum(np.convolve(_BINOMIAL, [0.5, 0, -0.5]) ** 2))
+_NOISE = float(np.sum(_BINOMIAL**2) * np.sum(np.convolve(_BINOMIAL, _DIFFERENCE) ** 2))
 
 
 def feature_share(image: Array) -> Array:
@@ -32,8 +36,8 @@ def feature_share(image: Array) -> Array:
         [0.0]
     """
     image = jnp.pad(image, ((0, 0), *((0, max(0, BLOCK - side)) for side in image.shape[1:])), mode="edge")
-    smooth = _smooth(_smooth(image, 1), 2)
-    down, right = (_central_difference(smooth, axis) for axis in (1, 2))
+    smooth = _correlated(_correlated(image, 1, _BINOMIAL), 2, _BINOMIAL)
+    down, right = (_correlated(smooth, axis, _DIFFERENCE) for axis in (1, 2))
     rows, columns, both = _blocks(down * down), _blocks(right * right), _blocks(down * right)
     smaller = (rows + columns) / 2 - jnp.sqrt(((rows - columns) / 2) ** 2 + both**2)
     mixed = image - jnp.roll(image, 1, 1)
@@ -43,28 +47,13 @@ def feature_share(image: Array) -> Array:
     return (smaller > _SLOPE**2 + 2 * _NOISE * variance.reshape(-1, 1, 1)).mean((1, 2))
 
 
-def _smooth(image: Array, axis: int) -> Array:
-    padded = _padded(image, axis, 2)
-    size = image.shape[axis]
-    parts = (float(weight) * _cut(padded, axis, start, size) for start, weight in enumerate(_BINOMIAL))
-    return sum(parts, jnp.zeros_like(image))
-
-
-def _central_difference(image: Array, axis: int) -> Array:
-    padded, size = _padded(image, axis, 1), image.shape[axis]
-    return (_cut(padded, axis, 2, size) - _cut(padded, axis, 0, size)) / 2
-
-
-def _padded(image: Array, axis: int, margin: int) -> Array:
+def _correlated(image: Array, axis: int, taps: np.ndarray) -> Array:
+    """Correlate with an odd number of taps along an axis; borders are repeated."""
     pads = [(0, 0)] * image.ndim
-    pads[axis] = (margin, margin)
-    return jnp.pad(image, pads, mode="edge")
-
-
-def _cut(image: Array, axis: int, start: int, size: int) -> Array:
-    index = [slice(None)] * image.ndim
-    index[axis] = slice(start, start + size)
-    return image[tuple(index)]
+    pads[axis] = (len(taps) // 2, len(taps) // 2)
+    padded, side = jnp.pad(image, pads, mode="edge"), image.shape[axis]
+    shifted = (lax.slice_in_dim(padded, start, start + side, axis=axis) for start in range(len(taps)))
+    return reduce(jnp.add, (float(tap) * part for tap, part in zip(taps, shifted, strict=True)))
 
 
 def _blocks(image: Array) -> Array:

@@ -62,12 +62,6 @@ def linear_recurrence(
     return jnp.moveaxis(_recur(a, b, reverse, kind, jnp.dtype(dtype)), 0, axis)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
-def _recur(a: Array, b: Array, reverse: bool, kind: Kind, dtype: jnp.dtype) -> Array:
-    return _states(a, b, reverse, kind, dtype)
-
-
-@_recur.defjvp
 def _recur_jvp(reverse, kind, dtype, inputs, tangents):
     (a, b), (da, db) = inputs, tangents
     h = _recur(a, b, reverse, kind, dtype)
@@ -92,6 +86,10 @@ def _states(a: Array, b: Array, reverse: bool, kind: Kind, dtype: jnp.dtype) -> 
     if kind == "auto":
         return lax.platform_dependent(a, b, cuda=associative, rocm=associative, default=scan)
     return scan(a, b) if kind == "scan" else associative(a, b)
+
+
+_recur = jax.custom_jvp(_states, nondiff_argnums=(2, 3, 4))
+_recur.defjvp(_recur_jvp)
 
 
 def _scan(a: Array, b: Array, *, reverse: bool, dtype: jnp.dtype) -> Array:

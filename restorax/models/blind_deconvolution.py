@@ -92,8 +92,6 @@ class BlindDeconvolution(RestorationNetwork):
         count = max(1, height * width // _BAND)
         rows = height // count
         bands = [luminance[:, i * rows : (i + 1) * rows] for i in range(count)]
-        if count == 1:
-            return self.read(luminance), feature_share(luminance)
         shares = jnp.stack([feature_share(band) for band in bands])
         weights = (shares + 1e-6) / (shares + 1e-6).sum(0, keepdims=True)
         kernels = (weight.reshape(-1, 1, 1) * self.read(band) for weight, band in zip(weights, bands, strict=True))
