@@ -327,16 +327,16 @@ def restore_file(
         source: image file to restore.
         target: image file to write.
         mask: image file, white where pixels are known, for inpainting restorers.
-        mask_marks: what white in the mask marks, as in :func:`restorax.image.read_mask`.
+        mask_marks: what white in the mask marks, as in :func:`restorax.files.image.read_mask`.
         strength: constant value of any other condition map, in [0, 1], e.g. the noise level.
         **options: ``tile``, ``ensemble`` and ``progress`` of :func:`restore`.
 
     Raises:
         FileNotFoundError: if a file does not exist.
         ValueError: if a file is not an image; if mask or strength is missing, unexpected, or of another size or range;
-            if too little is known, as in :func:`restorax.image.read_mask`.
+            if too little is known, as in :func:`restorax.files.image.read_mask`.
     """
-    from . import image
+    from .files import image
 
     name, condition, required = restorer.card.name, restorer.model.condition, restorer.model.required_condition
     if required.channels and mask is None and strength is None:

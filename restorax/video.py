@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageSequence
 
-from . import image
-from .files import written_beside
+from .files import image
+from .files.atomic import written_beside
 from .types import Array
 from .zoo import Restorer
 
@@ -112,7 +112,7 @@ def restore_video(
         source: folder of frames, or animated file.
         target: folder for frames of the same names, created if needed; or file.
         mask: image file, white where pixels are known, for all frames.
-        mask_marks: what white in the mask marks, as in :func:`restorax.image.read_mask`.
+        mask_marks: what white in the mask marks, as in :func:`restorax.files.image.read_mask`.
         progress: called after every frame with the fraction done.
 
     Raises:

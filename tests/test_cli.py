@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from restorax import image
+from restorax.files import image
 
 BLIND = "resunet_s-gray-noise"
 

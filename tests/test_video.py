@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from restorax import image, video, zoo
+from restorax import video, zoo
+from restorax.files import image
 from restorax.models.create import build
 
 

@@ -40,7 +40,7 @@ def restore(
     damage, as inpainting tools often paint it, give --mask-marks damaged.
     """
     from .. import video, zoo
-    from ..image import list_pictures, read
+    from ..files.image import list_pictures, read
     from ..inference import describe_fit, restore_file
 
     restorer = zoo.load(model)
@@ -97,8 +97,8 @@ def degrade(
     import jax
     import numpy as np
 
-    from .. import image
     from ..degrade import parse
+    from ..files import image
 
     if not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {seed}")
@@ -142,7 +142,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
     """Pair input and output files; fail before anything is computed."""
-    from ..image import SUFFIXES, list_pictures
+    from ..files.image import SUFFIXES, list_pictures
 
     if source.is_dir():
         pictures = list_pictures(source)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from PIL import ExifTags, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 from PIL import Image as PillowImage
 
-from .files import written_beside
+from .atomic import written_beside
 
 MASK_MARKS = ("known", "damaged")
 _LEAST_KNOWN = 0.2  # with less, a mask was probably painted the other way round
