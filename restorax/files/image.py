@@ -166,7 +166,7 @@ def picture_of(
     stored = _raw_mode(file)
     if ";16" in stored and file.mode in ("LA", "RGB", "RGBA"):
         raw = decode_16bit(content)
-        colours, alpha = raw[:, :, : 1 if file.mode == "LA" else 3], raw[:, :, 3:] if raw.shape[2] > 3 else None
+        colours, alpha = raw[:, :, : 1 if "LA" in stored else 3], raw[:, :, 3:] if raw.shape[2] > 3 else None
     else:
         colours, alpha = pillow_values(file)
         colours = colours.astype(np.uint16) if file.mode == "I" else colours  # PGM

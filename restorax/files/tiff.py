@@ -24,9 +24,9 @@ _DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 _PLACES: dict[int, int] = {ExifTags.IFD.Exif: 34664, ExifTags.IFD.GPSInfo: 34854}
 # Tags of how values are stored, which are written anew, and those that are kept in fields of their own.
 _STRUCTURAL = {
-    *range(254, 270),
-    *range(273, 286),
-    *(290, 291, 292, 293, 296, 297, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 337),
+    *range(254, 269),
+    *range(273, 285),
+    *(290, 291, 292, 293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 337),
     *(338, 339, 340, 341, 342, 347, *range(512, 522), 529, 530, 531, 532, 32997, 32998, 40965),
     *(_ICC, _XMP, _PHOTOSHOP, *_RESOLUTION, *_DIRECTORIES),
 }
@@ -129,8 +129,10 @@ def _by_pillow(
         )
     if scale > 1:  # 12 bits
         colours = np.round(colours * ((2**16 - 1) / (2**12 - 1))).astype(np.uint16)
-    picture = from_stored(colours, alpha, metadata, name, value_range)
-    return picture.with_pixels(1 - picture.pixels) if white_is_zero and colours.dtype.itemsize > 1 else picture
+    picture = from_stored(colours, alpha, replace(metadata, orientation=1), name, value_range)  # Pillow has turned it
+    if white_is_zero and colours.dtype.itemsize > 1:
+        picture = picture.with_pixels(1 - picture.pixels)
+    return replace(picture, metadata=replace(picture.metadata, orientation=metadata.orientation))
 
 
 def _without_codecs(
