@@ -9,14 +9,17 @@ import tifffile
 from PIL import ExifTags, PngImagePlugin
 from PIL import Image as PillowImage
 
-XMP = (
-    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description'
-    b' rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" tiff:Artist="A. Author"/></rdf:RDF>'
-    b"</x:xmpmeta>"
-)
 # Columns of the sRGB primaries, adapted to D50, as ICC profiles hold them.
 SRGB = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
 DISPLAY_P3 = ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841))
+
+
+def xmp(orientation=1):
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Artist="A. Author"'
+        f' tiff:Orientation="{orientation}"/></rdf:RDF></x:xmpmeta>'
+    ).encode()
 
 
 def pixels(channels=3, bits=8, height=12, width=10):
@@ -76,8 +79,9 @@ def save(path, raw, mode=None, **options):
     (image.convert(mode) if mode else image).save(path, **options)
 
 
-def png_text():
+def png_text(orientation):
     text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", xmp(orientation).decode())
     text.add_text("Author", "A. Author")
     text.add_itxt("Title", "Überschrift", lang="de")
     text.add(b"gAMA", struct.pack(">I", 45455))
