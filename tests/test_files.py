@@ -282,3 +282,32 @@ def test_a_mask_is_turned_as_its_picture(tmp_path, orientation):
     picture = image.read(tmp_path / "photo.png")
     assert picture.pixels.shape == (10, 12, 1)
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", picture=picture), picture.pixels)
+
+
+def test_options_of_the_command_line(tmp_path, run_cli):
+    odd.tiff(tmp_path / "in.tif", FLOAT[..., :1][..., 0] * 5000)
+    odd.animation(tmp_path / "in.gif", [RGB, RGB[::-1], RGB])
+    degrade = ("degrade", tmp_path / "in.tif", tmp_path / "out.tif", "--with", "gaussian_noise(sigma=0.0)")
+    code, _, err = run_cli(*degrade)
+    assert code == 2
+    assert "holds float32 values from" in err
+    assert run_cli(*degrade, "--range", "0,5000")[0] == 0
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "out.tif"), FLOAT[..., 0] * 5000, atol=1e-3)
+    for more, message in (
+        (("--range", "low"), "--range must be two numbers LOW,HIGH, got 'low'"),
+        (("--range", "0,5000", "--max-pixels", "50"), "give --max-pixels 120"),
+    ):
+        code, _, err = run_cli(*degrade, *more)
+        assert code == 2
+        assert message in err
+    code, _, err = run_cli("degrade", tmp_path / "in.gif", tmp_path / "out.gif", *degrade[3:])
+    assert code == 2
+    assert "holds 3 frames or pages" in err
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_are_one_line(tmp_path, run_cli):
+    odd.save(tmp_path / "in.png", RGBA)
+    code, _, err = run_cli("degrade", tmp_path / "in.png", tmp_path / "out.jpg", "--with", "gaussian_noise(sigma=0.0)")
+    assert code == 0
+    assert err == "restorax: out.jpg: the format does not hold transparency; .tif holds all\n"

@@ -70,7 +70,17 @@ def restore(
         with Progress(console=console) as bar:
             task = bar.add_task("restoring frames", total=1.0)
             progress = lambda share: bar.update(task, completed=share)  # noqa: E731
-            video.restore_video(restorer, source, target, mask=mask, mask_marks=mask_marks, progress=progress)
+            video.restore_video(
+                restorer,
+                source,
+                target,
+                mask=mask,
+                mask_marks=mask_marks,
+                value_range=_limits(value_range),
+                max_pixels=max_pixels,
+                quality=quality,
+                progress=progress,
+            )
         return
     pairs = [(one, out) for one, out in _pairs(source, target) if not (mask and one.stem.endswith("-mask"))]
     if not pairs:
