@@ -1,6 +1,7 @@
 """Odd image files: what is read is true, and what is written again is equal, or a sentence says why not."""
 
 import io
+import struct
 import sys
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image as PillowImage
-from PIL import ImageCms
+from PIL import ImageCms, PngImagePlugin
 
 from restorax.files import image
 from restorax.files.frames import Frames, read_frames, read_single, write_frames
@@ -22,6 +23,7 @@ LA, LA16 = RGBA[..., [0, 3]], RGBA16[..., [0, 3]]
 FLOAT = (RGB16 / 65535).astype(np.float32)
 PLANES, BITS, GRAYS = np.moveaxis(RGB16, 2, 0), GRAY > 99, np.repeat(GRAY, 3, 2)
 PREMULTIPLIED = np.dstack([np.round(RGB16 * (RGBA16[..., 3:] / 65535)), RGBA16[..., 3]]).astype(np.uint16)
+PREMULTIPLIED_8 = np.round(PREMULTIPLIED / 257).astype(np.uint8)
 VOLUME = np.zeros((3, 16, 16, 1), np.uint8)
 P3, LINEAR, DOT_GAIN = odd.profile(2.2, odd.DISPLAY_P3), odd.profile(1.0), odd.profile(1.8, gray=True)
 LOSSY, STEP = 0.1, 0.51 / 65535
@@ -57,6 +59,8 @@ EQUAL = {
     "premultiplied.tif": (lambda p: odd.tiff(p, PREMULTIPLIED, extrasamples=[1]), RGBA16, 65535, STEP),
     "rgba.tif": (lambda p: odd.tiff(p, RGBA16, extrasamples=[2], compression="zlib"), RGBA16, 65535, 0),
     "unspecified.tif": (lambda p: odd.tiff(p, RGBA16, extrasamples=[0]), RGBA16, 65535, 0),
+    "premultiplied-8.tif": (lambda p: odd.tiff(p, PREMULTIPLIED_8, extrasamples=[1]), RGBA, 255, 0.01),
+    "unspecified-8.tif": (lambda p: odd.tiff(p, RGBA, extrasamples=[0]), RGBA, 255, 0),
     "planar.tif": (lambda p: odd.tiff(p, PLANES, photometric="rgb", planarconfig="separate"), RGB16, 65535, 0),
     "lzw-16.tif": (lambda p: odd.lzw16(p, RGB16), RGB16, 65535, 0),
     "linear-16.tif": (lambda p: odd.tiff(p, RGB16, iccprofile=LINEAR, predictor=2, compression="zlib"), None, 65535, 0),
@@ -167,6 +171,19 @@ def test_tone_curves_are_those_of_little_cms(tmp_path, gamma):
     difference = image.read(tmp_path / "a.png").pixels - np.asarray(expected) / 255
     assert np.abs(difference).max() < 1.1 / 255
     assert np.abs(difference + np.asarray(expected) / 255 - RGB / 255).max() > 0.01
+
+
+def test_the_gamma_of_a_png_file_is_a_tone_curve(tmp_path):
+    text = PngImagePlugin.PngInfo()
+    text.add(b"gAMA", struct.pack(">I", 100000))
+    odd.save(tmp_path / "gamma.png", RGB, pnginfo=text)
+    odd.save(tmp_path / "profile.png", RGB, icc_profile=LINEAR)
+    picture = image.read(tmp_path / "gamma.png")
+    np.testing.assert_allclose(picture.pixels, image.read(tmp_path / "profile.png").pixels, atol=1e-6)
+    image.write(tmp_path / "out.png", picture)
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "out.png")), RGB[:, :, ::-1])
+    image.write(tmp_path / "out.bmp", picture)
+    np.testing.assert_allclose(image.read(tmp_path / "out.bmp").pixels, picture.pixels, atol=0.51 / 255)
 
 
 def test_a_profile_that_a_format_cannot_hold_is_applied(tmp_path):
