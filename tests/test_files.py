@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image as PillowImage
 from PIL import ImageCms, PngImagePlugin
 
-from restorax.files import image
+from restorax.files import image, png
 from restorax.files.frames import Frames, read_frames, read_single, write_frames
 from restorax.files.mask import read_mask
 from tests import odd_files as odd
@@ -193,6 +193,41 @@ def test_a_profile_that_a_format_cannot_hold_is_applied(tmp_path):
     expected = ImageCms.profileToProfile(PillowImage.fromarray(RGB), source, ImageCms.createProfile("sRGB"))
     written = np.asarray(PillowImage.open(tmp_path / "a.bmp"))
     assert np.abs(written.astype(int) - np.asarray(expected)).max() <= 1
+
+
+@pytest.mark.slow  # a restorer is compiled
+def test_own_primaries_are_restored_better_than_those_of_srgb():
+    import restorax
+    from restorax.data import sample_images
+
+    def encode(linear):
+        size = np.abs(linear)
+        return np.sign(linear) * np.where(size <= 0.0031308, 12.92 * size, 1.055 * size ** (1 / 2.4) - 0.055)
+
+    def decode(values):
+        size = np.abs(values)
+        return np.sign(values) * np.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4)
+
+    matrix = np.linalg.inv(np.transpose(odd.SRGB)) @ np.transpose(odd.DISPLAY_P3)
+    restorer, gains = restorax.load("resunet_s-color-noise"), []
+    for clean in sample_images(3).values():
+        clean = clean[:128, :128]
+        noisy = clean + np.random.default_rng(0).normal(size=clean.shape) * 15 / 255
+        own = restorax.restore(restorer, np.float32(noisy))
+        converted = restorax.restore(restorer, np.float32(np.clip(encode(decode(noisy) @ matrix.T), 0, 1)))
+        back = encode(decode(np.float64(converted)) @ np.linalg.inv(matrix).T)
+        psnr = [float(restorax.metrics.psnr(np.float32(one), clean)) for one in (own, back)]
+        gains.append(psnr[0] - psnr[1])
+    assert min(gains) > 0.3, gains
+
+
+def test_a_transparent_colour_of_16_bits_is_alpha(tmp_path):
+    odd.png16(tmp_path / "a.png", RGB16, 2)
+    key = struct.pack(">3H", *RGB16[3, 4])
+    (tmp_path / "a.png").write_bytes(png.insert_chunks((tmp_path / "a.png").read_bytes(), [(b"tRNS", key)]))
+    picture = image.read(tmp_path / "a.png")
+    np.testing.assert_array_equal(picture.alpha, 1 - (RGB16[3, 4] == RGB16).all(2, keepdims=True))
+    np.testing.assert_allclose(picture.pixels, RGB16 / 65535, atol=1e-6)
 
 
 def test_cmyk_follows_the_restored_colours(tmp_path):
