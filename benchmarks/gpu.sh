@@ -12,10 +12,10 @@
 # safetensors, scikit-image and typer, and PyTorch with CUDA for the comparison. `python -m benchmarks.record OUT` then
 # adds the rows to benchmarks/results/.
 set -euo pipefail
-out=$1 limit=${LIMIT:-580}
+out=${1:?usage: bash benchmarks/gpu.sh OUT [--data IMAGES ...]} limit=${LIMIT:-580}
 shift
 mkdir -p "$out"
-export RESTORAX_RESULTS=$out PYTHONPATH=$PWD PYTHONUNBUFFERED=1
+export RESTORAX_RESULTS=$out PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 export XLA_PYTHON_CLIENT_PREALLOCATE=false # leave memory to PyTorch
 python3 -c 'import etils.epath, flax, jax, jaxtyping, msgspec, optax, orbax.checkpoint, PIL, rich, safetensors, skimage, typer'
 if [ -z "${REHEARSAL:-}" ]; then
@@ -25,7 +25,7 @@ fi
 if [ $# -gt 0 ]; then
   # Two minutes are left for the suites, which yield to a training that takes longer than planned.
   small=()
-  if [ -n "${REHEARSAL:-}" ]; then small=(--batch 2 --patch 64 --trial 4 --max-steps 20); fi
+  if [ -n "${REHEARSAL:-}" ]; then small=(--batch 2 --patch 64 --trial 4 --max-steps 20 --seconds 3600); fi
   timeout -k 20 $((limit - SECONDS - 30)) python3 -m benchmarks.timed_training \
     --out "$out" --seconds $((limit - SECONDS - 120)) "$@" ${small[@]+"${small[@]}"} || echo "training: exit code $?"
 fi

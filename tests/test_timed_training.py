@@ -52,7 +52,7 @@ def trainings(monkeypatch):
         (folder / "checkpoints").mkdir()
         (folder / "report.md").touch()
         start = [{"step": 0, "start_psnr": {"noise": 30.0}}] if recipe.start else []
-        rate = {"step": recipe.steps, "images_per_second": 64e3}
+        rate = {"step": recipe.steps, "images_per_second": 64e6}
         lines = [*start, rate, {"step": recipe.steps, "validation_psnr": {"noise": quality}}]
         (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         return folder / name
@@ -69,7 +69,7 @@ def test_a_second_run_continues_and_only_a_better_entry_replaces_the_first(train
         main(tmp_path, "images", seconds=100.0)
         trial, final = calls[-2:]
         assert trial.start == final.start == ("" if number == 1 else str(tmp_path / NAME))
-        assert MARGIN * 90e3 < final.steps <= MARGIN * 100e3
+        assert MARGIN * 80e6 < final.steps < MARGIN * 100e6
         assert (tmp_path / NAME / "card.json").read_text() == ("31.0" if number == 3 else "30.0")
         with tarfile.open(tmp_path / f"training-{number}.tar.gz") as archive:
             assert sorted(archive.getnames()) == ["training", "training/log.jsonl", "training/report.md"]
@@ -99,10 +99,10 @@ def test_rehearsal_of_the_script_for_gpus(tmp_path):
     pictures.mkdir()
     for name, pixels in list(data.sample_images(3).items())[:2]:
         image.write(pictures / f"{name}.png", image.Picture(pixels[:96, :96]))
-    env = {**os.environ, "REHEARSAL": "1", "PATH": f"{BIN}:{os.environ['PATH']}"}
+    env = {**os.environ, "REHEARSAL": "1", "LIMIT": "1800", "PATH": f"{BIN}:{os.environ['PATH']}"}
     env["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
     command = ["bash", "benchmarks/gpu.sh", out, "--data", pictures, "--validate", pictures, "--data-licence", "CC0"]
-    done = subprocess.run(command, cwd=ROOT, env=env, check=True, text=True, stdout=subprocess.PIPE, timeout=600)
+    done = subprocess.run(command, cwd=ROOT, env=env, check=True, text=True, stdout=subprocess.PIPE, timeout=1800)
     assert "overhead: 20 steps" in done.stdout
     assert "training finished" in done.stdout
     assert "| JAX " in done.stdout  # the table of throughput
