@@ -40,7 +40,8 @@ suite() { # suite, arguments of its main
 }
 
 if [ -n "${REHEARSAL:-}" ]; then
-  suite throughput "name=['resunet_m'], compiled=False, quick=True"
+  suite throughput "name=['resunet_m'], dtype=['bfloat16'], compiled=False, quick=True"
+  suite training "name=['resunet_m'], dtype=['bfloat16'], compiled=False, quick=True"
   exit
 fi
 python3 -c 'import torch; assert torch.cuda.is_available()' || echo "PyTorch finds no GPU: measuring JAX only"
