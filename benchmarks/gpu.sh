@@ -36,7 +36,7 @@ suite() { # suite, arguments of its main
     echo "no time left for $1($2)"
     return
   fi
-  timeout "$left" python3 -c "from benchmarks import $1; $1.main($2)" 2>&1 || echo "$1($2) failed or ran out of time"
+  timeout -k 5 "$left" python3 -c "from benchmarks import $1; $1.main($2)" 2>&1 || echo "$1($2) failed or ran out of time"
 }
 
 if [ -n "${REHEARSAL:-}" ]; then

@@ -105,7 +105,9 @@ def test_rehearsal_of_the_script_for_gpus(tmp_path):
     done = subprocess.run(command, cwd=ROOT, env=env, check=True, text=True, stdout=subprocess.PIPE, timeout=1800)
     assert "overhead: 20 steps" in done.stdout
     assert "training finished" in done.stdout
-    assert "| JAX " in done.stdout  # the table of throughput
+    assert "| JAX, tiles of 144 |" in done.stdout  # throughput
+    assert "| Adam, JAX" in done.stdout  # training
+    assert "failed or ran out of time" not in done.stdout
     entry = restorax.load(out / NAME)
     assert (entry.card.architecture, entry.card.steps, entry.card.data_licence) == ("resunet_m", 20, "CC0")
     assert np.isfinite(restorax.restore(entry, np.full((16, 16, 3), 0.5, np.float32))).all()
