@@ -122,8 +122,8 @@ def process(
     """Process files in threads; a file that fails does not stop the others.
 
     Args:
-        jobs: files to process; files in buckets are copied to and from a temporary folder.
-        work: reads and writes the files of a job.
+        jobs: files to process.
+        work: as in :func:`attempt`.
         threads: files that are processed at the same time.
         done: called in the calling thread after every job, with what went wrong.
 
@@ -132,7 +132,7 @@ def process(
     """
     failed = {}
     with ThreadPoolExecutor(threads) as pool:
-        futures = {pool.submit(_attempt, job, work): job for job in jobs}
+        futures = {pool.submit(attempt, job, work): job for job in jobs}
         try:
             for future in as_completed(futures):
                 job, problem = futures[future], future.result()
@@ -161,7 +161,16 @@ def without_existing(jobs: Sequence[Job]) -> list[Job]:
     return [job for job in jobs if job.target.name not in existing[job.target.parent]]
 
 
-def _attempt(job: Job, work: Callable[[Job], None]) -> str | None:
+def attempt(job: Job, work: Callable[[Job], None]) -> str | None:
+    """Do the work of a job; return what went wrong in a sentence, ``None`` if nothing did.
+
+    Args:
+        job: files to process; those in buckets are copied to and from a temporary folder.
+        work: reads and writes the files of a job.
+
+    Returns:
+        The sentence; it names the original files.
+    """
     local = job
     try:
         with _on_disk(job) as local:

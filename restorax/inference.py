@@ -16,13 +16,23 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from .buckets import pad_to_bucket
-from .types import Array, Condition, ConditionLike, Image, check_condition, check_count, check_image, check_range
+from .types import (
+    Array,
+    Condition,
+    ConditionLike,
+    Image,
+    check_condition,
+    check_count,
+    check_image,
+    check_range,
+)
 from .zoo import Restorer, gray_twin
 
 OVERLAP = 64
 _GRID = 16  # tiles start at multiples of this, to align with the network's coarse grid in the whole image
 _ALWAYS_WHOLE = 2**20  # pixels that fit any memory
 _LARGEST_BUDGET = 2 * 2**30  # bytes
+_Values = Array | np.ndarray
 _PROGRAMS = 32  # shapes whose compiled programs, about 10 MB each, stay in memory
 
 
@@ -121,7 +131,7 @@ def describe_fit(restorer: Restorer, image: Image) -> str:
     return ""
 
 
-def _for_gray(restorer: Restorer, image: Image) -> tuple[Restorer, Image]:
+def _for_gray(restorer: Restorer, image: _Values) -> tuple[Restorer, _Values]:
     """Return the restorer to use for a gray image, and the image with its channels."""
     twin = gray_twin(restorer)
     if twin is not None:
@@ -136,12 +146,12 @@ def _for_gray(restorer: Restorer, image: Image) -> tuple[Restorer, Image]:
 
 def _restore(
     restorer: Restorer,
-    image: Image,
-    condition: Image | None,
+    image: _Values,
+    condition: _Values | None,
     tile: int | None,
     bucket: bool,
     progress: Callable[[float], None] | None,
-) -> Image:
+) -> _Values:
     """Restore checked inputs."""
     xp = _library(image)
     channels, gray = image.shape[-1], restorer.model.channels == 3 and _is_gray(image)
@@ -161,13 +171,13 @@ def _restore(
 
 def _restore_in_tiles(
     restorer: Restorer,
-    image: Image,
-    condition: Image | None,
+    image: _Values,
+    condition: _Values | None,
     context: tuple[Array, ...],
     tile: int | None,
     bucket: bool,
     progress: Callable[[float], None] | None,
-) -> Image:
+) -> _Values:
     """Restore an image with the channels of the restorer, whole if it fits."""
     height, width = image.shape[-3:-1]
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((restorer, image, condition)))
@@ -183,7 +193,7 @@ def _restore_in_tiles(
 
 def _checked(
     restorer: Restorer, image: Image, condition: ConditionLike | None, tile: int | None
-) -> tuple[Image, Image | None]:
+) -> tuple[_Values, _Values | None]:
     """Check image, condition and tile; return the arrays. Traced arrays have no values to check."""
     xp = _library(image)
     image = xp.asarray(check_image(image))
@@ -210,7 +220,9 @@ def _check_tile(tile: int | None) -> None:
         raise ValueError(f"`tile` must be at least {2 * OVERLAP + 1} (tiles overlap by {OVERLAP}), got {tile}")
 
 
-def _run(restorer: Restorer, image: Image, condition: Image | None, context: tuple[Array, ...], bucket: bool) -> Image:
+def _run(
+    restorer: Restorer, image: _Values, condition: _Values | None, context: tuple[Array, ...], bucket: bool
+) -> _Values:
     """Restore an image or a tile whole, in the library of the image."""
     model, xp = restorer.model, _library(image)
     if not (bucket and model.can_be_padded):
@@ -257,7 +269,7 @@ def dihedral_outputs(
     tile: int | None = None,
     bucket: bool = False,
     progress: Callable[[float], None] | None = None,
-) -> Iterator[Image]:
+) -> Iterator[_Values]:
     """Restore an image under each of the eight flips and rotations (dihedral group).
 
     Args:
@@ -345,7 +357,7 @@ def _restore_tiles(
     return total / weight
 
 
-def _to_grid(x: Image) -> Image:
+def _to_grid(x: _Values) -> _Values:
     """Pad an image by reflection until both sides are multiples of the grid."""
     pads = [(0, 0)] * (x.ndim - 3) + [(0, -x.shape[-3] % _GRID), (0, -x.shape[-2] % _GRID), (0, 0)]
     return _library(x).pad(x, pads, mode="reflect") if any(after for _, after in pads) else x

@@ -91,7 +91,7 @@ def run(jobs: Sequence[Job], work: Callable[[Job], None], *, threads: int, title
 
 def check_replaced(outputs: Sequence[Any], inputs: Sequence[Any], force: bool) -> None:
     """Refuse to replace an input, also by another path or link to it, without ``force``."""
-    originals = {identity for path in inputs if (identity := _identity(path))}
+    originals = {identity for path in inputs if path is not None and (identity := _identity(path))}
     for path in outputs:
         if not force and _identity(path) in originals:
             raise ValueError(f"{path} is an input file; give another OUT, or --force to replace it")
