@@ -46,9 +46,8 @@ class RestoreImages(beam.PTransform):
 
     def expand(self, input_or_inputs: Any) -> Any:
         """Group, restore, and keep what failed apart."""
-        sized = input_or_inputs | "read sizes" >> beam.ParDo(_ReadSize(self._skip_existing)).with_outputs(
-            FAILED, main="sized"
-        )
+        read = beam.ParDo(_ReadSize(self._skip_existing)).with_output_types(tuple[str, tuple[str, str]])
+        sized = input_or_inputs | "read sizes" >> read.with_outputs(FAILED, main="sized")
         restored = (
             sized.sized
             | "group by bucket" >> beam.GroupIntoBatches.WithShardedKey(self._batch)
@@ -72,10 +71,10 @@ class _ReadSize(beam.DoFn):
         try:
             with as_path(source).open("rb") as content, Image.open(content) as header:
                 width, height = header.size
-        except (OSError, ValueError, SyntaxError) as error:
-            yield beam.pvalue.TaggedOutput(FAILED, (source, f"{source} is damaged or no image: {error}"))
+        except (OSError, ValueError, SyntaxError):
+            yield beam.pvalue.TaggedOutput(FAILED, (source, f"{source} cannot be read as an image"))
             return
-        yield (bucket_side(height), bucket_side(width)), (source, target)
+        yield f"{bucket_side(height)} x {bucket_side(width)}", (source, target)
 
 
 class _Loaded:

@@ -111,8 +111,9 @@ def _zero_outside(x: Array) -> Array:
     if extent is None:
         return x
     sides, padded = extent
-    rows, columns = (jnp.arange(n) < sides[:, i, None] * n // padded[i] for i, n in enumerate(x.shape[1:3]))
-    return jnp.where((rows[:, :, None] & columns[:, None])[..., None], x, 0)
+    ends = (sides * jnp.array([x.shape[1:3]]) // jnp.array([padded])).reshape(-1, 2, 1, 1, 1)
+    rows, columns = jnp.arange(x.shape[1]).reshape(1, -1, 1, 1), jnp.arange(x.shape[2]).reshape(1, 1, -1, 1)
+    return jnp.where((rows < ends[:, 0]) & (columns < ends[:, 1]), x, 0)
 
 
 def _plain_conv(x, kernel, strides=(1, 1), padding="SAME", groups=1, dilation=1):

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.export
 import jax.numpy as jnp
+import numpy as np
 
 from ..layers import conv
 from ..layers.resample import pull_push
@@ -135,7 +136,9 @@ class RestorationNetwork(nn.Module):
         """Whether :meth:`run_padded` applies; holes are filled from the whole image, which it does not know."""
         return self.convolutional and not self.fills_holes and conv.conv_bias_act is conv.xla_conv_bias_act
 
-    def run_padded(self, params: Params, image: Image, condition: ConditionLike | None, sides: Array) -> Array:
+    def run_padded(
+        self, params: Params, image: Image, condition: ConditionLike | None, sides: Array | np.ndarray
+    ) -> Array:
         """Restore images that zeros extend to a common size as :meth:`run` restores them alone, to rounding.
 
         Args:
@@ -150,7 +153,7 @@ class RestorationNetwork(nn.Module):
         """
         if not self.can_be_padded:
             raise ValueError(f"{type(self).__name__} cannot be padded: not all of it is convolutions of XLA")
-        with conv.images_end_at(sides, (image.shape[-3], image.shape[-2])):
+        with conv.images_end_at(jnp.asarray(sides), (image.shape[-3], image.shape[-2])):
             return self.run(params, image, condition)
 
     @property
