@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import apache_beam as beam
-from apache_beam.utils import shared
+import apache_beam as beam  # pyright: ignore[reportMissingImports]
+from apache_beam.utils import shared  # pyright: ignore[reportMissingImports]
 from PIL import Image
 
 from .buckets import bucket_side
@@ -33,11 +33,7 @@ class RestoreImages(beam.PTransform):
     Returns:
         Two collections by name: ``written``, the targets, and ``failed``, pairs of a source and a sentence.
 
-    Example:
-        >>> with beam.Pipeline() as pipeline:  # doctest: +SKIP
-        ...     pairs = pipeline | beam.Create([("in/a.png", "out/a.png")])
-        ...     results = pairs | RestoreImages("resunet_s-color-noise")
-        ...     results["failed"] | beam.io.WriteToText("failed")
+    Example: see ``docs/collections.md``.
     """
 
     def __init__(self, model: str, *, skip_existing: bool = False, batch: int = 32, **options: Any) -> None:

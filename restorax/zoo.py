@@ -250,7 +250,8 @@ def _read_params(folder: AnyPath, card: Card) -> Params:
             f"{path} holds {number} parameters in {' and '.join(sorted(types))}; its card says {card.parameters} in "
             f"{card.parameter_dtype}"
         )
-    flat = {name: jnp.asarray(value, jnp.float32) for name, value in stored.items()}
+    # Converted by NumPy and sent at once: JAX would compile a conversion for every shape.
+    flat = jax.device_put({name: np.asarray(value, np.float32) for name, value in stored.items()})
     return flax.traverse_util.unflatten_dict(flat, sep="/")
 
 
@@ -262,7 +263,8 @@ def check_params(model: RestorationNetwork, params: Params, folder: str | os.Pat
     """
     image = jax.ShapeDtypeStruct((1, 8, 8, model.channels), jnp.float32)
     condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition.channels), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), image, condition if model.condition.channels else None)
+    key = jax.eval_shape(jax.random.key, 0)  # a real one would be compiled
+    variables = jax.eval_shape(model.init, key, image, condition if model.condition.channels else None)
     expected, stored = (_shapes(tree) for tree in (variables["params"], params))
     for name in sorted(expected.keys() | stored.keys()):
         there, here = stored.get(name, "nothing"), expected.get(name, "nothing")

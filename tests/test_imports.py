@@ -35,6 +35,7 @@ ALLOWED = {
     "buckets": {"types"},
     "inference": {"types", "zoo", "image", "buckets"},
     "series": {"types", "zoo", "inference"},
+    "beam": {"buckets", "folders", "inference", "series", "zoo"},
     "folders": {"errors", "files", "image"},
     "explanation": {"types", "degrade", "zoo", "inference"},
     "video": {"types", "zoo", "files", "image"},
