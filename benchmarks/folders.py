@@ -39,9 +39,7 @@ def main() -> None:
     parser.add_argument("--least", type=int, default=100, help="smallest side in pixels [100]")
     parser.add_argument("--most", type=int, default=300, help="largest side in pixels [300]")
     parser.add_argument("--model", default="resunet_s-color-noise", help="entry [resunet_s-color-noise]")
-    parser.add_argument(
-        "--workers", type=int, nargs="*", default=[], help="restore with Beam on as many processes [none]"
-    )
+    parser.add_argument("--workers", type=int, nargs="*", default=[], help="processes of Beam [none]")
     parser.add_argument("--quick", action="store_true", help="smoke test: three small images, nothing recorded")
     parser.add_argument("--publish", action="store_true", help=PUBLISH)
     options = parser.parse_args()
@@ -80,7 +78,9 @@ def write_images(folder: Path, options: argparse.Namespace) -> None:
     folder.mkdir()
     for i in range(options.images):
         height, width = ordered[i % len(ordered)]
-        top, left = (random.integers(side - part + 1) for side, part in zip(photograph.shape, (height, width)))
+        top, left = (
+            random.integers(side - part + 1) for side, part in zip(photograph.shape, (height, width), strict=False)
+        )
         clean = photograph[top : top + height, left : left + width]
         noise = random.normal(scale=25 / 255, size=clean.shape).astype(np.float32)
         image.write(folder / f"{i:05}.png", image.Picture(clean + noise))

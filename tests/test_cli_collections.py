@@ -69,7 +69,7 @@ def test_shares_make_up_the_whole_and_keep_the_randomness(run_cli, folder, tmp_p
         code, said, _ = run_cli("degrade", folder, tmp_path / "shares", *degradation, "--share", share)
         assert code == 0
         assert f"share {share[0]} of 2: {3 - int(share[0])} of 3 images" in said
-    assert _names(tmp_path / "shares") == _names(folder)[:-2] + ["deep/b.png"]
+    assert _names(tmp_path / "shares") == [*_names(folder)[:-2], "deep/b.png"]
     for name in ("a.png", "c.png", "deep/b.png"):
         whole, shared = (image.read(tmp_path / kind / name).pixels for kind in ("whole", "shares"))
         np.testing.assert_array_equal(whole, shared)
