@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from .errors import one_sentence
-from .files import AnyPath, is_remote
-from .image import SUFFIXES
+from .files.atomic import AnyPath, is_remote
+from .files.image import SUFFIXES
+from .files.kinds import RAW_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Collection:
 
     Attributes:
         jobs: one per image, in the order of the inputs and then of the names.
-        passed_over: files that are no images of a known suffix.
+        passed_over: files that are no images of a known suffix; camera raw data too, without ``suffix``.
         not_entered: subfolders, without ``recursive``.
     """
 
@@ -83,13 +84,14 @@ def collect(
     paths, literal = _expand(inputs)
     target, single = as_path(out), len(paths) == 1 and literal
     jobs, passed_over, not_entered = [], [], []
+    readable = (*SUFFIXES, *RAW_SUFFIXES) if "." in suffix else SUFFIXES  # camera raw data cannot be written
     for path in paths:
         if path.is_dir():
             root = target if single else target / path.name
             files, closed = _files(path, recursive, target)
             not_entered += closed
             for file in files:
-                if file.suffix.lower() in SUFFIXES:
+                if file.suffix.lower() in readable:
                     jobs.append(Job(file, _renamed(root / str(file.relative_to(path)), suffix)))
                 else:
                     passed_over.append(file)

@@ -6,7 +6,7 @@ import operator
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, cast
 
 import jax
@@ -405,38 +405,50 @@ def restore_file(
     mask: str | os.PathLike | None = None,
     mask_marks: str | None = None,
     strength: float | None = None,
+    value_range: tuple[float, float] | None = None,
+    max_pixels: int | None = None,
+    quality: int | None = None,
+    progress: Callable[[float], None] | None = None,
     apply: Callable[..., ArrayLike] = restore,
     **options: Any,
 ) -> None:
-    """Restore an image file; alpha, bit depth and grayscale are preserved.
+    """Restore an image file, every frame of an animation or every page; all else that the file holds is preserved.
 
     Args:
         restorer: from :func:`restorax.load`.
         source: image file to restore.
         target: image file to write.
-        mask: image file, white where pixels are known, for inpainting restorers.
-        mask_marks: what white in the mask marks, as in :func:`restorax.image.read_mask`.
+        mask: image file, white where pixels are known, for inpainting restorers; filled pixels become opaque.
+        mask_marks: what white in the mask marks, as in :func:`restorax.files.mask.read_mask`.
         strength: constant value of any other condition map, in [0, 1], e.g. the noise level.
+        value_range: stored values of black and white, as in :func:`restorax.files.image.read`.
+        max_pixels: largest number of pixels to read, as in :func:`restorax.files.image.read`.
+        quality: quality of a lossy output, as in :func:`restorax.files.image.write`.
+        progress: called with the fraction done.
         apply: function to use instead of :func:`restore`, with the same arguments.
-        **options: ``tile``, ``ensemble``, ``bucket`` and ``progress`` of :func:`restore`.
+        **options: ``tile``, ``ensemble`` and ``bucket`` of :func:`restore`.
 
     Raises:
         FileNotFoundError: if a file does not exist.
-        ValueError: if a file is not an image; if mask or strength is missing, unexpected, or of another size or range;
-            if too little is known, as in :func:`restorax.image.read_mask`.
+        ValueError: if a file is not an image or of a kind that is not supported; if mask or strength is missing,
+            unexpected, or of another size or range; if the mask is refused by :func:`restorax.files.mask.read_mask`; if
+            the target does not hold several frames.
     """
-    from . import image
+    from .files.frames import check_target, read_frames, write_frames
+    from .files.mask import read_mask
 
     check_file_options(restorer, has_mask=mask is not None, strength=strength)
-    picture = image.read(source)
-    values = None
-    if mask is not None:
-        values = image.read_mask(mask, mask_marks)
-        if values.shape[:2] != picture.pixels.shape[:2]:
-            raise ValueError(
-                f"{mask} must have the size of {source} {picture.pixels.shape[:2]}, got {values.shape[:2]}"
-            )
-    if strength is not None:
-        values = np.full((*picture.pixels.shape[:2], 1), strength, np.float32)
-    restored = np.asarray(apply(restorer, picture.pixels, values, **options))
-    image.write(Path(target), picture.with_pixels(restored))
+    frames, restored = read_frames(source, value_range=value_range, max_pixels=max_pixels), []
+    check_target(target, frames)
+    for index, picture in enumerate(frames.pictures):
+        values = None
+        if mask is not None:
+            values = read_mask(mask, mask_marks, picture)
+            if picture.alpha is not None:
+                picture = replace(picture, alpha=np.maximum(picture.alpha, 1 - values))
+        if strength is not None:
+            values = np.full((*picture.pixels.shape[:2], 1), strength, np.float32)
+        part = progress and (lambda share, index=index: progress((index + share) / len(frames.pictures)))
+        pixels = np.asarray(apply(restorer, picture.pixels, values, progress=part, **options))
+        restored.append(picture.with_pixels(pixels))
+    write_frames(target, replace(frames, pictures=restored), quality=quality)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from restorax import image, restore, zoo
+from restorax import restore, zoo
+from restorax.files import image
 
 beam = pytest.importorskip("apache_beam")
 

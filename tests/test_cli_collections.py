@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from restorax import image
 from restorax.cli import compilation
 from restorax.errors import one_sentence
+from restorax.files import image
 
 MODEL = ("--model", "arcnn-gray-jpeg")
 

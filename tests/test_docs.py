@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import restorax
-from restorax import image
+from restorax.files import image
 from tests.tiers import first
 
 ROOT = Path(__file__).parent.parent

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from restorax import image
-from restorax.image import Picture
+from restorax.files import image
+from restorax.files.image import Picture
 
 
 def _random(*shape):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import restorax
-from restorax import degrade, image, inference, metrics
+from restorax import degrade, inference, metrics
+from restorax.files import image
 from restorax.inference import restore, restore_file
 from restorax.models import RestorationNetwork
 from restorax.types import Condition

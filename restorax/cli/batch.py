@@ -29,6 +29,15 @@ Share = Annotated[
     str | None,
     typer.Option(help="Process one share of the images, e.g. 2/8. Default: that of this SLURM task or TPU host."),
 ]
+Quality = Annotated[
+    int | None,
+    typer.Option(min=1, max=100, help="Quality of JPEG, WebP, AVIF and HEIC. Default: that of IN or 95, the higher."),
+]
+Range = Annotated[
+    str | None,
+    typer.Option("--range", metavar="LOW,HIGH", help="Stored values of black and white, e.g. of floating-point TIFF."),
+]
+MaxPixels = Annotated[int | None, typer.Option(min=1, help="Largest image to read. Default: 178956970 pixels.")]
 Force = Annotated[bool, typer.Option("--force", help="Allow OUT to replace IN or the mask.")]
 
 _NAMED = 5
@@ -89,6 +98,17 @@ def run(jobs: Sequence[Job], work: Callable[[Job], None], *, threads: int, title
     raise typer.Exit(1)
 
 
+def parse_range(text: str | None) -> tuple[float, float] | None:
+    """Read ``LOW,HIGH``."""
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise ValueError(f"--range must be two numbers LOW,HIGH, got {text!r}") from None
+    return low, high
+
+
 def check_replaced(outputs: Sequence[Any], inputs: Sequence[Any], force: bool) -> None:
     """Refuse to replace an input, also by another path or link to it, without ``force``."""
     originals = {identity for path in inputs if path is not None and (identity := _identity(path))}
@@ -99,7 +119,7 @@ def check_replaced(outputs: Sequence[Any], inputs: Sequence[Any], force: bool) -
 
 def _identity(path: Any) -> Any:
     """Return what identifies a file by any of its names, ``None`` if it does not exist."""
-    from ..files import is_remote
+    from ..files.atomic import is_remote
 
     if is_remote(path):
         return str(path)

@@ -6,10 +6,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .batch import Force, Recursive, Share, SkipExisting, Sources, Suffix, Target, check_replaced, run, select
+from .batch import (
+    Force,
+    MaxPixels,
+    Quality,
+    Range,
+    Recursive,
+    Share,
+    SkipExisting,
+    Sources,
+    Suffix,
+    Target,
+    check_replaced,
+    parse_range,
+    run,
+    select,
+)
 
 if TYPE_CHECKING:
-    from ..files import AnyPath
+    from ..files.atomic import AnyPath
     from ..folders import Job
 else:
     AnyPath = Job = object  # --help starts without NumPy
@@ -31,6 +46,9 @@ def degrade(
     suffix: Suffix = "",
     skip_existing: SkipExisting = False,
     share: Share = None,
+    quality: Quality = None,
+    value_range: Range = None,
+    max_pixels: MaxPixels = None,
     force: Force = False,
 ) -> None:
     """Degrade images and folders of them. A mask or noise level is written as NAME-mask.png.
@@ -40,8 +58,9 @@ def degrade(
     import jax
     import numpy as np
 
-    from .. import image
     from ..degrade import parse
+    from ..files import image
+    from ..files.frames import read_single
     from ..folders import collect
 
     if not -(2**63) <= seed < 2**63:
@@ -51,11 +70,16 @@ def degrade(
     chosen = select(collection, share=share, skip_existing=skip_existing, force=force)
     sizes: set[tuple[int, ...]] = set()
 
+    limits = parse_range(value_range)
+
+    def read(job: Job) -> Any:
+        return read_single(job.source, value_range=limits, max_pixels=max_pixels)
+
     def shape_of(pixels: np.ndarray) -> Any:
         return jax.eval_shape(operation, jax.random.key(0), jax.ShapeDtypeStruct(pixels.shape, pixels.dtype))
 
     def work(job: Job) -> None:
-        picture = image.read(job.source)
+        picture = read(job)
         if shape_of(picture.pixels).image.shape != picture.pixels.shape:
             raise ValueError(f"{operators!r} returns several images; use a degradation that returns one")
         if len(sizes | {picture.pixels.shape}) > _SIZES:
@@ -64,12 +88,12 @@ def degrade(
         sizes.add(picture.pixels.shape)
         key = jax.random.fold_in(jax.random.key(seed), job.index)
         observed = operation(key, jax.numpy.asarray(picture.pixels))
-        image.write(job.target, picture.with_pixels(np.asarray(observed.image)))
+        image.write(job.target, picture.with_pixels(np.asarray(observed.image)), quality=quality)
         if observed.condition is not None:
             image.write(_mask_of(job.target), image.Picture(np.asarray(observed.condition[..., :1])))
 
     conflict = _mask_conflict(collection.jobs, force)
-    if conflict and shape_of(image.read(collection.jobs[0].source).pixels).condition is not None:
+    if conflict and shape_of(read(collection.jobs[0]).pixels).condition is not None:
         raise ValueError(conflict)
     run(chosen, work, threads=1, title="degrading")
 

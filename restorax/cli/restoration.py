@@ -6,13 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .batch import Force, Recursive, Share, SkipExisting, Sources, Suffix, Target, check_replaced, run, select
+from .batch import (
+    Force,
+    MaxPixels,
+    Quality,
+    Range,
+    Recursive,
+    Share,
+    SkipExisting,
+    Sources,
+    Suffix,
+    Target,
+    check_replaced,
+    parse_range,
+    run,
+    select,
+)
 from .common import Model, console
 from .compilation import CompilationTimer, use_cache
 from .tables import print_line
 
 if TYPE_CHECKING:
-    from ..files import AnyPath
+    from ..files.atomic import AnyPath
     from ..folders import Job
     from ..zoo import Restorer
 else:
@@ -52,12 +67,15 @@ def restore(
         int, typer.Option("--jobs", "-j", help="Files to read and write while another is computed.", min=1)
     ] = 2,
     share: Share = None,
+    quality: Quality = None,
+    value_range: Range = None,
+    max_pixels: MaxPixels = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Do not keep compiled programs in ~/.cache/restorax.")
     ] = False,
     force: Force = False,
 ) -> None:
-    """Restore images and folders of them; video restorers take a folder of frames or an animation.
+    """Restore images and folders of them; video restorers take a folder of frames, an animation or pages of a TIFF.
 
     White in a mask marks known pixels, as in NAME-mask.png of 'restorax degrade'. For masks in which white marks the
     damage, as inpainting tools often paint it, give --mask-marks damaged.
@@ -71,11 +89,13 @@ def restore(
     cache = None if no_cache else use_cache()
     restorer = zoo.load(model)
     if restorer.model.takes_frames:
-        if tile or ensemble or compare or recursive or suffix or skip_existing or share or amount < 1:
-            raise ValueError(
-                f"{restorer.card.name} restores whole frames of one video; omit --tile and --ensemble, --amount, "
-                "--compare, --recursive, --suffix, --skip-existing and --share"
-            )
+        given = {
+            **{"tile": tile, "ensemble": ensemble, "compare": compare, "amount": amount < 1, "share": share},
+            **{"recursive": recursive, "suffix": suffix, "skip-existing": skip_existing},
+            **{"quality": quality, "range": value_range, "max-pixels": max_pixels},
+        }
+        if unused := [f"--{name}" for name, value in given.items() if value]:
+            raise ValueError(f"{restorer.card.name} restores whole frames of a video; omit {', '.join(unused)}")
         if len(sources) > 1:
             raise ValueError(f"{restorer.card.name} restores one folder of frames or one animation, got {len(sources)}")
         if strength is not None:
@@ -87,6 +107,7 @@ def restore(
     strips = [compared(job.target) for job in collection.jobs] if compare else []
     chosen = select(collection, share=share, skip_existing=skip_existing, force=force, extra=strips)
     options = {"mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
+    options |= {"quality": quality, "value_range": parse_range(value_range), "max_pixels": max_pixels}
     run(chosen, _Work(restorer, amount, compare, options, cache), threads=jobs, title="restoring")
 
 
@@ -108,7 +129,7 @@ class _Work:
         self._first = threading.Lock()  # taken by the first image and never released
 
     def __call__(self, job: Job) -> None:
-        from .. import image
+        from ..files import image
         from ..inference import restore_file
 
         strips = []
@@ -152,7 +173,7 @@ def _restore_frames(
     from rich.progress import Progress
 
     from .. import video
-    from ..image import list_pictures
+    from ..files.image import list_pictures
 
     frames = list_pictures(source) if source.is_dir() else [source]
     check_replaced([target / one.name for one in frames] if source.is_dir() else [target], [*frames, mask], force)
