@@ -9,13 +9,17 @@ from .types import Image
 
 
 def bucket_side(length: int, multiple: int = 1) -> int:
-    """Round the side of an image up to one of four per octave, and then to a multiple.
+    """Round the side of an image up to a multiple of 64, above 512 to one of four sides per octave.
+
+    Args:
+        length: side in pixels.
+        multiple: number that the result is a multiple of, too.
 
     Example:
         >>> bucket_side(321), bucket_side(481), bucket_side(20, multiple=24)
-        (384, 512, 48)
+        (384, 512, 72)
     """
-    step = max(32, 2 ** max((length - 1).bit_length() - 3, 0))
+    step = max(64, 2 ** max((length - 1).bit_length() - 3, 0))
     side = length + -length % step
     return side + -side % multiple
 

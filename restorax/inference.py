@@ -64,7 +64,7 @@ def restore(
             the whole image, whatever the tiles.
         ensemble: average over the eight flips and rotations of the image: slightly better, eight times slower.
         bucket: let images of many sizes share a few compiled programs: convolutional networks compute in the next
-            larger of four sides per octave (``restorax.buckets``), with the same result to rounding. Other networks,
+            larger of a few sides (``restorax.buckets``), with the same result to rounding. Other networks,
             and calls inside ``jit`` or ``vmap``, keep the size.
         progress: called after every tile with the fraction done.
 

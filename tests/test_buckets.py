@@ -27,10 +27,10 @@ def test_every_convolutional_architecture_is_tested():
     assert classes == {type(models.MODELS[name]()) for name in FIELDS}
 
 
-def test_there_are_four_sides_per_octave():
+def test_sides_are_multiples_of_64_and_four_per_octave():
     sides = [bucket_side(length) for length in range(1, 2049)]
     assert all(side >= length for length, side in enumerate(sides, 1))
-    assert all(side <= max(1.25 * length, length + 31) for length, side in enumerate(sides, 1))
+    assert all(side <= max(1.25 * length, length + 63) for length, side in enumerate(sides, 1))
     assert len({side for side in sides if 1024 < side <= 2048}) == 4
 
 
