@@ -74,8 +74,8 @@ def restore(
     Raises:
         TypeError: if image or condition are not floating point.
         ValueError: if the image contains NaN or infinity, or more than half of its values are above 2 (probably
-            8-bit values); if values of the condition are not in [0, 1]; if shapes do not match the restorer; if
-            ``tile`` is not an integer, too small, or given inside ``jit`` or ``vmap``.
+            8-bit values), or it has an alpha channel; if values of the condition are not in [0, 1]; if shapes do not
+            match the restorer; if ``tile`` is not an integer, too small, or given inside ``jit`` or ``vmap``.
 
     Example:
         >>> import restorax
@@ -197,6 +197,8 @@ def _checked(
     """Check image, condition and tile; return the arrays. Traced arrays have no values to check."""
     xp = _library(image)
     image = xp.asarray(check_image(image))
+    if restorer.model.channels == 1 and image.shape[-1] in (2, 4):
+        raise ValueError(f"`image` must have 1 or 3 channels, got {image.shape[-1]}; pass it without its alpha channel")
     finite, most_above = xp.isfinite(image).all(), xp.count_nonzero(image > 2) > image.size // 2
     if not isinstance(finite, Tracer):
         if not finite:

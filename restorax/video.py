@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .files import image
-from .files.frames import ANIMATED, PAGED, check_target, read_frames, write_frames
+from .files.frames import ANIMATED, PAGED, check_target, read_frames, read_single, write_frames
 from .files.mask import read_mask
 from .types import Array
 from .zoo import Restorer
@@ -102,6 +102,9 @@ def restore_video(
     *,
     mask: str | os.PathLike | None = None,
     mask_marks: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    max_pixels: int | None = None,
+    quality: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
     """Restore a folder of frames in order of file name, an animation, or the pages of a TIFF file.
@@ -112,6 +115,9 @@ def restore_video(
         target: folder for frames of the same names, created if needed; or file.
         mask: image file, white where pixels are known, for all frames.
         mask_marks: what white in the mask marks, as in :func:`restorax.files.mask.read_mask`.
+        value_range: stored values of black and white, as in :func:`restorax.files.image.read`.
+        max_pixels: largest number of pixels of a frame, as in :func:`restorax.files.image.read`.
+        quality: quality of a lossy output, as in :func:`restorax.files.image.write`.
         progress: called after every frame with the fraction done.
 
     Raises:
@@ -128,21 +134,22 @@ def restore_video(
     if source.is_dir():
         paths = image.list_pictures(source)
         target.mkdir(parents=True, exist_ok=True)
-        restored = _restored(restorer, (image.read(path) for path in paths), mask_pixels)
+        pictures = (read_single(path, value_range=value_range, max_pixels=max_pixels) for path in paths)
+        restored = _restored(restorer, pictures, mask_pixels)
         for done, (path, picture) in enumerate(zip(paths, restored, strict=True)):
-            image.write(target / path.name, picture)
+            image.write(target / path.name, picture, quality=quality)
             if progress:
                 progress((done + 1) / len(paths))
         return
     if target.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{target}: unknown suffix {target.suffix!r}; animations are written as {', '.join(SUFFIXES)}")
-    frames, pictures = read_frames(source), []
+    frames, pictures = read_frames(source, value_range=value_range, max_pixels=max_pixels), []
     check_target(target, frames)
     for picture in _restored(restorer, frames.pictures, mask_pixels):
         pictures.append(picture)
         if progress:
             progress(len(pictures) / len(frames.pictures))
-    write_frames(target, dataclasses.replace(frames, pictures=pictures))
+    write_frames(target, dataclasses.replace(frames, pictures=pictures), quality=quality)
 
 
 def _restored(

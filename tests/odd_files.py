@@ -114,7 +114,7 @@ def cut(path, make):
 
 
 def cmyk(path, raw, **options):
-    PillowImage.fromarray(raw, "CMYK").save(path, **options)
+    PillowImage.frombytes("CMYK", raw.shape[1::-1], raw.tobytes()).save(path, **options)
 
 
 def tiff(path, *pages, **options):
@@ -131,3 +131,21 @@ def lzw16(path, raw):
 def animation(path, frames, **options):
     images = [PillowImage.fromarray(frame) for frame in frames]
     images[0].save(path, save_all=True, append_images=images[1:], duration=[40, 80, 120], loop=0, **options)
+
+
+def dng(path):
+    """Camera raw data of one even Bayer plane."""
+    plane = np.full((128, 160), 6000, np.uint16)
+    identity = [part for row in np.eye(3, dtype=int).ravel() for part in (int(row), 1)]
+    tags = [
+        (50706, 1, 4, (1, 4, 0, 0), True),  # DNGVersion
+        (50708, 2, 0, "Maker One", True),  # UniqueCameraModel
+        (271, 2, 0, "Maker", True),
+        (272, 2, 0, "One", True),
+        (33421, 3, 2, (2, 2), True),  # CFARepeatPatternDim
+        (33422, 1, 4, (0, 1, 1, 2), True),  # CFAPattern
+        (50721, 10, 9, tuple(identity), True),  # ColorMatrix1
+        (50717, 4, 1, 16383, True),  # WhiteLevel
+        (50728, 5, 3, (1, 1, 1, 1, 1, 1), True),  # AsShotNeutral
+    ]
+    tifffile.imwrite(path, plane, photometric=32803, metadata=None, extratags=tags)

@@ -1,6 +1,7 @@
 """Odd image files: what is read is true, and what is written again is equal, or a sentence says why not."""
 
 import io
+import sys
 
 import cv2
 import numpy as np
@@ -251,7 +252,7 @@ def test_masks(tmp_path):
     for name, make in makers.items():
         make(tmp_path / name)
         np.testing.assert_array_equal(read_mask(tmp_path / name)[..., 0], known, err_msg=name)
-    np.testing.assert_array_equal(read_mask(tmp_path / "alpha.png", "damaged")[..., 0], known)
+    np.testing.assert_array_equal(read_mask(tmp_path / "alpha.png", "damaged")[..., 0], ~known)
 
     picture = image.Picture(np.where(known[..., None], odd.pixels() / np.float32(255), 0))
     for make, picture_of, message in (
@@ -282,3 +283,72 @@ def test_a_mask_is_turned_as_its_picture(tmp_path, orientation):
     picture = image.read(tmp_path / "photo.png")
     assert picture.pixels.shape == (10, 12, 1)
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", picture=picture), picture.pixels)
+
+
+def test_heic_files_keep_what_they_carry(tmp_path):
+    pytest.importorskip("pillow_heif")
+    picture = image.Picture(RGB.astype(np.float32) / 255, metadata=image.Metadata(icc=P3, xmp=odd.xmp()))
+    image.write(tmp_path / "a.heic", picture)
+    again = image.read(tmp_path / "a.heic")
+    assert (again.metadata.icc, again.metadata.xmp) == (P3, odd.xmp())
+    np.testing.assert_allclose(again.pixels, picture.pixels, atol=LOSSY)
+
+
+def test_camera_raw_data_become_16_bits(tmp_path):
+    pytest.importorskip("rawpy")
+    odd.dng(tmp_path / "a.dng")
+    picture = image.read(tmp_path / "a.dng")
+    assert (picture.bits, picture.pixels.shape) == (16, (128, 160, 3))
+    assert b"Maker" in picture.metadata.exif
+    with pytest.raises(ValueError, match=r"camera raw data cannot be written; give OUT the suffix .tif or .png"):
+        image.write(tmp_path / "b.dng", picture)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zstd", "packbits"])
+def test_other_compressions_of_tiff_are_kept(tmp_path, compression):
+    pytest.importorskip("imagecodecs")
+    odd.tiff(tmp_path / "a.tif", RGB16, compression=compression)
+    image.write(tmp_path / "b.tif", image.read(tmp_path / "a.tif"))
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.pages[0].compression.name.lower() == compression
+        np.testing.assert_array_equal(file.asarray(), RGB16)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "extra"),
+    [("a.heic", b"\0\0\0\x18ftypheic" + bytes(60), "heif"), ("a.nef", b"MM\0*" + bytes(60), "raw")],
+)
+def test_a_missing_extra_is_named(tmp_path, monkeypatch, name, content, extra):
+    monkeypatch.setitem(sys.modules, {"heif": "pillow_heif", "raw": "rawpy"}[extra], None)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ImportError, match=rf"{name} is .*; pip install 'restorax\[{extra}\]'"):
+        image.read(tmp_path / name)
+
+
+def test_options_of_the_command_line(tmp_path, run_cli):
+    odd.tiff(tmp_path / "in.tif", FLOAT[..., :1][..., 0] * 5000)
+    odd.animation(tmp_path / "in.gif", [RGB, RGB[::-1], RGB])
+    degrade = ("degrade", tmp_path / "in.tif", tmp_path / "out.tif", "--with", "gaussian_noise(sigma=0.0)")
+    code, _, err = run_cli(*degrade)
+    assert code == 2
+    assert "holds float32 values from" in err
+    assert run_cli(*degrade, "--range", "0,5000")[0] == 0
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "out.tif"), FLOAT[..., 0] * 5000, atol=1e-3)
+    for more, message in (
+        (("--range", "low"), "--range must be two numbers LOW,HIGH, got 'low'"),
+        (("--range", "0,5000", "--max-pixels", "50"), "give --max-pixels 120"),
+    ):
+        code, _, err = run_cli(*degrade, *more)
+        assert code == 2
+        assert message in err
+    code, _, err = run_cli("degrade", tmp_path / "in.gif", tmp_path / "out.gif", *degrade[3:])
+    assert code == 2
+    assert "holds 3 frames or pages" in err
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_are_one_line(tmp_path, run_cli):
+    odd.save(tmp_path / "in.png", RGBA)
+    code, _, err = run_cli("degrade", tmp_path / "in.png", tmp_path / "out.jpg", "--with", "gaussian_noise(sigma=0.0)")
+    assert code == 0
+    assert err == "restorax: out.jpg: the format does not hold transparency; .tif holds all\n"

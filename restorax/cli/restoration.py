@@ -88,11 +88,11 @@ def restore(
 
     cache = None if no_cache else use_cache()
     restorer = zoo.load(model)
+    stored = {"quality": quality, "value_range": parse_range(value_range), "max_pixels": max_pixels}
     if restorer.model.takes_frames:
         given = {
             **{"tile": tile, "ensemble": ensemble, "compare": compare, "amount": amount < 1, "share": share},
             **{"recursive": recursive, "suffix": suffix, "skip-existing": skip_existing},
-            **{"quality": quality, "range": value_range, "max-pixels": max_pixels},
         }
         if unused := [f"--{name}" for name, value in given.items() if value]:
             raise ValueError(f"{restorer.card.name} restores whole frames of a video; omit {', '.join(unused)}")
@@ -100,15 +100,15 @@ def restore(
             raise ValueError(f"{restorer.card.name} restores one folder of frames or one animation, got {len(sources)}")
         if strength is not None:
             raise ValueError(f"{restorer.card.name} takes no strength")
-        _restore_frames(restorer, Path(sources[0]), Path(target), Path(mask) if mask else None, mask_marks, force)
+        frames = {"mask": Path(mask) if mask else None, "mask_marks": mask_marks} | stored
+        _restore_frames(restorer, Path(sources[0]), Path(target), frames, force)
         return
     check_file_options(restorer, has_mask=mask is not None, strength=strength, tile=tile)
     collection = collect(sources, target, recursive=recursive, suffix=suffix, mask=mask)
     strips = [compared(job.target) for job in collection.jobs] if compare else []
     chosen = select(collection, share=share, skip_existing=skip_existing, force=force, extra=strips)
     options = {"mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
-    options |= {"quality": quality, "value_range": parse_range(value_range), "max_pixels": max_pixels}
-    run(chosen, _Work(restorer, amount, compare, options, cache), threads=jobs, title="restoring")
+    run(chosen, _Work(restorer, amount, compare, options | stored, cache), threads=jobs, title="restoring")
 
 
 def compared(target: AnyPath) -> AnyPath:
@@ -167,17 +167,17 @@ class _Work:
         )
 
 
-def _restore_frames(
-    restorer: Restorer, source: Path, target: Path, mask: Path | None, mask_marks: str | None, force: bool
-) -> None:
+def _restore_frames(restorer: Restorer, source: Path, target: Path, options: dict[str, Any], force: bool) -> None:
     from rich.progress import Progress
 
     from .. import video
     from ..files.image import list_pictures
 
     frames = list_pictures(source) if source.is_dir() else [source]
-    check_replaced([target / one.name for one in frames] if source.is_dir() else [target], [*frames, mask], force)
+    check_replaced(
+        [target / one.name for one in frames] if source.is_dir() else [target], [*frames, options["mask"]], force
+    )
     with Progress(console=console) as bar:
         task = bar.add_task("restoring frames", total=1.0)
         progress = lambda share: bar.update(task, completed=share)  # noqa: E731
-        video.restore_video(restorer, source, target, mask=mask, mask_marks=mask_marks, progress=progress)
+        video.restore_video(restorer, source, target, progress=progress, **options)

@@ -93,7 +93,8 @@ def adapt(picture: Picture, form: Format, name: str) -> Picture:
 def to_pillow(picture: Picture) -> PillowImage.Image:
     """Return a picture of 8 bits in Pillow, with the tone curve of its profile."""
     if picture.inks is not None:
-        return PillowImage.fromarray(ink_values(picture), "CMYK")
+        inks = ink_values(picture)
+        return PillowImage.frombytes("CMYK", inks.shape[1::-1], inks.tobytes())
     colours, alpha = to_stored(picture, "uint8")
     raw = colours if alpha is None else np.concatenate([colours, alpha], axis=2)
     return PillowImage.fromarray(raw[:, :, 0] if raw.shape[2] == 1 else raw)

@@ -115,7 +115,7 @@ def decode(
         ImportError: as :func:`read`.
     """
     if kinds.is_raw(name):
-        return from_stored(kinds.develop(content, name), None, Metadata(), name, value_range)
+        return from_stored(kinds.develop(content, name), None, tiff.read_exif(content), name, value_range)
     with opened(content, name, max_pixels) as file:
         if file is None or file.format == "TIFF":
             return tiff.read_pages(content, name, value_range, max_pixels, first=True)[0]

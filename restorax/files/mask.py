@@ -18,8 +18,8 @@ def read_mask(path: str | os.PathLike, marks: str | None = None, picture: Pictur
     """Read a mask of known pixels.
 
     Args:
-        path: image file. White is a value above half of the range, or 1 in a file of values 0 and 1. A file of one
-            colour with transparency is read by its alpha: opaque pixels are known.
+        path: image file. White is a value above half of the range, or 1 in a file of values 0 and 1. In a file of one
+            colour with transparency, opaque pixels count as white.
         marks: what white marks, ``"known"`` or ``"damaged"`` pixels. By default known pixels, at least 20 % of all.
         picture: the picture of the mask, whose size it must have; a mask with the size of a picture before its EXIF
             orientation was applied is turned alike.
@@ -41,10 +41,10 @@ def read_mask(path: str | os.PathLike, marks: str | None = None, picture: Pictur
     if marks not in (None, *MASK_MARKS):
         raise ValueError(f"`mask_marks` must be {' or '.join(map(repr, MASK_MARKS))}, got {marks!r}")
     mask = read(path)
-    white, by_alpha = _white(mask, path)
+    white = _white(mask, path)
     if picture is not None:
         white = _matched(white, mask, picture, path)
-    known = ~white if marks == "damaged" and not by_alpha else white
+    known = ~white if marks == "damaged" else white
     if not known.any():
         raise ValueError(f"{path} marks all pixels as damaged; at least one must be known")
     if marks is None:
@@ -54,18 +54,18 @@ def read_mask(path: str | os.PathLike, marks: str | None = None, picture: Pictur
     return known.astype(np.float32)
 
 
-def _white(mask: Picture, path: str | os.PathLike) -> tuple[np.ndarray, bool]:
-    """Return which pixels of a mask are white, and whether its alpha says so."""
+def _white(mask: Picture, path: str | os.PathLike) -> np.ndarray:
+    """Return which pixels of a mask are white or, in a mask of one colour, opaque."""
     pixels, alpha = to_channels(mask.pixels, 1), mask.alpha
     if alpha is not None and alpha.min() < alpha.max():
         visible = pixels[alpha[:, :, 0] > 0.5]
         if np.ptp(visible) > 0:
             raise ValueError(f"{path} has both colours and transparency; keep the one that is the mask")
-        return alpha > 0.5, True
+        return alpha > 0.5
     step = 1 / (2**mask.bits - 1)
     if 0 < pixels.max() < 1.5 * step and mask.bits < 32:
-        return pixels > step / 2, False
-    return pixels > 0.5, False
+        return pixels > step / 2
+    return pixels > 0.5
 
 
 def _matched(white: np.ndarray, mask: Picture, picture: Picture, path: str | os.PathLike) -> np.ndarray:

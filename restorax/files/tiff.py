@@ -13,6 +13,7 @@ import tifffile
 from PIL import ExifTags, TiffImagePlugin
 from PIL import Image as PillowImage
 
+from . import kinds
 from .metadata import Metadata, upright, upright_xmp
 from .picture import Picture
 from .values import check_size, decode_16bit, from_stored, ink_values, pillow_values, stored_dtype, to_stored
@@ -181,6 +182,17 @@ def _metadata(page: Any, content: bytes) -> Metadata:
         compression=(int(page.compression), int(page.predictor)),
         extra=int(page.extrasamples[0]) if page.extrasamples else 2,
     )
+
+
+def read_exif(content: bytes) -> Metadata:
+    """Return the EXIF data alone of camera raw data, which most cameras write in the structure of TIFF."""
+    if not content.startswith(kinds.TIFF):
+        return Metadata()
+    try:
+        with tifffile.TiffFile(io.BytesIO(content)) as file:
+            return Metadata(exif=_metadata(file.pages[0], content).exif)
+    except (tifffile.TiffFileError, IndexError, KeyError, ValueError, struct.error):  # a structure of its own
+        return Metadata()
 
 
 def _raw(value: Any) -> bytes:

@@ -40,7 +40,7 @@ def fits(icc: bytes, channels: int) -> bool:
 
 def to_srgb(raw: np.ndarray, icc: bytes) -> np.ndarray:
     """Convert values of a profile, uint8 ``[height, width, 3 or 4]``, to sRGB; without a profile, CMYK naively."""
-    image = PillowImage.fromarray(raw, "CMYK" if raw.shape[2] == 4 else "RGB")
+    image = PillowImage.frombytes("CMYK" if raw.shape[2] == 4 else "RGB", raw.shape[1::-1], raw.tobytes())
     if not fits(icc, raw.shape[2]):
         return np.asarray(image.convert("RGB"))
     return np.asarray(_converted(image, icc, "sRGB", "RGB"))

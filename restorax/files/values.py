@@ -41,7 +41,7 @@ def from_stored(
         alpha = turn(alpha, metadata.orientation)
         shares = alpha.astype(np.float32) / np.float32(_full(alpha.dtype))
     if colours.shape[2] == 4:
-        shown = to_srgb(np.ascontiguousarray(colours), metadata.icc).astype(np.float32) / 255
+        shown = to_srgb(colours, metadata.icc).astype(np.float32) / 255
         return Picture(shown, metadata=replace(metadata, dtype="uint8"), inks=colours)
     low, high = _limits(colours, name, value_range)
     exact = np.float64 if colours.dtype.itemsize > 2 else np.float32
@@ -92,7 +92,7 @@ def _bits(kind: np.dtype) -> int:
 def ink_values(picture: Picture) -> np.ndarray:
     """Return the inks of a picture of a CMYK file, changed as its pixels: uint8 ``[height, width, 4]``."""
     assert picture.inks is not None
-    before = to_srgb(np.ascontiguousarray(picture.inks), picture.metadata.icc)
+    before = to_srgb(picture.inks, picture.metadata.icc)
     return from_srgb_to_inks(picture.inks, before, quantise(picture.pixels), picture.metadata.icc)
 
 
