@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import flax.struct
 import flax.traverse_util
+import jax
 import jax.numpy as jnp
 import numpy as np
 
