@@ -84,7 +84,6 @@ def png_text(orientation):
     text.add_itxt("XML:com.adobe.xmp", xmp(orientation).decode())
     text.add_text("Author", "A. Author")
     text.add_itxt("Title", "Überschrift", lang="de")
-    text.add(b"gAMA", struct.pack(">I", 45455))
     return text
 
 

@@ -1,6 +1,7 @@
 """Odd image files: what is read is true, and what is written again is equal, or a sentence says why not."""
 
 import io
+import struct
 import sys
 
 import cv2
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image as PillowImage
-from PIL import ImageCms
+from PIL import ImageCms, PngImagePlugin
 
-from restorax.files import image
+from restorax.files import image, png
 from restorax.files.frames import Frames, read_frames, read_single, write_frames
 from restorax.files.mask import read_mask
 from tests import odd_files as odd
@@ -22,6 +23,7 @@ LA, LA16 = RGBA[..., [0, 3]], RGBA16[..., [0, 3]]
 FLOAT = (RGB16 / 65535).astype(np.float32)
 PLANES, BITS, GRAYS = np.moveaxis(RGB16, 2, 0), GRAY > 99, np.repeat(GRAY, 3, 2)
 PREMULTIPLIED = np.dstack([np.round(RGB16 * (RGBA16[..., 3:] / 65535)), RGBA16[..., 3]]).astype(np.uint16)
+PREMULTIPLIED_8 = np.round(PREMULTIPLIED / 257).astype(np.uint8)
 VOLUME = np.zeros((3, 16, 16, 1), np.uint8)
 P3, LINEAR, DOT_GAIN = odd.profile(2.2, odd.DISPLAY_P3), odd.profile(1.0), odd.profile(1.8, gray=True)
 LOSSY, STEP = 0.1, 0.51 / 65535
@@ -57,6 +59,8 @@ EQUAL = {
     "premultiplied.tif": (lambda p: odd.tiff(p, PREMULTIPLIED, extrasamples=[1]), RGBA16, 65535, STEP),
     "rgba.tif": (lambda p: odd.tiff(p, RGBA16, extrasamples=[2], compression="zlib"), RGBA16, 65535, 0),
     "unspecified.tif": (lambda p: odd.tiff(p, RGBA16, extrasamples=[0]), RGBA16, 65535, 0),
+    "premultiplied-8.tif": (lambda p: odd.tiff(p, PREMULTIPLIED_8, extrasamples=[1]), RGBA, 255, 0.01),
+    "unspecified-8.tif": (lambda p: odd.tiff(p, RGBA, extrasamples=[0]), RGBA, 255, 0),
     "planar.tif": (lambda p: odd.tiff(p, PLANES, photometric="rgb", planarconfig="separate"), RGB16, 65535, 0),
     "lzw-16.tif": (lambda p: odd.lzw16(p, RGB16), RGB16, 65535, 0),
     "linear-16.tif": (lambda p: odd.tiff(p, RGB16, iccprofile=LINEAR, predictor=2, compression="zlib"), None, 65535, 0),
@@ -169,6 +173,19 @@ def test_tone_curves_are_those_of_little_cms(tmp_path, gamma):
     assert np.abs(difference + np.asarray(expected) / 255 - RGB / 255).max() > 0.01
 
 
+def test_the_gamma_of_a_png_file_is_a_tone_curve(tmp_path):
+    text = PngImagePlugin.PngInfo()
+    text.add(b"gAMA", struct.pack(">I", 100000))
+    odd.save(tmp_path / "gamma.png", RGB, pnginfo=text)
+    odd.save(tmp_path / "profile.png", RGB, icc_profile=LINEAR)
+    picture = image.read(tmp_path / "gamma.png")
+    np.testing.assert_allclose(picture.pixels, image.read(tmp_path / "profile.png").pixels, atol=1e-6)
+    image.write(tmp_path / "out.png", picture)
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "out.png")), RGB[:, :, ::-1])
+    image.write(tmp_path / "out.bmp", picture)
+    np.testing.assert_allclose(image.read(tmp_path / "out.bmp").pixels, picture.pixels, atol=0.51 / 255)
+
+
 def test_a_profile_that_a_format_cannot_hold_is_applied(tmp_path):
     odd.save(tmp_path / "a.png", RGB, icc_profile=P3)
     image.write(tmp_path / "a.bmp", image.read(tmp_path / "a.png"))
@@ -176,6 +193,41 @@ def test_a_profile_that_a_format_cannot_hold_is_applied(tmp_path):
     expected = ImageCms.profileToProfile(PillowImage.fromarray(RGB), source, ImageCms.createProfile("sRGB"))
     written = np.asarray(PillowImage.open(tmp_path / "a.bmp"))
     assert np.abs(written.astype(int) - np.asarray(expected)).max() <= 1
+
+
+@pytest.mark.slow  # a restorer is compiled
+def test_own_primaries_are_restored_better_than_those_of_srgb():
+    import restorax
+    from restorax.data import sample_images
+
+    def encode(linear):
+        size = np.abs(linear)
+        return np.sign(linear) * np.where(size <= 0.0031308, 12.92 * size, 1.055 * size ** (1 / 2.4) - 0.055)
+
+    def decode(values):
+        size = np.abs(values)
+        return np.sign(values) * np.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4)
+
+    matrix = np.linalg.inv(np.transpose(odd.SRGB)) @ np.transpose(odd.DISPLAY_P3)
+    restorer, gains = restorax.load("resunet_s-color-noise"), []
+    for clean in sample_images(3).values():
+        clean = clean[:128, :128]
+        noisy = clean + np.random.default_rng(0).normal(size=clean.shape) * 15 / 255
+        own = restorax.restore(restorer, np.float32(noisy))
+        converted = restorax.restore(restorer, np.float32(np.clip(encode(decode(noisy) @ matrix.T), 0, 1)))
+        back = encode(decode(np.float64(converted)) @ np.linalg.inv(matrix).T)
+        psnr = [float(restorax.metrics.psnr(np.float32(one), clean)) for one in (own, back)]
+        gains.append(psnr[0] - psnr[1])
+    assert min(gains) > 0.3, gains
+
+
+def test_a_transparent_colour_of_16_bits_is_alpha(tmp_path):
+    odd.png16(tmp_path / "a.png", RGB16, 2)
+    key = struct.pack(">3H", *RGB16[3, 4])
+    (tmp_path / "a.png").write_bytes(png.insert_chunks((tmp_path / "a.png").read_bytes(), [(b"tRNS", key)]))
+    picture = image.read(tmp_path / "a.png")
+    np.testing.assert_array_equal(picture.alpha, 1 - (RGB16[3, 4] == RGB16).all(2, keepdims=True))
+    np.testing.assert_allclose(picture.pixels, RGB16 / 65535, atol=1e-6)
 
 
 def test_cmyk_follows_the_restored_colours(tmp_path):

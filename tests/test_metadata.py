@@ -25,6 +25,12 @@ def _with(turn, **options):
     return {"exif": odd.exif(turn).tobytes(), "xmp": odd.xmp(turn), "icc_profile": ICC, **options}
 
 
+def _png_text(turn):
+    text = odd.png_text(turn)
+    text.add(b"gAMA", struct.pack(">I", 45455))
+    return text
+
+
 def _tiff16(path, turn):
     tags = [*TAGS, (274, 3, 1, turn, True), (700, 1, len(odd.xmp(turn)), odd.xmp(turn), True)]
     options = {"resolution": (300.5, 300.5), "resolutionunit": 3, "compression": "zlib", "predictor": 2}
@@ -33,7 +39,7 @@ def _tiff16(path, turn):
 
 FILES = {
     "jpeg.jpg": lambda p, turn: odd.save(p, RGB, **_with(turn, dpi=(300, 300), comment=b"a comment")),
-    "png.png": lambda p, turn: odd.save(p, RGB, **_with(turn, dpi=(300, 300), pnginfo=odd.png_text(turn))),
+    "png.png": lambda p, turn: odd.save(p, RGB, **_with(turn, dpi=(300, 300), pnginfo=_png_text(turn))),
     "webp.webp": lambda p, turn: odd.save(p, RGB, **_with(turn, lossless=True)),
     "avif.avif": lambda p, turn: odd.save(p, RGB, **_with(turn)),
     "tiff.tif": lambda p, turn: odd.save(p, RGB, **_with(turn, dpi=(300, 300))),

@@ -170,7 +170,7 @@ def test_a_still_picture_keeps_bits_and_place(tmp_path):
 def test_what_a_frame_has_shown_is_gone_in_the_next(tmp_path, suffix):
     alphas = np.zeros((3, 12, 12, 1), np.float32)
     for i, alpha in enumerate(alphas):
-        alpha[i::3] = 1
+        alpha[4 + i :] = 1
     frames = [image.Picture(pixels, alpha) for pixels, alpha in zip(_frames(3, 12, 12, 3), alphas, strict=True)]
     write_frames(tmp_path / f"a{suffix}", Frames(frames, [50.0] * 3))
     shown = np.stack([frame.alpha for frame in read_frames(tmp_path / f"a{suffix}").pictures])

@@ -124,8 +124,8 @@ def write_frames(path: str | os.PathLike, frames: Frames, *, quality: int | None
     """Write an animation or pages atomically, in the format of the suffix.
 
     Args:
-        path: file to write. GIF has 256 colours per frame, PNG is lossless, WebP is if the input was; a single picture
-            is written by :func:`image.write`.
+        path: file to write. GIF has 256 colours per frame, PNG is lossless, WebP is if the input was or has alpha; a
+            single picture is written by :func:`image.write`.
         frames: what to write; pixels are clipped to [0, 1] and rounded, of animations to 8 bits.
         quality: as in :func:`image.write`.
 
@@ -158,6 +158,8 @@ def _write_animation(path: Path, pictures: list[Picture], frames: Frames, qualit
     if suffix in (".webp", ".avif"):
         options |= {**encoders.lossy_options(kept, suffix, quality), **encoders.describing(kept)}
         options.pop("exact", None)  # of still images
+    if suffix == ".webp" and any(picture.alpha is not None for picture in pictures):
+        options["lossless"] = True  # lossy frames whose opaque part is a rectangle lose their transparency
     if suffix == ".gif" and any(picture.alpha is not None for picture in pictures):
         options["disposal"] = 2  # clear each frame, else it shows through the next one
     if kept.comment and suffix == ".gif":

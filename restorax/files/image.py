@@ -170,8 +170,9 @@ def picture_of(
     else:
         colours, alpha = pillow_values(file)
         colours = colours.astype(np.uint16) if file.mode == "I" else colours  # PGM
-        if colours.dtype == np.uint16 and "transparency" in file.info:
-            alpha = np.where(colours == file.info["transparency"], 0, 2**16 - 1).astype(np.uint16)
+    if colours.dtype == np.uint16 and alpha is None and "transparency" in file.info:
+        clear = (colours == np.array(file.info["transparency"])).all(axis=2, keepdims=True)
+        alpha = np.where(clear, 0, 2**16 - 1).astype(np.uint16)
     return from_stored(colours, alpha, collect(file, content), name, value_range)
 
 

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from .image import read
+from .image import MAX_PIXELS, read
 from .metadata import turn
 from .picture import Picture, to_channels
 
@@ -40,7 +40,8 @@ def read_mask(path: str | os.PathLike, marks: str | None = None, picture: Pictur
     """
     if marks not in (None, *MASK_MARKS):
         raise ValueError(f"`mask_marks` must be {' or '.join(map(repr, MASK_MARKS))}, got {marks!r}")
-    mask = read(path)
+    size = 0 if picture is None else picture.pixels.shape[0] * picture.pixels.shape[1]
+    mask = read(path, max_pixels=max(size, MAX_PIXELS))  # as large as a picture that was allowed
     white = _white(mask, path)
     if picture is not None:
         white = _matched(white, mask, picture, path)

@@ -80,7 +80,8 @@ def _read_page(page: Any, index: int, content: bytes, name: str, value_range: tu
         raise ValueError(f"{name} stores colours as {photometric}; convert it to RGB")
     if page.imagedepth > 1:
         raise ValueError(f"{name} is a volume of {page.imagedepth} slices; write them as pages")
-    plain = (bits <= 8 and page.sampleformat == 1) or photometric in ("palette", "ycbcr")
+    plain = bits <= 8 and page.sampleformat == 1 and 0 not in page.extrasamples
+    plain = plain or photometric in ("palette", "ycbcr")
     channels = page.samplesperpixel
     if channels - {"rgb": 3, "ycbcr": 3, "separated": 4}.get(photometric, 1) > 1 or channels > 4:
         raise ValueError(f"{name} has {channels} channels; images have gray or RGB, and alpha")
@@ -133,7 +134,8 @@ def _by_pillow(
     picture = from_stored(colours, alpha, replace(metadata, orientation=1), name, value_range)  # Pillow has turned it
     if white_is_zero and colours.dtype.itemsize > 1:
         picture = picture.with_pixels(1 - picture.pixels)
-    return replace(picture, metadata=replace(picture.metadata, orientation=metadata.orientation))
+    # Pillow has also divided premultiplied colours by their alpha.
+    return replace(picture, metadata=replace(picture.metadata, orientation=metadata.orientation, extra=2))
 
 
 def _without_codecs(

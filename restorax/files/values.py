@@ -46,11 +46,11 @@ def from_stored(
     low, high = _limits(colours, name, value_range)
     exact = np.float64 if colours.dtype.itemsize > 2 else np.float32
     values = ((colours.astype(exact) - low) / (high - low)).astype(np.float32)
-    inside = np.clip(values, 0, 1)
-    beyond = values - inside
+    inside = values if value_range is None else np.clip(values, 0, 1)
+    beyond = None if value_range is None else values - inside
     metadata = replace(metadata, dtype=colours.dtype.name, low=low, high=high)
     pixels = to_srgb_curve(inside, metadata)
-    return Picture(pixels, shares, _bits(colours.dtype), metadata, beyond=beyond if beyond.any() else None)
+    return Picture(pixels, shares, _bits(colours.dtype), metadata, beyond=beyond)
 
 
 def _limits(values: np.ndarray, name: str, value_range: tuple[float, float] | None) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Base class of restorer networks: the interface, and padding, hole filling and skip connection around each body."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import flax.linen as nn
 import flax.traverse_util
@@ -105,7 +105,7 @@ class RestorationNetwork(nn.Module):
         """
         key = jax.eval_shape(jax.random.key, 0)  # a real one would be compiled
         variables = jax.eval_shape(self.init, key, *self.input_shapes(16, 16))
-        flat = cast(dict[str, Any], flax.traverse_util.flatten_dict(variables["params"], sep="/"))
+        flat = cast(dict[str, jax.ShapeDtypeStruct], flax.traverse_util.flatten_dict(variables["params"], sep="/"))
         return {name: leaf.shape for name, leaf in flat.items()}
 
     def body(self, x: Array) -> Array:
