@@ -84,13 +84,18 @@ def restore(
     """
     if ensemble:
         outputs = dihedral_outputs(restorer, image, condition, tile=tile, bucket=bucket, progress=progress)
-        return jnp.asarray((functools.reduce(operator.add, outputs) / 8).astype(jnp.asarray(image).dtype))
-    return jnp.asarray(_restore(restorer, *_checked(restorer, image, condition, tile), tile, bucket, progress))
+        return _on_device((functools.reduce(operator.add, outputs) / 8).astype(_on_device(image).dtype))
+    return _on_device(_restore(restorer, *_checked(restorer, image, condition, tile), tile, bucket, progress))
 
 
 def _library(image: Image) -> Any:
     """Return the library of an array. On NumPy's, operations around the network compile nothing for every size."""
     return np if isinstance(image, np.ndarray) else jnp
+
+
+def _on_device(x: Any) -> Any:
+    """Transfer a NumPy array; ``jnp.asarray`` would compile a program for every size."""
+    return jax.device_put(x) if isinstance(x, np.ndarray) else jnp.asarray(x)
 
 
 def _is_gray(image: Image) -> bool:
@@ -196,7 +201,7 @@ def _checked(
 ) -> tuple[_Values, _Values | None]:
     """Check image, condition and tile; return the arrays. Traced arrays have no values to check."""
     xp = _library(image)
-    image = xp.asarray(check_image(image))
+    image = xp.asarray(check_image(_on_device(image)))
     if restorer.model.channels == 1 and image.shape[-1] in (2, 4):
         raise ValueError(f"`image` must have 1 or 3 channels, got {image.shape[-1]}; pass it without its alpha channel")
     finite, most_above = xp.isfinite(image).all(), xp.count_nonzero(image > 2) > image.size // 2
