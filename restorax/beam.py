@@ -78,7 +78,7 @@ class _Loaded:
 
     def __init__(self, model: str) -> None:
         self.restorer: Restorer = load(model)
-        self.series = Series()
+        self.series = Series(clear_after=64)
 
 
 class _Restore(beam.DoFn):

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from restorax import inference, models
+from restorax import inference, models, series, zoo
 from restorax.buckets import bucket_side, pad_to_bucket
 from tests.test_models import _draw
 from tests.tiers import first
@@ -63,8 +63,7 @@ def test_networks_that_see_the_whole_image_are_not_padded():
             model.run_padded({}, np.zeros((8, 8, 1), np.float32), None, np.array([[8, 8]]))
 
 
-def test_a_bucket_serves_many_sizes_and_old_programs_leave(monkeypatch, tmp_path):
-    from restorax import zoo
+def test_a_bucket_serves_many_sizes_and_old_programs_leave():
 
     restorer = zoo.load("arcnn-gray-jpeg")
     inference._program.cache_clear()
@@ -76,3 +75,14 @@ def test_a_bucket_serves_many_sizes_and_old_programs_leave(monkeypatch, tmp_path
     np.testing.assert_allclose(restored, inference.restore(restorer, image[:9, :9]), atol=1e-6)
     assert inference._program.cache_info().currsize == 2
     assert inference._program.cache_info().maxsize == 32
+
+
+def test_a_series_uses_buckets_after_four_sizes_and_forgets_after_many(monkeypatch):
+    calls, cleared = [], []
+    monkeypatch.setattr(series, "restore", lambda _, image, condition, *, bucket: calls.append(bucket) or image)
+    monkeypatch.setattr(series.jax, "clear_caches", lambda: cleared.append(len(calls)))
+    restore_next = series.Series(clear_after=6)
+    for side in (*range(1, 11), 1, 2):
+        restore_next(zoo.load("arcnn-gray-jpeg"), np.zeros((side, 4, 1), np.float32))
+    assert calls == [False] * 4 + [True] * 6 + [False] * 2
+    assert cleared == [6]

@@ -126,8 +126,7 @@ class _Work:
         from ..series import Series
 
         self._restorer, self._amount, self._compare, self._options = restorer, amount, compare, options
-        self._series, self._cache, self._timer = Series(), cache, CompilationTimer()
-        self._sizes: set[tuple[int, ...]] = set()
+        self._series, self._cache, self._timer = Series(clear_after=_SIZES), cache, CompilationTimer()
         self._first = threading.Lock()  # taken by the first image and never released
 
     def __call__(self, job: Job) -> None:
@@ -138,7 +137,6 @@ class _Work:
 
         def apply(restorer: Restorer, pixels: Any, *arguments: Any, **options: Any) -> Any:
             first = self._first.acquire(blocking=False)
-            self._bound_memory(pixels.shape)
             if first:
                 self._remark_fit(job.source.name, pixels)
             restored = self._series(restorer, pixels, *arguments, **options)
@@ -153,15 +151,6 @@ class _Work:
         restore_file(self._restorer, job.source, job.target, mask=job.mask, apply=apply, **self._options)
         for strip in strips[:1]:
             image.write(compared(job.target), strip)
-
-    def _bound_memory(self, shape: tuple[int, ...]) -> None:
-        """Drop all that JAX holds after many sizes; what is needed again comes from the cache on disk."""
-        import jax
-
-        self._sizes.add(shape)
-        if len(self._sizes) > _SIZES:
-            jax.clear_caches()
-            self._sizes.clear()
 
     def _remark_fit(self, name: str, pixels: Any) -> None:
         from ..inference import describe_fit
