@@ -11,6 +11,12 @@ _WHITE = "gaussian_noise(sigma=uniform(0, 40/255))"
 _COMPRESSED = "maybe(jpeg(quality=uniform(50, 95), down=uniform(0, 7), right=uniform(0, 7)))"
 _SAVED = "one_of(jpeg(quality=uniform(60, 98)), jpeg(quality=uniform(60, 98), subsampling='4:4:4'), weights=(2, 1))"
 _PHOTO = f"one_of({_CAMERA}, {_WHITE}, {_COMPRESSED}, weights=(0.7, 0.12, 0.18)) + maybe({_SAVED}, probability=0.6)"
+# Refined with darker scenes, more white noise and less that needs nothing.
+_DARKER = (
+    "camera_photo(shot=log_uniform(0.0001, 0.02), smooth=0.6, chroma=0.7) + "
+    "maybe(rescale(factor=uniform(0.5, 1)), probability=0.1)"
+)
+_STRONGER = f"one_of({_DARKER}, {_WHITE}, {_COMPRESSED}, weights=(0.6, 0.26, 0.14)) + maybe({_SAVED}, probability=0.6)"
 
 RECIPES = {
     "resunet_s-color-photo": Recipe(
@@ -28,6 +34,8 @@ RECIPES = {
                 learning_rate=1e-3,
             ),
             Stage(steps=4_000, degradation=_PHOTO, patch=128, learning_rate=1e-3),
+            Stage(steps=3_500, degradation=_STRONGER, patch=128, learning_rate=1e-3),
+            Stage(steps=1_500, degradation=_STRONGER, patch=128, learning_rate=5e-4, loss="mse"),
         ),
         dtype="bfloat16",
         limits=(
