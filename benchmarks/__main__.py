@@ -29,6 +29,7 @@ SUITES = (
     "input",
     "halo",
     "large_image",
+    "folders",
     "ablation",
     "conv",
     "report",
