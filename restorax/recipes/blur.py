@@ -18,7 +18,7 @@ _BLUR = (
 _LATE_SCAN = {"patch": 192, "batch": 4, "loss": "log_mse", "auxiliary_loss": 5.0}
 
 RECIPES = {}
-# 42 minutes on 3 CPU cores; Set12, Gaussian 1.6 / motion 15 / defocus 3: 29.08 / 27.79 / 29.37 dB.
+# 42 minutes on 3 CPU cores; Set12, Gaussian 1.6 / motion 15 / defocus 3: 29.10 / 27.18 / 29.31 dB.
 RECIPES["wiener_unet-gray-blur"] = Recipe(
     architecture="wiener_unet",
     config={"channels": 1, "residual": True},
@@ -46,7 +46,7 @@ RECIPES["wiener_unet-gray-blur"] = Recipe(
     ),
     paper=f"{_WIENER}; {RESUNET}",
 )
-# 108 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 29.06 / 27.34 / 29.25 dB.
+# 108 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 29.02 / 26.72 / 29.16 dB.
 RECIPES["scanunet_s-gray-blur"] = replace(
     RECIPES["wiener_unet-gray-blur"],
     architecture="scanunet_s",
@@ -54,7 +54,7 @@ RECIPES["scanunet_s-gray-blur"] = replace(
     stages=stages(3_000, 9_500, degradation=_BLUR, patch=128, auxiliary_loss=0.1, later=_LATE_SCAN),
     paper=f"{_WIENER}; {SCANUNET}",
 )
-# 64 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 28.95 / 27.59 / 29.06 dB.
+# 64 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 28.91 / 26.91 / 29.03 dB.
 RECIPES["scanunet_s-gray-blur-direct"] = direct(
     RECIPES["scanunet_s-gray-blur"],
     stages=stages(3_000, 6_000, degradation=_BLUR, patch=128, auxiliary_loss=0.1, later=_LATE_SCAN),
