@@ -189,9 +189,10 @@ def subsampling_of(ycc: np.ndarray, quality: int) -> str:
     steps = scaled_tables(np.asarray(TABLES["annex_k"][1]))[quality - 1]
     planes = [chroma[..., i] for i in range(2)]
     ratio = np.concatenate([np.asarray(block_coefficients(jnp.asarray(plane))) for plane in planes]) / steps
-    apart = np.abs(ratio) > 0.5
-    # Multiples of the steps leave errors near 0; others leave 0.29 on average.
-    if steps[0, 1] > 2 and np.abs(ratio - np.round(ratio))[apart].mean() < 0.2:
+    error = np.abs(ratio - np.round(ratio)) * steps
+    apart = (np.abs(ratio) > 0.5) & (steps > 5)
+    # Rounding leaves errors near 0.4 in multiples of the steps; in others they grow with the step.
+    if apart.sum() >= 16 and error[apart].mean() < 0.7:
         return "4:4:4"
     levels = [jnp.round(jnp.asarray(plane) + 128).astype(jnp.int32) for plane in planes]
     again = [upsample(downsample(plane), plane.shape) for plane in levels]

@@ -13,7 +13,7 @@ WINDOW = 64  # side of the windows of the spectrum
 ANGLES, RADII = 36, 20
 _QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 _FREQUENCY = (np.add.outer(np.arange(BLOCK), np.arange(BLOCK)).reshape(-1) + 1) // 2
-_GROUPS = np.stack([(_FREQUENCY == g) / (_FREQUENCY == g).sum() for g in range(1, 8)], 1).astype(np.float32)
+_GROUPS = np.stack([(g == _FREQUENCY) / (g == _FREQUENCY).sum() for g in range(1, 8)], 1).astype(np.float32)
 # Batcher's network that sorts eight values, in layers.
 _SORT = (
     ((0, 1), (2, 3), (4, 5), (6, 7)),

@@ -310,7 +310,7 @@ def main() -> None:
     params = fit(samples, labels, steps=options.steps)
     facts = {
         "name": "diagnosis-color",
-        "reads": "noise, correlated noise, impulses, JPEG, blur (Gaussian, defocus, motion) of crops of 128 or 256 pixels",
+        "reads": "noise, impulses, JPEG and blur of crops of 128 or 256 pixels",
         "data": options.data_name or options.data.name,
         "data_licence": options.data_licence,
         "weights_licence": "Apache-2.0, as far as the terms of the training data allow",

@@ -1,0 +1,234 @@
+"""``diagnose``: from an image, or a file, to the damages that it shows."""
+
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..layers.resample import pull_push
+from ..types import Array, Image, check_image
+from .codec import read_tables, subsampling_of, to_ycc
+from .findings import Blur, Diagnosis, Impulses, Jpeg, Missing, Noise, Stripes
+from .network import BLURS, FLAGS, Outputs, angle_of, apply_network, load_network
+from .pixels import drawn_share, find_missing, find_stripes
+from .statistics import block_energies, find_grid, mixed_difference, quiet_energies, read_statistics
+
+SIDES = (256, 128)
+LEAST_SIDE = 48  # below, no statistic is reliable
+_CROPS = 9
+_COMB = 0.12  # score from which the quality that the coefficients show counts as exact
+_SIZES = {"gaussian": 1.0, "defocus": 2.0, "motion": 12**0.5}  # from the deviation of the kernel
+
+
+def diagnose(image: Image, *, file: str | os.PathLike | None = None) -> Diagnosis:
+    """Find the damages of an image: noise, impulses, JPEG, blur, missing pixels and stripes.
+
+    Nine crops of large images are examined. The quality, grid and subsampling of JPEG are exact where the pixels come
+    straight from the decoder, or where the file is given; a network estimates what cannot be read exactly.
+
+    Args:
+        image: ``[height, width, channel]`` in [0, 1], of one or three channels.
+        file: the file that the image was read from; the tables of a JPEG file are used.
+
+    Returns:
+        The damages with their strengths and uncertainty.
+
+    Raises:
+        TypeError: if the image is not floating point.
+        ValueError: if it is not one image, contains NaN or infinity, or lies mostly above 2 (8-bit values).
+        FileNotFoundError: if ``file`` does not exist.
+
+    Example:
+        >>> import restorax
+        >>> from restorax.data import sample_images
+        >>> clean = jnp.asarray(sample_images(3)["astronaut"][:128, :128])
+        >>> found = diagnose(restorax.degrade.jpeg(clean, quality=20))
+        >>> found.damages, round(found.jpeg.quality)
+        (('jpeg',), 20)
+    """
+    pixels = _checked(image)
+    height, width, channels = pixels.shape
+    gray = channels == 1 or bool((pixels == pixels[..., :1]).all())
+    levels = np.round(255 * pixels[..., :1] if gray else 255 * pixels).astype(np.uint8)
+    tables = read_tables(file) if file is not None else None
+    drawn, missing = drawn_share(levels), find_missing(levels)
+    nothing = _nothing(height, width, gray, drawn, missing)
+    if min(height, width) < LEAST_SIDE:
+        remark = f"the image has {height} x {width} pixels; at least {LEAST_SIDE} x {LEAST_SIDE} are needed"
+        return _with(nothing, jpeg=_from_file(nothing.jpeg, tables), remarks=(remark,))
+    colour = jnp.broadcast_to(jnp.asarray(pixels), (height, width, 3))
+    if missing.mask is not None:
+        colour = pull_push(colour[None], jnp.asarray(missing.mask[None, ..., None], jnp.float32))[0]
+        if missing.share > 0.5:
+            remark = f"{missing.share:.0%} of the pixels are missing; other damages cannot be seen"
+            return _with(nothing, remarks=(remark,))
+    crops = cut_crops(colour)
+    if not crops:
+        return _with(nothing, jpeg=_from_file(nothing.jpeg, tables), remarks=("the image has no structure",))
+    outputs = [jax.tree.map(np.asarray, run_network(crop)) for _, crop in crops]
+    return Diagnosis(
+        noise=_noise(outputs, [crop for _, crop in crops]),
+        impulses=_impulses(outputs),
+        jpeg=_from_file(_jpeg(outputs, crops), tables),
+        blur=_blur(outputs),
+        missing=missing,
+        stripes=find_stripes(np.asarray(to_ycc(colour))[..., 0]),
+        height=height,
+        width=width,
+        gray=gray,
+        drawn=drawn,
+    )
+
+
+def _checked(image: Any) -> np.ndarray:
+    image = np.asarray(check_image(image))
+    if image.ndim != 3 or image.shape[-1] not in (1, 3):
+        raise ValueError(f"`image` must be one image [height, width, 1 or 3], got shape {image.shape}")
+    if not np.isfinite(image).all():
+        raise ValueError("`image` must be finite, got NaN or infinity")
+    if np.count_nonzero(image > 2) > image.size // 2:
+        raise ValueError("`image` must be in [0, 1], got mostly values above 2; divide 8-bit values by 255")
+    return np.clip(image.astype(np.float32), 0, 1)
+
+
+def _nothing(height: int, width: int, gray: bool, drawn: float, missing: Missing) -> Diagnosis:
+    """A diagnosis without other damages than missing pixels."""
+    noise = Noise(0.0, 0.0, 2.0, 0.0, (np.nan,) * 4)
+    kinds = dict.fromkeys(BLURS[1:], 1 / 3)
+    return Diagnosis(
+        *(noise, Impulses(0.0, 0.0, 2.0, 0.0), Jpeg(0.0, 100.0, 30.0), Blur(0.0, "gaussian", 0.0, 2.0, kinds)),
+        *(missing, Stripes(0.0), height, width, gray, drawn),
+    )
+
+
+def _with(diagnosis: Diagnosis, **changes: Any) -> Diagnosis:
+    import dataclasses
+
+    return dataclasses.replace(diagnosis, **changes)
+
+
+def cut_crops(image: Array, count: int = _CROPS) -> list[tuple[tuple[int, int], Array]]:
+    """Cut up to nine crops with the most structure, on a grid of multiples of 16.
+
+    Args:
+        image: ``[height, width, 3]``.
+        count: largest number of crops.
+
+    Returns:
+        Top left corners and crops ``[side, side, 3]`` of 256 pixels, or 128 for smaller images, which are extended by
+        reflection if needed. Crops without structure are left out.
+    """
+    side = next((s for s in SIDES if min(image.shape[:2]) >= s), SIDES[-1])
+    pads = [(0, max(0, side - length)) for length in image.shape[:2]]
+    if any(after for _, after in pads):
+        image = jnp.pad(image, (*pads, (0, 0)), mode="symmetric")
+    places = [np.arange(0, length - side + 1, side) for length in image.shape[:2]]
+    places = [p[np.unique(np.linspace(0, len(p) - 1, 6).astype(int))] for p in places]
+    crops = [((y, x), image[y : y + side, x : x + side]) for y in places[0].tolist() for x in places[1].tolist()]
+    contrast = [float(jnp.std(crop[::2, ::2])) for _, crop in crops]
+    order = sorted(range(len(crops)), key=lambda i: -contrast[i])[:count]
+    return [crops[i] for i in sorted(order) if contrast[i] > 1e-3]
+
+
+@jax.jit
+def _statistics(crop: Array) -> tuple[Array, Array]:
+    return read_statistics(crop)
+
+
+def run_network(crop: Array) -> Outputs:
+    """Run the network on a crop ``[side, side, 3]``."""
+    vector, spectrum = _statistics(crop)
+    return jax.tree.map(lambda x: x[0], apply_network(load_network(), vector[None], spectrum[None]))
+
+
+def _flag(outputs: list[Outputs], name: str) -> float:
+    """Probability of a flag, from the mean of the logits of the crops."""
+    return _probability(np.mean([one.flags[FLAGS.index(name)] for one in outputs]))
+
+
+def _probability(logit: Any) -> float:
+    return float(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
+
+
+def _strength(outputs: list[Outputs], index: int) -> tuple[float, float]:
+    """Mean weighted by precision, and its deviation, which is no smaller than half of the best crop's."""
+    means, deviations = (np.array([one[field][index] for one in outputs]) for field in (2, 3))
+    weights = np.exp(-2 * deviations)
+    mean = (weights * means).sum() / weights.sum()
+    scatter = np.sqrt((weights * (means - mean) ** 2).sum() / weights.sum())
+    return float(mean), float(np.hypot(np.exp(deviations.min()) / 2, scatter))
+
+
+def _noise(outputs: list[Outputs], crops: list[Array]) -> Noise:
+    mean, deviation = _strength(outputs, 0)
+    level = float(np.exp(mean) / 255)
+    numbers, energies = zip(*(jax.tree.map(np.asarray, _quiet(crop)) for crop in crops), strict=True)
+    numbers, energies = np.stack(numbers), np.exp(np.stack(energies))
+    weights = np.where(numbers >= 32, numbers, 0)
+    energy = np.where(weights.sum(0) > 0, (weights * energies).sum(0) / np.maximum(weights.sum(0), 1), np.nan)
+    shares = np.where(np.isfinite(energy), weights.sum(0), 0)
+    overall = np.nansum(shares * np.nan_to_num(energy)) / max(shares.sum(), 1)
+    by_brightness = level * np.sqrt(energy / overall) if overall > 0 else np.full(4, np.nan)
+    return Noise(
+        _flag(outputs, "noise"), level, deviation, _flag(outputs, "correlated"), tuple(map(float, by_brightness))
+    )
+
+
+@jax.jit
+def _quiet(crop: Array) -> tuple[Array, Array]:
+    luma = to_ycc(crop)[..., 0]
+    means = luma.reshape(luma.shape[0] // 8, 8, -1, 8).mean((1, 3)).reshape(-1)
+    return quiet_energies(block_energies(jnp.pad(mixed_difference(luma), 1)), means)
+
+
+def _impulses(outputs: list[Outputs]) -> Impulses:
+    mean, deviation = _strength(outputs, 1)
+    share = float(np.clip(np.exp(mean), 0, 1))
+    return Impulses(_flag(outputs, "impulses"), share, deviation, _flag(outputs, "random_impulses"))
+
+
+def _jpeg(outputs: list[Outputs], crops: list[tuple[tuple[int, int], Array]]) -> Jpeg:
+    """Take the quality from the coefficients where they are multiples of its steps, else from the network."""
+    mean, deviation = _strength(outputs, 2)
+    combs = [jax.tree.map(np.asarray, _comb(crop)) for _, crop in crops]
+    grids = [((start + place) % 8) for (place, _), (start, _, _) in zip(crops, combs, strict=True)]
+    grid = max({tuple(map(int, one)) for one in grids}, key=lambda one: sum(tuple(map(int, g)) == one for g in grids))
+    agree = [c for c, g in zip(combs, grids, strict=True) if tuple(map(int, g)) == grid]
+    total = sum(scores * max(number.max(), 24) for _, scores, number in agree)
+    score = total.max() / sum(max(number.max(), 24) for _, _, number in agree)
+    number = sum(int(number[int(total.argmax())]) for _, _, number in agree)
+    quality = int(total.argmax()) + 1
+    if score > _COMB and number >= 40 and len(agree) * 2 >= len(crops):
+        (top, left), crop = crops[int(np.argmax([n.max() for _, _, n in combs]))]
+        moved = np.asarray(to_ycc(crop))[(grid[0] - top) % 8 :, (grid[1] - left) % 8 :]
+        return Jpeg(float(quality <= 92), quality, 0.7, "comb", subsampling_of(moved, quality), grid)
+    return Jpeg(_flag(outputs, "jpeg"), float(np.clip(20 * mean, 1, 100)), 20 * deviation)
+
+
+@jax.jit
+def _comb(crop: Array) -> tuple[Array, Array, Array]:
+    return find_grid(to_ycc(crop)[..., 0])[:3]
+
+
+def _from_file(jpeg: Jpeg, tables: Any) -> Jpeg:
+    """Prefer the tables of the file; stronger traces in the pixels are of an earlier compression."""
+    if tables is None:
+        return jpeg
+    earlier = jpeg.probability > 0.5 and jpeg.quality + 2 * jpeg.deviation + 5 < tables.quality
+    if earlier:
+        return _with(jpeg, earlier=True)
+    return Jpeg(float(tables.quality <= 92), tables.quality, 0.0, "file", tables.subsampling)
+
+
+def _blur(outputs: list[Outputs]) -> Blur:
+    logits = np.mean([one.blurs for one in outputs], 0)
+    share = np.exp(logits - logits.max())
+    share /= share.sum()
+    given = share[1:] / share[1:].sum()
+    kind = BLURS[1 + int(given.argmax())]
+    mean, deviation = _strength(outputs, 3)
+    angle, angle_deviation = angle_of(np.mean([one.angles for one in outputs], 0))
+    kinds = dict(zip(BLURS[1:], map(float, given), strict=True))
+    return Blur(float(1 - share[0]), kind, float(np.exp(mean) * _SIZES[kind]), deviation, kinds, angle, angle_deviation)
