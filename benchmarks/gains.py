@@ -151,7 +151,7 @@ def applied_once(name: str) -> Method:
 def crops(folder: Path | None, channels: int, side: int, count: int) -> dict[str, np.ndarray]:
     """Return central crops of scikit-image's photographs, and of images at regular distances in a folder."""
     images = data.sample_images(3)
-    if folder is not None:
+    if folder is not None and count:
         files = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
         for path in files[:: max(1, len(files) // count)][:count]:
             images[path.stem] = restorax.image.read(path).pixels

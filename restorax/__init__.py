@@ -2,12 +2,13 @@
 
 restorer = restorax.load("resunet_s-gray-noise")
 clean = restorax.restore(restorer, noisy)  # [height, width, channel] in [0, 1]
+clean = restorax.restore(noisy)  # diagnoses the image and chooses the restorers
 """
 
 from . import degrade, explanation, metrics, models
+from .diagnosis import Choice, Diagnosis, choose, diagnose, restore
 from .evaluation import evaluate, evaluate_pairs
 from .exporting import export
-from .inference import restore
 from .models.count import summary
 from .models.create import create
 from .types import Degradation, Observation
@@ -30,6 +31,11 @@ __all__ = [
     "explanation",
     "metrics",
     "restore",
+    # what is wrong with an image
+    "Choice",
+    "Diagnosis",
+    "choose",
+    "diagnose",
     # networks
     "create",
     "models",

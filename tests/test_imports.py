@@ -31,6 +31,7 @@ ALLOWED = {
     "zoo": {"types", "card", "card_html", "files", "models"},
     "convert": {"types", "models", "zoo"},
     "inference": {"types", "zoo", "image"},
+    "diagnosis": {"types", "degrade", "layers", "files", "image", "zoo", "inference"},
     "explanation": {"types", "degrade", "zoo", "inference"},
     "video": {"types", "zoo", "files", "image"},
     "exporting": {"types", "zoo"},

@@ -1,5 +1,6 @@
 """``diagnose``: from an image, or a file, to the damages that it shows."""
 
+import dataclasses
 import os
 from typing import Any
 
@@ -104,8 +105,6 @@ def _nothing(height: int, width: int, gray: bool, drawn: float, missing: Missing
 
 
 def _with(diagnosis: Diagnosis, **changes: Any) -> Diagnosis:
-    import dataclasses
-
     return dataclasses.replace(diagnosis, **changes)
 
 

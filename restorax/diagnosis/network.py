@@ -48,9 +48,13 @@ class DiagnosisNetwork(nn.Module):
 
     Attributes:
         width: features of the dense layers.
+        angle_width: features of the layers over angles.
+        jitter: standard deviation of noise on the statistics, with which dropout goes too; for training.
     """
 
-    width: int = 192
+    width: int = 256
+    angle_width: int = 32
+    jitter: float = 0.0
 
     @nn.compact
     def __call__(self, vector: Array, spectrum: Array) -> Outputs:
@@ -67,13 +71,15 @@ class DiagnosisNetwork(nn.Module):
         vector, spectrum = normalised[0], normalised[1]
         # The direction of motion shows in the deviation from the mean over angles; that mean is in the vector.
         x = spectrum - spectrum.mean(1, keepdims=True)
-        for _ in range(3):
-            x = nn.relu(nn.Conv(48, (5,), padding="CIRCULAR")(x))
+        for _ in range(2):
+            x = nn.relu(nn.Dense(self.angle_width)(_with_neighbours(x, 3)))
         around = [x.max(1), x.mean(1)]
+        angles = nn.Dense(1)(_with_neighbours(x, 1))[..., 0]
         y = jnp.concatenate([vector, *around], -1)
+        y = y + self.jitter * jax.random.normal(self.make_rng("jitter"), y.shape) if self.jitter else y
         for _ in range(2):
             y = nn.relu(nn.Dense(self.width)(y))
-        angles = nn.Conv(1, (3,), padding="CIRCULAR")(x)[..., 0]
+            y = nn.Dropout(0.1, deterministic=not self.jitter)(y)
         flags, blurs, strengths, deviations = (
             nn.Dense(n)(y) for n in (len(FLAGS), len(BLURS), len(STRENGTHS), len(STRENGTHS))
         )
@@ -87,6 +93,11 @@ class DiagnosisNetwork(nn.Module):
         axes = (1,) * (value.ndim - len(shape))
         standard = (value - mean.reshape(axes + shape)) / deviation.reshape(axes + shape)
         return jnp.clip(standard, -6, 6)
+
+
+def _with_neighbours(x: Array, reach: int) -> Array:
+    """Concatenate the features of neighbouring angles, which are circular: ``[batch, ANGLES, features]``."""
+    return jnp.concatenate([jnp.roll(x, shift, 1) for shift in range(-reach, reach + 1)], -1)
 
 
 def save_network(params: Params, facts: dict[str, Any], folder: AnyPath = FOLDER) -> None:

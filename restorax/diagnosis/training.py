@@ -52,10 +52,21 @@ def kernel_deviation(blur: str, size: np.ndarray | float) -> np.ndarray | float:
     return size * {"gaussian": 1.0, "defocus": 0.5, "motion": 12**-0.5}[blur]
 
 
-def _operate(name: str, key: Array, images: Array, static: tuple = (), **strengths: Any) -> Array:
-    registration = degrade.REGISTRATIONS[name]
+def operate(name: str, key: Array, images: Array, static: tuple = (), **strengths: Any) -> Array:
+    """Apply a compiled operator; strengths are traced, so that others need no other compilation.
+
+    Args:
+        name: of the operator.
+        key: random key, used if the operator is random.
+        images: ``[batch, height, width, channel]``.
+        static: names and values of the strengths that are not traced.
+        **strengths: one value per image each.
+
+    Returns:
+        Degraded images.
+    """
     function = _cached(name, static)
-    out = function(key, images, **strengths) if registration.random else function(images, **strengths)
+    out = function(key, images, **strengths) if degrade.REGISTRATIONS[name].random else function(images, **strengths)
     return getattr(out, "image", out)
 
 
@@ -85,12 +96,12 @@ def draw(rng: np.random.Generator, clean: np.ndarray) -> tuple[Array, Labels]:
             kind = rng.choice(["gaussian", "defocus", "motion"], p=[0.3, 0.25, 0.45])
             size = rng.uniform(*{"gaussian": (0.5, 3), "defocus": (1, 5), "motion": (3, 17)}[kind], n)
             if kind == "gaussian":
-                images = _operate("gaussian_blur", key, images, (("radius", 9),), sigma=size)
+                images = operate("gaussian_blur", key, images, (("radius", 9),), sigma=size)
             elif kind == "defocus":
-                images = _operate("defocus_blur", key, images, (("radius", 6),), blur_radius=size)
+                images = operate("defocus_blur", key, images, (("radius", 6),), blur_radius=size)
             else:
                 angles = rng.uniform(0, 180, n)
-                images = _operate("motion_blur", key, images, (("radius", 9),), length=size, angle=angles)
+                images = operate("motion_blur", key, images, (("radius", 9),), length=size, angle=angles)
             deviation = kernel_deviation(str(kind), size)
             blur[:] = np.where(deviation >= LEAST_BLUR, BLURS.index(str(kind)), 0)
             strengths[:, 3] = np.log(deviation)
@@ -100,7 +111,7 @@ def draw(rng: np.random.Generator, clean: np.ndarray) -> tuple[Array, Labels]:
             quality = np.round(rng.uniform(5, 98, n))
             static = (("subsampling", str(rng.choice(["4:2:0", "4:2:0", "4:2:2", "4:4:4"]))),)
             shift = rng.integers(0, 8, (2, n)) if rng.random() < 0.5 else np.zeros((2, n), int)
-            images = _operate("jpeg", key, images, static, quality=quality, down=shift[0], right=shift[1])
+            images = operate("jpeg", key, images, static, quality=quality, down=shift[0], right=shift[1])
             flags[:, 4], strengths[:, 2] = quality <= BEST_QUALITY, quality / 20
         else:
             images = _add_impulses(rng, key, images, flags, strengths)
@@ -125,14 +136,14 @@ def _add_noise(rng: np.random.Generator, key: Array, images: Array, flags: np.nd
     if kind == "camera" and images.shape[-1] == 1:
         kind = "white"
     if kind in ("white", "gray"):
-        images = _operate("gaussian_noise", key, images, (("per_pixel", kind == "gray"),), sigma=level)
+        images = operate("gaussian_noise", key, images, (("per_pixel", kind == "gray"),), sigma=level)
     elif kind == "correlated":
         level = np.exp(rng.uniform(np.log(2), np.log(45), n)) / 255
-        images = _operate("correlated_noise", key, images, sigma=level)
+        images = operate("correlated_noise", key, images, sigma=level)
     elif kind == "shot":
-        images = _operate("shot_noise", key, images, peak=np.exp(rng.uniform(np.log(8), np.log(4000), n)))
+        images = operate("shot_noise", key, images, peak=np.exp(rng.uniform(np.log(8), np.log(4000), n)))
     else:
-        images = _operate("camera_photo", key, images, shot=np.exp(rng.uniform(np.log(1e-4), np.log(1e-2), n)))
+        images = operate("camera_photo", key, images, shot=np.exp(rng.uniform(np.log(1e-4), np.log(1e-2), n)))
     if kind in ("shot", "camera"):
         level = np.maximum(np.asarray(jnp.sqrt(((images - before) ** 2).mean((1, 2, 3)))), 0.3 / 255)
     flags[:, 0], flags[:, 1] = level > 0.8 / 255, kind in ("correlated", "camera")
@@ -146,7 +157,7 @@ def _add_impulses(
     n, random_values = len(images), rng.random() < 0.4
     share = np.exp(rng.uniform(np.log(0.004), np.log(0.5 if random_values else 0.8), n))
     name = "impulse_noise" if random_values else "salt_and_pepper_noise"
-    images = _operate(name, key, images, (("per_pixel", bool(rng.random() < 0.4)),), amount=share)
+    images = operate(name, key, images, (("per_pixel", bool(rng.random() < 0.4)),), amount=share)
     flags[:, 2], flags[:, 3], strengths[:, 1] = 1, random_values, np.log(share)
     return images
 
@@ -254,8 +265,8 @@ def fit(samples: tuple[np.ndarray, np.ndarray], labels: Labels, *, steps: int, s
     import optax
 
     vectors, spectra = map(jnp.asarray, samples)
-    network, labels = DiagnosisNetwork(), Labels(*map(jnp.asarray, labels))
-    params = dict(network.init(jax.random.key(seed), vectors[:1], spectra[:1])["params"])
+    network, labels = DiagnosisNetwork(jitter=0.03), Labels(*map(jnp.asarray, labels))
+    params = dict(DiagnosisNetwork().init(jax.random.key(seed), vectors[:1], spectra[:1])["params"])
     fixed = {
         "vector_mean": vectors.mean(0),
         "vector_deviation": vectors.std(0) + 1e-3,
@@ -263,14 +274,15 @@ def fit(samples: tuple[np.ndarray, np.ndarray], labels: Labels, *, steps: int, s
         "spectrum_deviation": spectra.std((0, 1)) + 1e-3,
     }
     params = {name: value for name, value in params.items() if name not in fixed}
-    optimiser = optax.adamw(optax.warmup_cosine_decay_schedule(0, 2e-3, 200, steps), weight_decay=3e-3)
+    optimiser = optax.adamw(optax.warmup_cosine_decay_schedule(0, 2e-3, 200, steps), weight_decay=2e-2)
 
     @jax.jit
     def step(params: Any, state: Any, key: Array) -> tuple[Any, Any, Array]:
         chosen = jax.random.randint(key, (256,), 0, len(vectors))
 
         def objective(params: Any) -> Array:
-            outputs = network.apply({"params": {**params, **fixed}}, vectors[chosen], spectra[chosen])
+            rngs = {"jitter": key, "dropout": jax.random.fold_in(key, 1)}
+            outputs = network.apply({"params": {**params, **fixed}}, vectors[chosen], spectra[chosen], rngs=rngs)
             return loss(outputs, Labels(*(value[chosen] for value in labels)))
 
         value, gradient = jax.value_and_grad(objective)(params)

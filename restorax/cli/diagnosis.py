@@ -1,0 +1,108 @@
+"""Commands that find damages: diagnose, and restoration without a model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .common import Json, Source, console
+from .tables import print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from ..diagnosis import Choice, Diagnosis
+
+_SHOWN = 3  # choices
+
+
+def diagnose(
+    source: Source,
+    explain: Annotated[
+        Path | None, typer.Option(help="Folder for a picture of the evidence, NAME-evidence.png.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the damages of an image, or of every image of a folder, and the restorers that help."""
+    from ..diagnosis import choose
+    from ..diagnosis.pictures import diagnose_file
+    from ..image import list_pictures
+
+    paths = list_pictures(source) if source.is_dir() else [source]
+    found = []
+    for path in paths:
+        diagnosis = diagnose_file(path)
+        choices = choose(diagnosis)
+        if explain is not None:
+            from ..diagnosis.evidence import write_evidence
+
+            write_evidence(path, diagnosis, explain)
+        if as_json:
+            ranked = [
+                {"entries": list(c.entries), "gain": round(c.gain, 2), "reason": c.reason} for c in choices[:_SHOWN]
+            ]
+            found.append({"file": str(path), **diagnosis.to_json(), "choices": ranked})
+        else:
+            _print(path, diagnosis, choices)
+    if as_json:
+        print_json(found if source.is_dir() else found[0])
+
+
+def restore_without_model(
+    pairs: Sequence[tuple[Path, Path]],
+    *,
+    amount: float = 1.0,
+    force: bool = False,
+    tile: int | None = None,
+    ensemble: bool = False,
+) -> None:
+    """Diagnose and restore image files, and print a line for each.
+
+    Args:
+        pairs: files to read and to write.
+        amount: share of the restored image in the result.
+        force: restore even where leaving an image alone is the best choice.
+        tile: side of the tiles.
+        ensemble: average over flips and rotations.
+    """
+    from rich.progress import Progress
+
+    from ..diagnosis.pictures import restore_file_automatically, summary
+
+    with Progress(console=console) as bar:
+        task = bar.add_task("restoring", total=len(pairs))
+        for done, (source, target) in enumerate(pairs):
+            bar.update(task, description=source.name)
+            progress = lambda share, done=done: bar.update(task, completed=done + share)  # noqa: E731
+            options = {"amount": amount, "force": force, "tile": tile, "ensemble": ensemble, "progress": progress}
+            outcome = restore_file_automatically(source, target, **options)
+            print_line(bar.console, summary(source.name, outcome))
+            bar.update(task, completed=done + 1)
+
+
+def _print(path: Path, diagnosis: "Diagnosis", choices: "Sequence[Choice]") -> None:
+    print_line(console, f"{path.name}: {diagnosis.describe()}", style="bold")
+    d = diagnosis
+    rows = [("damage", "probability", "estimate", "uncertainty")]
+    rows += [
+        ("noise", f"{d.noise.probability:.0%}", f"{255 * d.noise.level:.1f}/255", _factor(d.noise.deviation)),
+        ("  correlated", f"{d.noise.correlated:.0%}", "", ""),
+        ("impulses", f"{d.impulses.probability:.0%}", f"{d.impulses.share:.1%}", _factor(d.impulses.deviation)),
+        ("JPEG", f"{d.jpeg.probability:.0%}", f"quality {d.jpeg.quality:.0f}", f"±{d.jpeg.deviation:.1f}"),
+        ("  read from", "", {"comb": "pixels"}.get(d.jpeg.source, d.jpeg.source), d.jpeg.subsampling),
+        ("blur", f"{d.blur.probability:.0%}", f"{d.blur.kind}, {d.blur.size:.1f} px", _factor(d.blur.deviation)),
+        ("missing", f"{d.missing.probability:.0%}", f"{d.missing.share:.1%} {d.missing.shape}".strip(), ""),
+        ("stripes", f"{d.stripes.probability:.0%}", f"{255 * d.stripes.level:.1f}/255", d.stripes.direction),
+    ]
+    if d.blur.kind == "motion":
+        rows.insert(7, ("  angle", "", f"{d.blur.angle:.0f} degrees", f"±{d.blur.angle_deviation:.0f}"))
+    print_table(console, rows, left=(0, 2))
+    for remark in diagnosis.remarks:
+        print_line(console, f"  {remark}")
+    for number, choice in enumerate(choices[:_SHOWN], 1):
+        gain = f", {choice.gain:+.1f} dB expected" if choice.entries else ""
+        print_line(console, f"  {number}. {choice}{gain}: {choice.reason}")
+
+
+def _factor(deviation: float) -> str:
+    """Format the deviation of a logarithm in percent."""
+    return f"±{min(deviation, 9.99):.0%}"
