@@ -2,14 +2,14 @@
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..layers.resample import pull_push
-from ..types import Array, Image, check_image
+from ..types import Array, Image, Params, check_image
 from .codec import read_tables, subsampling_of, to_ycc
 from .findings import Blur, Diagnosis, Impulses, Jpeg, Missing, Noise, Stripes
 from .network import BLURS, FLAGS, Outputs, angle_of, apply_network, load_network
@@ -58,21 +58,24 @@ def diagnose(image: Image, *, file: str | os.PathLike | None = None) -> Diagnosi
     nothing = _nothing(height, width, gray, drawn, missing)
     if min(height, width) < LEAST_SIDE:
         remark = f"the image has {height} x {width} pixels; at least {LEAST_SIDE} x {LEAST_SIDE} are needed"
-        return _with(nothing, jpeg=_from_file(nothing.jpeg, tables), remarks=(remark,))
+        return dataclasses.replace(nothing, jpeg=_from_file(nothing.jpeg, tables), remarks=(remark,))
     colour = jnp.broadcast_to(jnp.asarray(pixels), (height, width, 3))
     if missing.mask is not None:
         colour = pull_push(colour[None], jnp.asarray(missing.mask[None, ..., None], jnp.float32))[0]
         if missing.share > 0.5:
             remark = f"{missing.share:.0%} of the pixels are missing; other damages cannot be seen"
-            return _with(nothing, remarks=(remark,))
+            return dataclasses.replace(nothing, remarks=(remark,))
     crops = cut_crops(colour)
     if not crops:
-        return _with(nothing, jpeg=_from_file(nothing.jpeg, tables), remarks=("the image has no structure",))
-    outputs = [jax.tree.map(np.asarray, run_network(crop)) for _, crop in crops]
+        return dataclasses.replace(
+            nothing, jpeg=_from_file(nothing.jpeg, tables), remarks=("the image has no structure",)
+        )
+    readings = [read_crop(place, crop) for place, crop in crops]
+    outputs = [one.outputs for one in readings]
     return Diagnosis(
-        noise=_noise(outputs, [crop for _, crop in crops]),
+        noise=_noise(readings),
         impulses=_impulses(outputs),
-        jpeg=_from_file(_jpeg(outputs, crops), tables),
+        jpeg=_from_file(_jpeg(readings), tables),
         blur=_blur(outputs),
         missing=missing,
         stripes=find_stripes(np.asarray(to_ycc(colour))[..., 0]),
@@ -97,15 +100,10 @@ def _checked(image: Any) -> np.ndarray:
 def _nothing(height: int, width: int, gray: bool, drawn: float, missing: Missing) -> Diagnosis:
     """A diagnosis without other damages than missing pixels."""
     noise = Noise(0.0, 0.0, 2.0, 0.0, (np.nan,) * 4)
-    kinds = dict.fromkeys(BLURS[1:], 1 / 3)
-    return Diagnosis(
-        *(noise, Impulses(0.0, 0.0, 2.0, 0.0), Jpeg(0.0, 100.0, 30.0), Blur(0.0, "gaussian", 0.0, 2.0, kinds)),
-        *(missing, Stripes(0.0), height, width, gray, drawn),
-    )
-
-
-def _with(diagnosis: Diagnosis, **changes: Any) -> Diagnosis:
-    return dataclasses.replace(diagnosis, **changes)
+    kinds: dict[str, float] = dict.fromkeys(BLURS[1:], 1 / 3)
+    blur = Blur(0.0, "gaussian", 0.0, 2.0, kinds)
+    jpeg, impulses = Jpeg(0.0, 100.0, 30.0), Impulses(0.0, 0.0, 2.0, 0.0)
+    return Diagnosis(noise, impulses, jpeg, blur, missing, Stripes(0.0), height, width, gray, drawn)
 
 
 def cut_crops(image: Array, count: int = _CROPS) -> list[tuple[tuple[int, int], Array]]:
@@ -131,15 +129,44 @@ def cut_crops(image: Array, count: int = _CROPS) -> list[tuple[tuple[int, int], 
     return [crops[i] for i in sorted(order) if contrast[i] > 1e-3]
 
 
+class Reading(NamedTuple):
+    """What a crop shows.
+
+    Attributes:
+        place: its top left corner.
+        outputs: of the network, without batch axis.
+        grid: first row and column of a block of JPEG in the crop.
+        scores: of the qualities, ``[100]``.
+        numbers: coefficients that count for each quality, ``[100]``.
+        blocks: number of blocks by brightness, ``[4]``.
+        quiet: energy of the quiet ones, ``[4]``.
+        crop: ``[side, side, 3]``.
+    """
+
+    place: tuple[int, int]
+    outputs: Outputs
+    grid: np.ndarray
+    scores: np.ndarray
+    numbers: np.ndarray
+    blocks: np.ndarray
+    quiet: np.ndarray
+    crop: Array
+
+
 @jax.jit
-def _statistics(crop: Array) -> tuple[Array, Array]:
-    return read_statistics(crop)
+def _read(params: Params, crop: Array) -> tuple[Any, ...]:
+    luma = to_ycc(crop)[..., 0]
+    vector, spectrum = read_statistics(crop)
+    outputs = jax.tree.map(lambda x: x[0], apply_network(params, vector[None], spectrum[None]))
+    means = luma.reshape(luma.shape[0] // 8, 8, -1, 8).mean((1, 3)).reshape(-1)
+    blocks, quiet = quiet_energies(block_energies(jnp.pad(mixed_difference(luma), 1)), means)
+    return (outputs, *find_grid(luma)[:3], blocks, jnp.exp(quiet))
 
 
-def run_network(crop: Array) -> Outputs:
-    """Run the network on a crop ``[side, side, 3]``."""
-    vector, spectrum = _statistics(crop)
-    return jax.tree.map(lambda x: x[0], apply_network(load_network(), vector[None], spectrum[None]))
+def read_crop(place: tuple[int, int], crop: Array) -> Reading:
+    """Read a crop ``[side, side, 3]``."""
+    outputs, grid, scores, numbers, blocks, quiet = jax.tree.map(np.asarray, _read(load_network(), crop))
+    return Reading(place, outputs, grid, scores, numbers, blocks, quiet, crop)
 
 
 def _flag(outputs: list[Outputs], name: str) -> float:
@@ -160,26 +187,17 @@ def _strength(outputs: list[Outputs], index: int) -> tuple[float, float]:
     return float(mean), float(np.hypot(np.exp(deviations.min()) / 2, scatter))
 
 
-def _noise(outputs: list[Outputs], crops: list[Array]) -> Noise:
+def _noise(readings: list[Reading]) -> Noise:
+    outputs = [one.outputs for one in readings]
     mean, deviation = _strength(outputs, 0)
     level = float(np.exp(mean) / 255)
-    numbers, energies = zip(*(jax.tree.map(np.asarray, _quiet(crop)) for crop in crops), strict=True)
-    numbers, energies = np.stack(numbers), np.exp(np.stack(energies))
-    weights = np.where(numbers >= 32, numbers, 0)
-    energy = np.where(weights.sum(0) > 0, (weights * energies).sum(0) / np.maximum(weights.sum(0), 1), np.nan)
-    shares = np.where(np.isfinite(energy), weights.sum(0), 0)
-    overall = np.nansum(shares * np.nan_to_num(energy)) / max(shares.sum(), 1)
-    by_brightness = level * np.sqrt(energy / overall) if overall > 0 else np.full(4, np.nan)
-    return Noise(
-        _flag(outputs, "noise"), level, deviation, _flag(outputs, "correlated"), tuple(map(float, by_brightness))
-    )
-
-
-@jax.jit
-def _quiet(crop: Array) -> tuple[Array, Array]:
-    luma = to_ycc(crop)[..., 0]
-    means = luma.reshape(luma.shape[0] // 8, 8, -1, 8).mean((1, 3)).reshape(-1)
-    return quiet_energies(block_energies(jnp.pad(mixed_difference(luma), 1)), means)
+    weights = np.stack([np.where(one.blocks >= 32, one.blocks, 0) for one in readings])
+    seen = weights.sum(0)
+    energy = (weights * np.stack([one.quiet for one in readings])).sum(0) / np.maximum(seen, 1)
+    overall = (seen * energy).sum() / max(seen.sum(), 1)
+    ratio = np.where(seen > 0, energy, np.nan) / overall if overall > 0 else np.full(4, np.nan)
+    by_brightness = tuple(map(float, level * np.sqrt(ratio)))
+    return Noise(_flag(outputs, "noise"), level, deviation, _flag(outputs, "correlated"), by_brightness)
 
 
 def _impulses(outputs: list[Outputs]) -> Impulses:
@@ -188,27 +206,23 @@ def _impulses(outputs: list[Outputs]) -> Impulses:
     return Impulses(_flag(outputs, "impulses"), share, deviation, _flag(outputs, "random_impulses"))
 
 
-def _jpeg(outputs: list[Outputs], crops: list[tuple[tuple[int, int], Array]]) -> Jpeg:
+def _jpeg(readings: list[Reading]) -> Jpeg:
     """Take the quality from the coefficients where they are multiples of its steps, else from the network."""
+    outputs = [one.outputs for one in readings]
     mean, deviation = _strength(outputs, 2)
-    combs = [jax.tree.map(np.asarray, _comb(crop)) for _, crop in crops]
-    grids = [((start + place) % 8) for (place, _), (start, _, _) in zip(crops, combs, strict=True)]
-    grid = max({tuple(map(int, one)) for one in grids}, key=lambda one: sum(tuple(map(int, g)) == one for g in grids))
-    agree = [c for c, g in zip(combs, grids, strict=True) if tuple(map(int, g)) == grid]
-    total = sum(scores * max(number.max(), 24) for _, scores, number in agree)
-    score = total.max() / sum(max(number.max(), 24) for _, _, number in agree)
-    number = sum(int(number[int(total.argmax())]) for _, _, number in agree)
+    grids = [tuple(((one.grid + one.place) % 8).tolist()) for one in readings]
+    grid = max(dict.fromkeys(grids), key=grids.count)
+    agree = [one for one, here in zip(readings, grids, strict=True) if here == grid]
+    counted = [max(int(one.numbers.max()), 24) for one in agree]
+    total = np.sum([one.scores * number for one, number in zip(agree, counted, strict=True)], 0) / sum(counted)
     quality = int(total.argmax()) + 1
-    if score > _COMB and number >= 40 and len(agree) * 2 >= len(crops):
-        (top, left), crop = crops[int(np.argmax([n.max() for _, _, n in combs]))]
-        moved = np.asarray(to_ycc(crop))[(grid[0] - top) % 8 :, (grid[1] - left) % 8 :]
-        return Jpeg(float(quality <= 92), quality, 0.7, "comb", subsampling_of(moved, quality), grid)
+    number = sum(int(one.numbers[quality - 1]) for one in agree)
+    if total.max() > _COMB and number >= 40 and len(agree) * 2 >= len(readings):
+        best = max(agree, key=lambda one: one.numbers.max())
+        top, left = ((start - place) % 8 for start, place in zip(grid, best.place, strict=True))
+        subsampling = subsampling_of(np.asarray(to_ycc(best.crop))[top:, left:], quality)
+        return Jpeg(float(quality <= 92), quality, 0.7, "comb", subsampling, grid)
     return Jpeg(_flag(outputs, "jpeg"), float(np.clip(20 * mean, 1, 100)), 20 * deviation)
-
-
-@jax.jit
-def _comb(crop: Array) -> tuple[Array, Array, Array]:
-    return find_grid(to_ycc(crop)[..., 0])[:3]
 
 
 def _from_file(jpeg: Jpeg, tables: Any) -> Jpeg:
@@ -217,7 +231,7 @@ def _from_file(jpeg: Jpeg, tables: Any) -> Jpeg:
         return jpeg
     earlier = jpeg.probability > 0.5 and jpeg.quality + 2 * jpeg.deviation + 5 < tables.quality
     if earlier:
-        return _with(jpeg, earlier=True)
+        return dataclasses.replace(jpeg, earlier=True)
     return Jpeg(float(tables.quality <= 92), tables.quality, 0.0, "file", tables.subsampling)
 
 
@@ -229,5 +243,5 @@ def _blur(outputs: list[Outputs]) -> Blur:
     kind = BLURS[1 + int(given.argmax())]
     mean, deviation = _strength(outputs, 3)
     angle, angle_deviation = angle_of(np.mean([one.angles for one in outputs], 0))
-    kinds = dict(zip(BLURS[1:], map(float, given), strict=True))
+    kinds: dict[str, float] = dict(zip(BLURS[1:], map(float, given), strict=True))
     return Blur(float(1 - share[0]), kind, float(np.exp(mean) * _SIZES[kind]), deviation, kinds, angle, angle_deviation)

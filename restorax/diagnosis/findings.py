@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class Noise:
     level: float
     deviation: float
     correlated: float
-    by_brightness: tuple[float, float, float, float]
+    by_brightness: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Jpeg:
     deviation: float
     source: str = "network"
     subsampling: str = ""
-    grid: tuple[int, int] = (0, 0)
+    grid: tuple[int, ...] = (0, 0)
     earlier: bool = False
 
 
@@ -87,7 +88,7 @@ class Blur:
     kind: str
     size: float
     deviation: float
-    kinds: dict[str, float]
+    kinds: Mapping[str, float]
     angle: float = 0.0
     angle_deviation: float = 180.0
 

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import flax.traverse_util
@@ -141,7 +141,7 @@ def load_network(folder: AnyPath = FOLDER) -> Params:
 @jax.jit
 def apply_network(params: Params, vector: Array, spectrum: Array) -> Outputs:
     """Run the network on statistics, ``[batch, n]`` and ``[batch, ANGLES, RADII]``."""
-    return DiagnosisNetwork().apply({"params": params}, vector, spectrum)
+    return cast(Outputs, DiagnosisNetwork().apply({"params": params}, vector, spectrum))
 
 
 def angle_of(logits: np.ndarray) -> tuple[float, float]:

@@ -35,6 +35,8 @@ def find_missing(levels: np.ndarray) -> Missing:
     often = colours[np.argsort(-counts)[:2]].tolist()
     largest = 2 ** (8 * levels.shape[2]) - 1
     found: list[Missing] = []
+    if _has_impulses(levels):
+        return Missing(0.0)
     for colour in dict.fromkeys([0, largest, *often]):
         hole = packed == colour
         if not _LEAST_SHARE <= hole.mean() <= _LARGEST_SHARE or hole.sum() < 8:
@@ -54,11 +56,24 @@ def find_missing(levels: np.ndarray) -> Missing:
 
 
 def _packed(levels: np.ndarray) -> np.ndarray:
-    return sum(levels[..., i].astype(np.uint32) << (8 * i) for i in range(levels.shape[2]))
+    factors = np.array([1 << (8 * i) for i in range(levels.shape[2])], np.uint32)
+    return levels.astype(np.uint32) @ factors
 
 
 def _pack_one(value: tuple[int, ...]) -> int:
     return sum(level << (8 * i) for i, level in enumerate(value))
+
+
+def _has_impulses(levels: np.ndarray) -> bool:
+    """Whether single channels are black or white where the pixels beside them are far from that."""
+    if levels.shape[2] == 1 or levels.shape[1] < 3:
+        return False
+    rows = levels[:: 1 + levels.size // 6_000_000].astype(np.int16)
+    here, left, right = rows[:, 1:-1], rows[:, :-2], rows[:, 2:]
+    extreme = (here == 0) | (here == 255)
+    extreme &= ~extreme.all(2, keepdims=True)
+    alone = extreme & (np.abs(here - left) > 30) & (np.abs(here - right) > 30)
+    return bool(alone.mean() > 2e-3)
 
 
 def _without_frame(hole: np.ndarray) -> np.ndarray:
@@ -85,13 +100,13 @@ def _sharp_parts(hole: np.ndarray, levels: np.ndarray, colour: int) -> np.ndarra
         return np.zeros_like(hole)
     least = _CONTRAST * np.median(np.abs(sample.astype(np.int16) - value).max(1))
     _, parts = cv2.connectedComponents(hole.astype(np.uint8), connectivity=4, ltype=cv2.CV_32S)
-    edges, sharp = np.zeros((2, parts.max() + 1))
+    edges, sharp = np.zeros((2, int(parts.max()) + 1))
     for axis in (0, 1):
         first, second = (np.swapaxes(parts, 0, axis)[part] for part in (slice(None, -1), slice(1, None)))
         beside, beyond = (np.swapaxes(levels, 0, axis)[part] for part in (slice(None, -1), slice(1, None)))
         for inner, outer, pixels in ((first, second, beyond), (second, first, beside)):
             border = (inner > 0) & (outer == 0)
-            labels = inner[border]
+            labels = inner[border].astype(np.int64)
             apart = np.abs(pixels[border].astype(np.int16) - value).max(1) > least
             edges += np.bincount(labels, minlength=len(edges))
             sharp += np.bincount(labels, apart, minlength=len(edges))

@@ -12,8 +12,10 @@ from .codec import BLOCK, block_coefficients, comb_scores, step_profiles, to_ycc
 WINDOW = 64  # side of the windows of the spectrum
 ANGLES, RADII = 36, 20
 _QUANTILES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
-_FREQUENCY = (np.add.outer(np.arange(BLOCK), np.arange(BLOCK)).reshape(-1) + 1) // 2
-_GROUPS = np.stack([(g == _FREQUENCY) / (g == _FREQUENCY).sum() for g in range(1, 8)], 1).astype(np.float32)
+_FREQUENCY = (np.add.outer(np.arange(BLOCK), np.arange(BLOCK)).reshape(-1, 1) + 1) // 2
+_GROUPS = np.equal(_FREQUENCY, np.arange(1, 8)).astype(np.float32)
+_GROUPS /= _GROUPS.sum(0)
+
 # Batcher's network that sorts eight values, in layers.
 _SORT = (
     ((0, 1), (2, 3), (4, 5), (6, 7)),
@@ -150,7 +152,7 @@ def find_grid(luma: Array) -> tuple[Array, Array, Array, Array]:
     profiles = jnp.stack(step_profiles(luma))
     strongest = profiles.argmax(1).astype(jnp.int32)
     corner = jnp.zeros(2, jnp.int32)
-    scores, numbers = zip(*(comb_scores(_on_grid(luma, start)) for start in (strongest, corner)), strict=True)
+    scores, numbers = jax.vmap(lambda start: comb_scores(_on_grid(luma, start)))(jnp.stack([strongest, corner]))
     first = scores[0].max() > scores[1].max() + 0.02
     chosen = jax.tree.map(
         lambda a, b: jnp.where(first, a, b), (strongest, scores[0], numbers[0]), (corner, scores[1], numbers[1])

@@ -6,7 +6,7 @@
 import functools
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -36,10 +36,10 @@ class Labels(NamedTuple):
         angle: of motion in degrees, NaN without motion, ``[batch]``.
     """
 
-    flags: np.ndarray
-    blur: np.ndarray
-    strengths: np.ndarray
-    angle: np.ndarray
+    flags: Array | np.ndarray
+    blur: Array | np.ndarray
+    strengths: Array | np.ndarray
+    angle: Array | np.ndarray
 
 
 def kernel_deviation(blur: str, size: np.ndarray | float) -> np.ndarray | float:
@@ -94,7 +94,8 @@ def draw(rng: np.random.Generator, clean: np.ndarray) -> tuple[Array, Labels]:
         key = jax.random.key(int(rng.integers(2**31)))
         if stage == "blur":
             kind = rng.choice(["gaussian", "defocus", "motion"], p=[0.3, 0.25, 0.45])
-            size = rng.uniform(*{"gaussian": (0.5, 3), "defocus": (1, 5), "motion": (3, 17)}[kind], n)
+            low, high = {"gaussian": (0.5, 3), "defocus": (1, 5), "motion": (3, 17)}[kind]
+            size = rng.uniform(low, high, n)
             if kind == "gaussian":
                 images = operate("gaussian_blur", key, images, (("radius", 9),), sigma=size)
             elif kind == "defocus":
@@ -283,7 +284,7 @@ def fit(samples: tuple[np.ndarray, np.ndarray], labels: Labels, *, steps: int, s
         def objective(params: Any) -> Array:
             rngs = {"jitter": key, "dropout": jax.random.fold_in(key, 1)}
             outputs = network.apply({"params": {**params, **fixed}}, vectors[chosen], spectra[chosen], rngs=rngs)
-            return loss(outputs, Labels(*(value[chosen] for value in labels)))
+            return loss(cast(Outputs, outputs), Labels(*(value[chosen] for value in labels)))
 
         value, gradient = jax.value_and_grad(objective)(params)
         updates, state = optimiser.update(gradient, state, params)
