@@ -1,7 +1,7 @@
 """Gains from which ``restorax.choose`` ranks entries and chains of two: ``python -m benchmarks gains --write``.
 
 Entries are measured on the degradations that share an operator with their training, and on clean images; chains of two
-on pairs of damages. PSNR counts up to 50 dB. ``--write`` replaces ``restorax/diagnosis/gains.csv``.
+on pairs of damages. PSNR counts up to 50 dB. ``--write`` updates ``restorax/diagnosis/gains.csv``.
 """
 
 import csv
@@ -19,11 +19,12 @@ import restorax.image
 from restorax import data
 from restorax.degrade import crop_border, parse
 from restorax.diagnosis.candidates import TABLE, candidates, fits, operators
+from restorax.diagnosis.statistics import mixed_difference
 from restorax.files import written_beside
 from restorax.types import Condition
 
 from .options import Publish, Quick, option
-from .record import record, table
+from .record import newest, record, table
 
 CAP = 50.0
 SINGLE = (
@@ -58,7 +59,10 @@ Method = Callable[[Any, Any], Any]
 
 
 def applied(name: str) -> Method:
-    """Return a function of an observed image and its condition that restores with an entry."""
+    """Return a function of an observed image and its condition that restores with an entry.
+
+    Entries that need a noise level get the standard deviation of the mixed second difference.
+    """
     restorer = restorax.load(name)
 
     def run(image: Any, condition: Any) -> Any:
@@ -66,9 +70,8 @@ def applied(name: str) -> Method:
         if needed is Condition.NONE:
             condition = None
         elif needed is Condition.NOISE_LEVEL:
-            from skimage.restoration import estimate_sigma
-
-            condition = float(estimate_sigma(np.asarray(image), average_sigmas=True, channel_axis=-1))
+            level = float(jnp.stack([mixed_difference(image[..., c]).std() for c in range(image.shape[-1])]).mean())
+            condition = min(level, 1.0)
         return restorax.restore(restorer, image, condition)
 
     return run
@@ -127,7 +130,7 @@ def measure(text: str, images: dict[str, np.ndarray], channels: int, names: list
         rows.append(
             {
                 "method": " -> ".join(chain),
-                "channels": channels,
+                "channels": str(channels),
                 "degradation": text,
                 "images": len(images),
                 "input_psnr": f"{np.mean(before):.2f}",
@@ -166,21 +169,22 @@ def crops(folder: Path | None, channels: int, side: int, count: int) -> dict[str
 def main(
     data_folder: Annotated[Path | None, option("Folder of more clean images.", "--data")] = None,
     name: Annotated[list[str] | None, option("Measure only methods with this entry, repeatable [all].")] = None,
+    channels: Annotated[list[int] | None, option("Channels of the images, repeatable [3 and 1].")] = None,
     count: Annotated[int, option("Number of images of the folder.")] = 4,
-    side: Annotated[int, option("Side of the crops in pixels.")] = 208,
-    write: Annotated[bool, option("Replace the table of the package.", "--write")] = False,
+    side: Annotated[int, option("Side of the crops in pixels.")] = 176,
+    write: Annotated[bool, option("Update the table of the package.", "--write")] = False,
     quick: Quick = False,
     publish: Publish = False,
 ) -> None:
     texts = ("", "jpeg(quality=20)") if quick else (*SINGLE, *PAIRS)
     rows = []
-    for channels in (3,) if quick else (3, 1):
-        images = crops(data_folder, channels, 64 if quick else side, count)
+    for depth in (3,) if quick else channels or (3, 1):
+        images = crops(data_folder, depth, 64 if quick else side, count)
         images = dict(list(images.items())[: 1 if quick else None])
         for text in texts:
-            if channels == 1 and text.startswith("camera"):
+            if depth == 1 and text.startswith("camera"):
                 continue
-            found = measure(text, images, channels, ["resunet_s-color-jpeg"] if quick else name or [])
+            found = measure(text, images, depth, ["resunet_s-color-jpeg"] if quick else name or [])
             for row in found:
                 print({key: row[key] for key in ("method", "channels", "degradation", "gain", "worst")}, flush=True)
             rows += found
@@ -189,10 +193,15 @@ def main(
         return
     record("gains", rows, publish=publish)
     if write:
+        kept = []
+        if TABLE.is_file():
+            with TABLE.open(newline="") as file:
+                kept = list(csv.DictReader(file))
+        merged = newest([*kept, *rows], ("method", "channels", "degradation"))
         with written_beside(TABLE) as beside, beside.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(merged)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ class Gain(NamedTuple):
         degradation: text of the degradation, empty for clean images.
         damages: the damages of the degradation.
         psnr: mean gain in dB; PSNR counts up to 50 dB.
-        source: ``"measured"``, or ``"card"``.
     """
 
     method: str
@@ -32,7 +31,6 @@ class Gain(NamedTuple):
     degradation: str
     damages: Damages
     psnr: float
-    source: str
 
 
 @functools.cache
@@ -103,7 +101,7 @@ def operators(text: str) -> set[str]:
 
 @functools.cache
 def gains() -> tuple[Gain, ...]:
-    """Read the measured gains, and those of the cards' own results for degradations that were not measured."""
+    """Read the measured gains; for entries without any, take the results of their cards."""
     rows = []
     if TABLE.is_file():
         with TABLE.open(newline="") as file:
@@ -111,15 +109,15 @@ def gains() -> tuple[Gain, ...]:
                 damages = of_degradation(row["degradation"], float(row["input_psnr"]))
                 if damages is not None:
                     psnr = float(row["gain"])
-                    rows.append(
-                        Gain(row["method"], int(row["channels"]), row["degradation"], damages, psnr, "measured")
-                    )
-    measured = {(row.method, row.degradation) for row in rows}
+                    rows.append(Gain(row["method"], int(row["channels"]), row["degradation"], damages, psnr))
+    measured = {row.method for row in rows}
     for name, card in considered().items():
+        if name in measured:
+            continue
         for result in (*card.results, *card.ood_results):
             damages = of_degradation(result.degradation, result.input_psnr)
-            if damages is None or (name, result.degradation) in measured:
+            if damages is None:
                 continue
             psnr = min(result.psnr, 50.0) - min(result.input_psnr, 50.0)
-            rows.append(Gain(name, card.channels, result.degradation, damages, psnr, "card"))
+            rows.append(Gain(name, card.channels, result.degradation, damages, psnr))
     return tuple(row for row in rows if math.isfinite(row.psnr))

@@ -15,7 +15,6 @@ CLOSE = 0.15
 """Difference in dB of expected gains below which two choices are close."""
 _BANDWIDTH = 0.7
 _DOUBT = 0.03  # weight of a gain of 0, which decides where nothing alike was measured
-_CARD_WEIGHT = 0.3  # cards measure other test sets
 _FAR = 2.2  # distance from which nothing alike was measured
 
 
@@ -119,6 +118,5 @@ def _expected(rows: list[Gain], damages: Damages) -> float:
     total, weights = 0.0, _DOUBT
     for row in rows:
         weight = math.exp(-((distance(row.damages, damages) / _BANDWIDTH) ** 2) / 2)
-        weight *= _CARD_WEIGHT if row.source == "card" else 1.0
         total, weights = total + weight * row.psnr, weights + weight
     return total / weights

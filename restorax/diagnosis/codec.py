@@ -194,7 +194,7 @@ def subsampling_of(ycc: np.ndarray, quality: int) -> str:
     error = np.abs(ratio - np.round(ratio)) * steps
     apart = (np.abs(ratio) > 0.5) & (steps > 5)
     # Rounding leaves errors near 0.4 in multiples of the steps; in others they grow with the step.
-    if apart.sum() >= 16 and error[apart].mean() < 0.7:
+    if apart.sum() >= 16 and np.median(error[apart]) < 0.7:
         return "4:4:4"
     change = sum(np.abs(_halved_again(_halved_again(p, 0), 1) - p).mean() for p in planes)
     rough = sum(np.abs(np.diff(p, axis=1)).mean() for p in planes)

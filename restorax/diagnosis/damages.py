@@ -44,7 +44,7 @@ def impulses(share: float, *, random_values: bool) -> Damage:
     return Damage(math.log2(max(share, 1e-3)) / 2 + 5, "random" if random_values else "salt and pepper")
 
 
-def jpeg(quality: float) -> Damage:
+def jpeg(quality: float | int) -> Damage:
     """Scale a JPEG quality: 100 is 0, and 15 steps of quality are one unit."""
     return Damage((100 - quality) / 15, "")
 

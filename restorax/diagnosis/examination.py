@@ -221,7 +221,7 @@ def _jpeg(readings: list[Reading]) -> Jpeg:
         best = max(agree, key=lambda one: one.numbers.max())
         top, left = ((start - place) % 8 for start, place in zip(grid, best.place, strict=True))
         subsampling = subsampling_of(np.asarray(to_ycc(best.crop))[top:, left:], quality)
-        return Jpeg(float(quality <= 92), quality, 0.7, "comb", subsampling, grid)
+        return Jpeg(float(quality <= 92), float(quality), 0.7, "comb", subsampling, grid)
     return Jpeg(_flag(outputs, "jpeg"), float(np.clip(20 * mean, 1, 100)), 20 * deviation)
 
 
@@ -232,7 +232,7 @@ def _from_file(jpeg: Jpeg, tables: Any) -> Jpeg:
     earlier = jpeg.probability > 0.5 and jpeg.quality + 2 * jpeg.deviation + 5 < tables.quality
     if earlier:
         return dataclasses.replace(jpeg, earlier=True)
-    return Jpeg(float(tables.quality <= 92), tables.quality, 0.0, "file", tables.subsampling)
+    return Jpeg(float(tables.quality <= 92), float(tables.quality), 0.0, "file", tables.subsampling)
 
 
 def _blur(outputs: list[Outputs]) -> Blur:

@@ -15,13 +15,18 @@ import numpy as np
 from .. import degrade
 from ..files import written_beside
 from ..types import Array, Params
-from .network import BLURS, DiagnosisNetwork, Outputs, save_network
+from .network import BLURS, FLAGS, STRENGTHS, DiagnosisNetwork, Outputs, angle_of, apply_network, save_network
 from .statistics import ANGLES, read_statistics
 
 BATCH = 8
 SIDES = (256, 128)
 BEST_QUALITY = 92  # above, JPEG counts as clean
 LEAST_BLUR = 0.55  # standard deviation in pixels, below which blur counts as none
+LIMITS = (
+    "Trained on crops of 128 and 256 pixels of photographs and simple drawings with up to three damages. Other damages, "
+    "strengths beyond the ranges of restorax.diagnosis.training, curved camera shake and resizing after compression are "
+    "not known to it."
+)
 
 
 class Labels(NamedTuple):
@@ -298,6 +303,37 @@ def fit(samples: tuple[np.ndarray, np.ndarray], labels: Labels, *, steps: int, s
     return {**params, **fixed}
 
 
+def measure(params: Params, samples: tuple[np.ndarray, np.ndarray], labels: Labels) -> dict[str, float]:
+    """Measure the network on samples: recall and false alarms in percent, median errors of the strengths.
+
+    Args:
+        params: of the network.
+        samples: vectors and spectra.
+        labels: their labels.
+
+    Returns:
+        Numbers by name.
+    """
+    outputs = jax.tree.map(np.asarray, apply_network(params, *map(jnp.asarray, samples)))
+    flags, blur, strengths, angle = map(np.asarray, labels)
+    found: dict[str, float] = {"samples": len(blur)}
+    for index, name in enumerate(FLAGS):
+        known = flags[:, index] >= 0
+        hit, there = outputs.flags[known, index] > 0, flags[known, index] > 0
+        found |= {f"{name} recall %": 100 * hit[there].mean(), f"{name} false alarms %": 100 * hit[~there].mean()}
+    found["blur class right %"] = 100 * (outputs.blurs.argmax(1) == blur).mean()
+    for index, name in enumerate(STRENGTHS):
+        present = np.isfinite(strengths[:, index])
+        error = np.abs(outputs.strengths[present, index] - strengths[present, index])
+        found[f"{name} median error {'(quality)' if name == 'jpeg' else '(logarithm)'}"] = np.median(error) * (
+            20 if name == "jpeg" else 1
+        )
+    long = (blur == BLURS.index("motion")) & (np.exp(strengths[:, 3]) * 12**0.5 >= 7)
+    apart = np.array([angle_of(logits)[0] for logits in outputs.angles[long]]) - angle[long]
+    found["motion angle within 10 degrees %"] = 100 * (np.abs((apart + 90) % 180 - 90) <= 10).mean()
+    return {name: round(float(value), 3) for name, value in found.items()}
+
+
 def main() -> None:
     """Make samples, train, and write the parameters; samples that were made before are used again."""
     import argparse
@@ -319,19 +355,24 @@ def main() -> None:
         _shard(files, options, shard)
     parts = [_shard(files, options, shard) for shard in range(options.shards)]
     arrays = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
-    samples, labels = (arrays[0], arrays[1]), Labels(*arrays[2:])
-    params = fit(samples, labels, steps=options.steps)
+    held = len(parts[-1][0])
+    train = [array[:-held] for array in arrays]
+    params = fit((train[0], train[1]), Labels(*train[2:]), steps=options.steps)
+    test = [array[-held:] for array in arrays]
     facts = {
         "name": "diagnosis-color",
         "reads": "noise, impulses, JPEG and blur of crops of 128 or 256 pixels",
         "data": options.data_name or options.data.name,
         "data_licence": options.data_licence,
         "weights_licence": "Apache-2.0, as far as the terms of the training data allow",
-        "samples": len(arrays[0]),
+        "limits": LIMITS,
+        "samples": len(train[0]),
         "steps": options.steps,
         "seconds": round(time.perf_counter() - start),
-        "command": "python -m restorax.diagnosis.training DATA OUT",
+        "command": f"python -m restorax.diagnosis.training DATA OUT --shards {options.shards} --batches "
+        f"{options.batches} --steps {options.steps}",
         "parameter_dtype": "float16",
+        "held_out": measure(params, (test[0], test[1]), Labels(*test[2:])),
     }
     save_network(params, facts, options.out)
 
