@@ -211,4 +211,5 @@ def test_the_command_prints_a_table_json_and_evidence(tmp_path):
     (found,) = json.loads(result.output)
     assert found["jpeg"]["quality"] == 30
     assert found["jpeg"]["source"] == "file"
-    assert Image.open(evidence / "a-evidence.png").size == (640, 676)
+    with Image.open(evidence / "a-evidence.png") as sheet:
+        assert sheet.size == (640, 676)

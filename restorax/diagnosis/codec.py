@@ -187,26 +187,32 @@ def subsampling_of(ycc: np.ndarray, quality: int) -> str:
     if min(sides) == 0 or np.abs(np.diff(chroma, axis=1)).mean() < 0.05:
         return ""
     steps = scaled_tables(np.asarray(TABLES["annex_k"][1]))[quality - 1]
-    planes = [chroma[..., i] for i in range(2)]
+    planes = [chroma[..., i] for i in (0, 1)]
+    change = {
+        name: float(np.mean([np.abs(_compressed_again(plane, steps, axes) - plane).mean() for plane in planes]))
+        for name, axes in (("4:2:0", (0, 1)), ("4:2:2", (1,)), ("4:4:4", ()))
+    }
+    return min(change, key=change.__getitem__)
+
+
+def _compressed_again(plane: np.ndarray, steps: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Compress chroma that is averaged in pairs along some axes, which hardly changes what was compressed so."""
+    for axis in axes:
+        pairs = np.moveaxis(plane, axis, 0)
+        plane = np.moveaxis((pairs[::2] + pairs[1::2]) / 2, 0, axis)
+    rows, columns = (side // BLOCK for side in plane.shape)
+    blocks = plane[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK).transpose(0, 2, 1, 3)
     matrix = dct_matrix()
-    blocks = [p.reshape(sides[0] // 8, 8, -1, 8).transpose(0, 2, 1, 3).reshape(-1, 8, 8) for p in planes]
-    ratio = matrix @ np.concatenate(blocks) @ matrix.T / steps
-    error = np.abs(ratio - np.round(ratio)) * steps
-    apart = (np.abs(ratio) > 0.5) & (steps > 5)
-    # Rounding leaves errors near 0.4 in multiples of the steps; in others they grow with the step.
-    if apart.sum() >= 16 and np.median(error[apart]) < 0.7:
-        return "4:4:4"
-    change = sum(np.abs(_halved_again(_halved_again(p, 0), 1) - p).mean() for p in planes)
-    rough = sum(np.abs(np.diff(p, axis=1)).mean() for p in planes)
-    if change < 0.6 + 0.1 * rough:
-        return "4:2:0"
-    return "4:2:2" if change < 0.6 + 0.4 * rough else "4:4:4"
+    blocks = matrix.T @ (np.round(matrix @ blocks @ matrix.T / steps) * steps) @ matrix
+    plane = blocks.transpose(0, 2, 1, 3).reshape(rows * BLOCK, columns * BLOCK)
+    for axis in axes:
+        plane = _doubled(plane, axis)
+    return plane
 
 
-def _halved_again(plane: np.ndarray, axis: int) -> np.ndarray:
-    """Average pairs along an axis, and interpolate as the "fancy" upsampling of libjpeg does."""
-    plane = np.moveaxis(plane, axis, 0)
-    half = (plane[::2] + plane[1::2]) / 2
+def _doubled(half: np.ndarray, axis: int) -> np.ndarray:
+    """Interpolate as the "fancy" upsampling of libjpeg does."""
+    half = np.moveaxis(half, axis, 0)
     before, after = np.concatenate([half[:1], half[:-1]]), np.concatenate([half[1:], half[-1:]])
-    again = np.stack([(3 * half + before) / 4, (3 * half + after) / 4], 1).reshape(plane.shape)
-    return np.moveaxis(again, 0, axis)
+    again = np.stack([(3 * half + before) / 4, (3 * half + after) / 4], 1)
+    return np.moveaxis(again.reshape(-1, *half.shape[1:]), 0, axis)

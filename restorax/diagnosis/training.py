@@ -23,9 +23,9 @@ SIDES = (256, 128)
 BEST_QUALITY = 92  # above, JPEG counts as clean
 LEAST_BLUR = 0.55  # standard deviation in pixels, below which blur counts as none
 LIMITS = (
-    "Trained on crops of 128 and 256 pixels of photographs and simple drawings with up to three damages. Other damages, "
-    "strengths beyond the ranges of restorax.diagnosis.training, curved camera shake and resizing after compression are "
-    "not known to it."
+    "Trained on crops of 128 and 256 pixels of photographs and drawings with up to three damages. Not known to it: "
+    "other damages, strengths beyond the ranges of restorax.diagnosis.training, camera shake, and resizing after "
+    "compression."
 )
 
 
