@@ -347,16 +347,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--data-name", default="")
     parser.add_argument("--data-licence", default="not stated")
+    parser.add_argument("--weights-licence", default="not stated")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     files = sorted(p for p in options.data.iterdir() if p.suffix.lower() in (".jpg", ".png"))
-    start = time.perf_counter()
-    for shard in range(options.shards):
-        _shard(files, options, shard)
     parts = [_shard(files, options, shard) for shard in range(options.shards)]
     arrays = [np.concatenate(columns) for columns in zip(*parts, strict=True)]
     held = len(parts[-1][0])
     train = [array[:-held] for array in arrays]
+    start = time.perf_counter()
     params = fit((train[0], train[1]), Labels(*train[2:]), steps=options.steps)
     test = [array[-held:] for array in arrays]
     facts = {
@@ -364,11 +363,11 @@ def main() -> None:
         "reads": "noise, impulses, JPEG and blur of crops of 128 or 256 pixels",
         "data": options.data_name or options.data.name,
         "data_licence": options.data_licence,
-        "weights_licence": "Apache-2.0, as far as the terms of the training data allow",
+        "weights_licence": options.weights_licence,
         "limits": LIMITS,
         "samples": len(train[0]),
         "steps": options.steps,
-        "seconds": round(time.perf_counter() - start),
+        "fit_seconds": round(time.perf_counter() - start),
         "command": f"python -m restorax.diagnosis.training DATA OUT --shards {options.shards} --batches "
         f"{options.batches} --steps {options.steps}",
         "parameter_dtype": "float16",
