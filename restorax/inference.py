@@ -102,7 +102,7 @@ def describe_fit(restorer: Restorer, image: Image) -> str:
     if restorer.model.has_context:
         sure = float(_read_context(restorer, image)[1].min())
         if sure < 1:
-            return f"too few features to read the blur; {name} changes it only by {sure:.0%}"
+            return f"no blur that can be read; {name} changes it only by {sure:.0%}"
     if restorer.model.channels == 1 and image.shape[-1] == 3:
         return f"colour; {name} restores each channel separately"
     return ""

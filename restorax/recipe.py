@@ -54,7 +54,8 @@ class Training:
 
     Attributes:
         stages: stages in order.
-        start: entry to fine-tune, as accepted by ``restorax.load``; empty for a random initialisation.
+        start: entry to fine-tune, as accepted by ``restorax.load``; a colour one may start a gray network. Empty for a
+            random initialisation.
         weight_decay: decoupled weight decay of kernels, multiplied by the learning rate.
         clip: maximum global gradient norm.
         ema: decay of the running average of the parameters, which is validated and published.

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import flax.struct
 import flax.traverse_util
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -260,10 +259,7 @@ def check_params(model: RestorationNetwork, params: Params, folder: str | os.Pat
     Raises:
         ValueError: if a parameter is missing, unexpected or of the wrong shape.
     """
-    image = jax.ShapeDtypeStruct((1, 8, 8, model.channels), jnp.float32)
-    condition = jax.ShapeDtypeStruct((1, 8, 8, model.condition.channels), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), image, condition if model.condition.channels else None)
-    expected, stored = (_shapes(tree) for tree in (variables["params"], params))
+    expected, stored = model.param_shapes(), _shapes(params)
     for name in sorted(expected.keys() | stored.keys()):
         there, here = stored.get(name, "nothing"), expected.get(name, "nothing")
         if there != here:

@@ -22,7 +22,7 @@ SMALL = {"widths": (8, 8), "blocks": 1, "radius": 4, "estimator_width": 32}
 
 @pytest.fixture(
     scope="module",
-    params=[WienerUNet(**SMALL), ScanUNet(**SMALL, filters=3, scan_levels=(1,))],
+    params=[WienerUNet(**SMALL), pytest.param(ScanUNet(**SMALL, filters=3, scan_levels=(1,)), marks=pytest.mark.slow)],
     ids=["unet", "scanunet"],
 )
 def network(request):

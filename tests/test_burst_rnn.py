@@ -86,6 +86,7 @@ def test_bfloat16_is_close_to_float32():
     np.testing.assert_allclose(out, exact, atol=0.03 * float(jnp.abs(exact).max()))
 
 
+@pytest.mark.slow
 def test_more_frames_reduce_the_error(photograph):
     """Trained on four noisy frames, it averages over more than one frame."""
     clean = jnp.asarray(photograph[None, 100:116, 150:166])

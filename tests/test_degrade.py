@@ -15,6 +15,7 @@ from restorax import degrade
 from restorax.degrade import OPERATORS, REGISTRATIONS, Count, Op, Range, parse
 from restorax.degrade.grammar import _COMBINATIONS, _SAMPLERS
 from restorax.degrade.registry import RESERVED
+from tests.tiers import first
 
 NAMES = tuple(OPERATORS)
 PUBLIC = tuple(degrade.__all__)
@@ -61,6 +62,9 @@ def _limits(name):
 
 
 VARIED = [name for name in NAMES if _varied(name)]
+# One operator of each implementation; the others run with the slow tests.
+FAST = ("gaussian_noise", "emccd_noise", "motion_blur", "jpeg", "missing_strokes", "rescale")
+SOME = first(NAMES, *FAST)
 
 
 def _channels(name):
@@ -106,11 +110,6 @@ def test_every_strength_except_flags_and_arrays_has_a_range(name):
         assert (strength in REGISTRATIONS[name].ranges) != (strength in ("kernel", "mask") or isinstance(default, bool))
 
 
-# One operator of each implementation; the others run with the slow tests.
-FAST = ("gaussian_noise", "emccd_noise", "motion_blur", "jpeg", "missing_strokes", "rescale")
-SOME = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
-
-
 @pytest.mark.parametrize("name", SOME)
 def test_jit_equals_eager_and_a_scalar_strength_applies_to_all_images(name, key):
     images = _image(key, name, (2,))
@@ -133,7 +132,7 @@ def test_shapes_and_keys(name, key):
         assert np.abs(_compiled(name)(jax.random.key(1), images, strengths).image - image).max() > 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOME)
 def test_vmap_equals_loop(name, key):
     images, keys = np.asarray(_image(key, name, (2, 2))), jax.random.split(key, 2)
     run = functools.partial(_compiled(name), strength=_values(name, 1, 0.5))
@@ -142,7 +141,7 @@ def test_vmap_equals_loop(name, key):
         _close(jax.tree.map(lambda x, i=i: x[i], mapped), run(keys[i], images[i]))
 
 
-@pytest.mark.parametrize("name", VARIED)
+@pytest.mark.parametrize("name", first(VARIED, *FAST))
 def test_traced_strengths_per_image_equal_separate_calls(name, key):
     images = jnp.broadcast_to(_image(key, name), (2, *SIZE, _channels(name)))
     run = lambda values: _compiled(name)(key, images, values).image  # noqa: E731
@@ -154,7 +153,7 @@ def test_traced_strengths_per_image_equal_separate_calls(name, key):
     assert np.isfinite(run(jnp.float32(_limits(name)))).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", first(NAMES, *FAST, "camera_photo"))
 def test_one_pixel_and_empty_batch(name, key):
     one = _compiled(name)(key, _image(key, name, (2,), (1, 1)), _values(name, 1, 0.5)).image
     assert np.isfinite(one).all()
@@ -194,7 +193,15 @@ def test_pipeline_presets_run_on_gray_and_colour_images(name, key):
         assert np.abs(observed.image - image).max() > 0
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if REGISTRATIONS[name].differentiable])
+@pytest.mark.parametrize(
+    "name",
+    first(
+        [n for n in NAMES if REGISTRATIONS[n].differentiable],
+        "gaussian_noise",
+        "motion_blur",
+        "missing_strokes",
+    ),
+)
 def test_gradient_is_finite(name, key):
     strengths = {k: v for k, v in _strengths(name).items() if isinstance(v, float)}
 

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import flax.traverse_util
-import jax
 import numpy as np
 
 from ..models.create import build
@@ -32,10 +31,7 @@ def to_params(tensors: dict[str, np.ndarray], architecture: str, source: str) ->
     layout = _Layout(tensors, architecture, source)
     config = CONVERTERS[architecture](layout)
     layout.check_all_taken()
-    model = build(architecture, config)
-    variables = jax.eval_shape(model.init, jax.random.key(0), *model.input_shapes(16, 16))
-    flat = cast(dict[str, jax.ShapeDtypeStruct], flax.traverse_util.flatten_dict(variables["params"], sep="/"))
-    expected = {name: p.shape for name, p in flat.items()}
+    expected = build(architecture, config).param_shapes()
     for name, shape in sorted(expected.items()):
         found = layout.params[name].shape if name in layout.params else None
         if found != shape:

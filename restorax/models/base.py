@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import ClassVar, cast
 
 import flax.linen as nn
+import flax.traverse_util
 import jax
 import jax.export
 import jax.numpy as jnp
@@ -87,6 +88,18 @@ class RestorationNetwork(nn.Module):
         """
         depths = (self.channels, self.condition.channels)
         return tuple(jax.ShapeDtypeStruct((1, height, width, depth), jnp.float32) for depth in depths if depth)
+
+    def param_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the parameters by path.
+
+        Example:
+            >>> from restorax.models import FFDNet
+            >>> FFDNet(channels=3).param_shapes()["conv0/kernel"]
+            (3, 3, 13, 64)
+        """
+        variables = jax.eval_shape(self.init, jax.random.key(0), *self.input_shapes(16, 16))
+        flat = flax.traverse_util.flatten_dict(variables["params"], sep="/")
+        return {name: leaf.shape for name, leaf in flat.items()}
 
     def body(self, x: Array) -> Array:
         """Run the network; implemented by each architecture.

@@ -12,7 +12,7 @@ import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
-from .. import data, image, zoo
+from .. import data, image
 from ..degrade import parse
 from ..evaluation import compile_degradation, evaluate
 from ..files import absolute
@@ -24,6 +24,7 @@ from .logger import TrainingLogger, Validation
 from .options import Options
 from .publish import detected_hardware, publish
 from .report import Sample, samples, write_report
+from .start import starting_params
 from .step import TrainState, build_model, init_state, make_draw, make_restore, patch_side, training_keys
 from .workdir import check_same_training, deliver, published, remember
 
@@ -91,9 +92,7 @@ class Plan:
         state = parallel.make_state(_initializer(self.recipe), self.mesh)
         if not self.recipe.start:
             return state
-        params = jax.tree.map(np.asarray, zoo.load(self.recipe.start).params)
-        zoo.check_params(build_model(self.recipe), params, self.recipe.start)
-        place = partial(parallel.place, params)
+        place = partial(parallel.place, starting_params(self.recipe.start, build_model(self.recipe)))
         return state.replace(params=place(self.layout.params), ema=place(self.layout.ema))
 
     def work(self, done: int) -> Iterator[tuple[Callable, Any, Array]]:

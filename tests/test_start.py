@@ -1,0 +1,20 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import restorax
+from restorax.models.create import create
+from restorax.train.start import starting_params
+
+
+def test_parameters_of_a_colour_entry_are_folded_for_a_gray_network():
+    entry = restorax.load("resunet_s-color-noise")
+    gray, _ = create("resunet_s", channels=1)
+    x = jax.random.uniform(jax.random.key(0), (1, 16, 16, 1))
+    start = jax.tree.map(jnp.asarray, starting_params("resunet_s-color-noise", gray))
+    folded = gray.apply({"params": start}, x)
+    colour = entry.model.apply({"params": entry.params}, jnp.repeat(x, 3, axis=-1))
+    np.testing.assert_allclose(folded[..., 0], colour.mean(-1), atol=1e-5)
+    with pytest.raises(ValueError, match=r"resunet_s-color-noise: parameter .* has .*; this architecture expects"):
+        starting_params("resunet_s-color-noise", create("dncnn", channels=1)[0])
