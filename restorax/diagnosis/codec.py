@@ -1,5 +1,6 @@
 """JPEG compression read from the tables of a file, or from the pixels: grid, quality and chroma subsampling."""
 
+import itertools
 import os
 from typing import NamedTuple
 
@@ -182,17 +183,20 @@ def subsampling_of(ycc: np.ndarray, quality: int) -> str:
     Returns:
         ``"4:2:0"``, ``"4:2:2"``, ``"4:4:4"``, or ``""`` for images without chroma.
     """
-    sides = [length // 16 * 16 for length in ycc.shape[:2]]
-    chroma = np.asarray(ycc)[: sides[0], : sides[1], 1:]
-    if min(sides) == 0 or np.abs(np.diff(chroma, axis=1)).mean() < 0.05:
+    chroma = np.asarray(ycc)[..., 1:]
+    if min(chroma.shape[:2]) < 32 or np.abs(np.diff(chroma, axis=1)).mean() < 0.05:
         return ""
     steps = scaled_tables(np.asarray(TABLES["annex_k"][1]))[quality - 1]
-    planes = [chroma[..., i] for i in (0, 1)]
-    change = {
-        name: float(np.mean([np.abs(_compressed_again(plane, steps, axes) - plane).mean() for plane in planes]))
-        for name, axes in (("4:2:0", (0, 1)), ("4:2:2", (1,)), ("4:4:4", ()))
-    }
-    return min(change, key=change.__getitem__)
+    change = {}
+    for name, axes in (("4:2:0", (0, 1)), ("4:2:2", (1,)), ("4:4:4", ())):
+        # Blocks of averaged chroma cover 16 pixels, and may start at either of two blocks of luma.
+        for top, left in itertools.product((0, BLOCK) if 0 in axes else (0,), (0, BLOCK) if 1 in axes else (0,)):
+            here = chroma[top:, left:]
+            here = here[: here.shape[0] // 16 * 16, : here.shape[1] // 16 * 16]
+            again = [_compressed_again(here[..., i], steps, axes) for i in (0, 1)]
+            apart = float(np.mean([np.abs(again[i] - here[..., i]).mean() for i in (0, 1)]))
+            change[name] = min(apart, change.get(name, apart))
+    return min(change, key=lambda name: change[name])
 
 
 def _compressed_again(plane: np.ndarray, steps: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

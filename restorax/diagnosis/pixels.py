@@ -4,7 +4,7 @@ import numpy as np
 
 from .findings import Missing, Stripes
 
-_LEAST_SHARE = 2e-4  # of the image that a colour of missing pixels covers
+_LEAST_SHARE = 1e-3  # of the image that a colour of missing pixels covers
 _LARGEST_SHARE = 0.97
 _CONTRAST = 0.35  # of the pixels beside a hole, relative to all others
 _DRAWN = 0.3  # share of equal neighbours from which an image is taken for a drawing
@@ -35,15 +35,15 @@ def find_missing(levels: np.ndarray) -> Missing:
     often = colours[np.argsort(-counts)[:2]].tolist()
     largest = 2 ** (8 * levels.shape[2]) - 1
     found: list[Missing] = []
-    if _has_impulses(levels):
-        return Missing(0.0)
+    impulses = _impulse_share(levels)
     for colour in dict.fromkeys([0, largest, *often]):
         hole = packed == colour
-        if not _LEAST_SHARE <= hole.mean() <= _LARGEST_SHARE or hole.sum() < 8:
+        if not max(_LEAST_SHARE, 3 * impulses) <= hole.mean() <= _LARGEST_SHARE or hole.sum() < 32:
             continue
         hole = _without_frame(hole)
         sharp = _sharp_parts(hole, levels, colour)
         shape = _shape(sharp, levels) if _LEAST_SHARE <= sharp.mean() < 1 else ""
+        shape = "" if shape == "regions" and impulses > 2e-3 else shape
         # Where pixels are missing, those beside dark ones are missing too.
         hole = hole if shape == "pixels" and sharp.sum() > 0.5 * hole.sum() else sharp
         if shape:
@@ -64,16 +64,16 @@ def _pack_one(value: tuple[int, ...]) -> int:
     return sum(level << (8 * i) for i, level in enumerate(value))
 
 
-def _has_impulses(levels: np.ndarray) -> bool:
-    """Whether single channels are black or white where the pixels beside them are far from that."""
+def _impulse_share(levels: np.ndarray) -> float:
+    """Share of values that are black or white in some channels alone, where the pixels beside are far from that."""
     if levels.shape[2] == 1 or levels.shape[1] < 3:
-        return False
+        return 0.0
     rows = levels[:: 1 + levels.size // 6_000_000].astype(np.int16)
     here, left, right = rows[:, 1:-1], rows[:, :-2], rows[:, 2:]
     extreme = (here == 0) | (here == 255)
     extreme &= ~extreme.all(2, keepdims=True)
     alone = extreme & (np.abs(here - left) > 30) & (np.abs(here - right) > 30)
-    return bool(alone.mean() > 2e-3)
+    return float(alone.mean())
 
 
 def _without_frame(hole: np.ndarray) -> np.ndarray:
@@ -167,7 +167,7 @@ def find_stripes(luma: np.ndarray) -> Stripes:
         levels[direction] = (1.4826 * np.median(np.abs(offsets)) / np.sqrt(1.5), noise)
     direction = max(levels, key=lambda name: levels[name][0])
     (level, noise), (other, _) = levels[direction], levels["columns" if direction == "rows" else "rows"]
-    clear = level > 0.6 and level > 3 * noise and level > 2.5 * other
+    clear = level > 1 and level > 3 * noise and level > 2.5 * other
     return Stripes(0.9, float(level / 255), direction) if clear else Stripes(0.0)
 
 
