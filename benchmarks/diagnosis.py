@@ -129,6 +129,7 @@ def examine(clean: np.ndarray, damages: list[Any], seed: int, *, oracle: bool = 
         "before": before,
         "gain": after - before,
         "choice": str(outcome.choice),
+        "ranked": str(restorax.choose(found)[0]),
         "expected": outcome.choice.gain,
         "entries": entries,
         "found": found.to_json(),

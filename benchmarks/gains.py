@@ -54,6 +54,9 @@ PAIRS = (
     "gaussian_noise(sigma=15/255) + salt_and_pepper_noise(amount=0.1)",
     "gaussian_noise(sigma=15/255) + missing_pixels(missing=0.3)",
     "jpeg(quality=30) + missing_pixels(missing=0.3)",
+    *(f"correlated_noise(sigma={s}/255) + jpeg(quality={q})" for s, q in ((8, 80), (20, 60), (20, 25))),
+    "gaussian_blur(sigma=1.6, radius=9) + salt_and_pepper_noise(amount=0.1)",
+    "gaussian_blur(sigma=1.6, radius=9) + missing_pixels(missing=0.3)",
 )
 Method = Callable[[Any, Any], Any]
 
@@ -81,7 +84,7 @@ def methods(text: str, channels: int) -> Iterator[tuple[str, ...]]:
     """Yield the entries and the chains of two to measure on a degradation."""
     cards, needed = candidates(channels), operators(text)
     # Cameras leave correlated noise.
-    related = needed | ({"camera_photo"} if "correlated_noise" in needed else set())
+    related = needed | ({"camera_photo", "gaussian_noise"} if "correlated_noise" in needed else set())
     masked = any(name.startswith("missing") for name in needed)
     fit = [
         name
@@ -92,7 +95,7 @@ def methods(text: str, channels: int) -> Iterator[tuple[str, ...]]:
     if text in PAIRS:
         first, last = (op.operator.__name__ for op in parse(text).operators)
         for before, after in itertools.permutations(fit, 2):
-            if fits(cards[before], {last}) and fits(cards[after], {first}):
+            if fits(cards[before], {last} | (related - needed)) and fits(cards[after], {first} | (related - needed)):
                 yield before, after
 
 
@@ -170,13 +173,14 @@ def main(
     data_folder: Annotated[Path | None, option("Folder of more clean images.", "--data")] = None,
     name: Annotated[list[str] | None, option("Measure only methods with this entry, repeatable [all].")] = None,
     channels: Annotated[list[int] | None, option("Channels of the images, repeatable [3 and 1].")] = None,
+    degradation: Annotated[list[str] | None, option("Degradation, repeatable [those of the suite].")] = None,
     count: Annotated[int, option("Number of images of the folder.")] = 4,
     side: Annotated[int, option("Side of the crops in pixels.")] = 176,
     write: Annotated[bool, option("Update the table of the package.", "--write")] = False,
     quick: Quick = False,
     publish: Publish = False,
 ) -> None:
-    texts = ("", "jpeg(quality=20)") if quick else (*SINGLE, *PAIRS)
+    texts = ("", "jpeg(quality=20)") if quick else degradation or (*SINGLE, *PAIRS)
     rows = []
     for depth in (3,) if quick else channels or (3, 1):
         images = crops(data_folder, depth, 64 if quick else side, count)

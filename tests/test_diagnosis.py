@@ -1,5 +1,6 @@
 """Diagnosis: exact statistics, findings, choices, restoration without a model, and the command line."""
 
+import dataclasses
 import io
 import json
 
@@ -145,11 +146,9 @@ def test_choice_follows_the_gains(compressed):
 
 def test_unknown_combinations_are_left_alone(compressed):
     strange = {
-        "impulses": diagnosis.Impulses(1.0, 0.6, 0.1, 0.0),
+        "noise": diagnosis.Noise(1.0, 0.3, 0.1, 0.0, (0.3,) * 4),
         "blur": diagnosis.Blur(1.0, "motion", 17.0, 0.1, {"motion": 1.0}),
     }
-    import dataclasses
-
     best = restorax.choose(dataclasses.replace(compressed[1], **strange))[0]
     assert best.entries == ()
     assert "nothing similar" in best.reason or "promises" in best.reason or "no entry" in best.reason

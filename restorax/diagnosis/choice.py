@@ -15,6 +15,7 @@ CLOSE = 0.15
 """Difference in dB of expected gains below which two choices are close."""
 _BANDWIDTH = 0.7
 _DOUBT = 0.03  # weight of a gain of 0, which decides where nothing alike was measured
+_SHARE_OF_DOMINANT = 0.6  # of a gain that is left where other damages remain
 _FAR = 2.2  # distance from which nothing alike was measured
 
 
@@ -65,9 +66,12 @@ def choose(diagnosis: Diagnosis) -> tuple[Choice, ...]:
     for entries, rows in _measured(channels).items():
         if not _applies(entries, channels, diagnosis):
             continue
-        expected = sum(weight * _expected(rows, damages) for weight, damages in cases)
-        nearest = min(rows, key=lambda row: distance(row.damages, likeliest))
-        alike = distance(nearest.damages, likeliest)
+        nearest, alike = _nearest(rows, likeliest)
+        if alike > _FAR and (simpler := _dominant(likeliest)) != likeliest:
+            nearest, alike = _nearest(rows, simpler)
+            expected = _SHARE_OF_DOMINANT * _expected(rows, simpler)
+        else:
+            expected = sum(weight * _expected(rows, damages) for weight, damages in cases)
         example = nearest.degradation or "clean images"
         reason = f"{nearest.psnr:+.1f} dB on {example}, the most similar measurement"
         if alike > _FAR:
@@ -78,6 +82,16 @@ def choose(diagnosis: Diagnosis) -> tuple[Choice, ...]:
     ranked = [c for c in ranked if len(c.entries) < 2 or c.gain > _best_part(c, ranked) + 0.1]
     place = next((i for i, choice in enumerate(ranked) if choice.gain < LEAST_GAIN), len(ranked))
     return (*ranked[:place], Choice((), 0.0, _why_alone(diagnosis, ranked[0] if ranked else None)), *ranked[place:])
+
+
+def _nearest(rows: list[Gain], damages: Damages) -> tuple[Gain, float]:
+    nearest = min(rows, key=lambda row: distance(row.damages, damages))
+    return nearest, distance(nearest.damages, damages)
+
+
+def _dominant(damages: Damages) -> Damages:
+    """Keep only missing pixels, or else impulses, which destroy pixels whatever else is wrong."""
+    return next(({kind: damages[kind]} for kind in ("missing", "impulses") if kind in damages), damages)
 
 
 def _why_alone(diagnosis: Diagnosis, best: Choice | None) -> str:

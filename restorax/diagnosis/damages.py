@@ -14,7 +14,9 @@ from .findings import Diagnosis
 _BLUR = {"gaussian_blur": ("sigma", 1.0), "defocus_blur": ("blur_radius", 0.5), "motion_blur": ("length", 12**-0.5)}
 _MISSING = ("missing_pixels", "missing_strokes", "missing_blocks", "missing_lines", "dead_pixels")
 _CAMERA = ("camera_photo", "correlated_noise")
-_NOISE = ("gaussian_noise", "shot_noise", "speckle_noise", "uniform_noise", "emccd_noise", "apd_noise", *_CAMERA)
+_DEPENDENT = ("shot_noise", "speckle_noise", "emccd_noise", "apd_noise")
+_NOISE = ("gaussian_noise", "uniform_noise", *_DEPENDENT, *_CAMERA)
+_RISE = 1.6  # of the noise level from dark to bright, from which it depends on the signal
 _ABSENT = 3.0  # distance of a damage that only one of two has, besides its strength
 _OPEN = (0.1, 0.9)  # probabilities between which a damage may be there or not
 
@@ -34,9 +36,9 @@ class Damage(NamedTuple):
 Damages = dict[str, Damage]
 
 
-def noise(level: float, *, correlated: bool) -> Damage:
+def noise(level: float, variant: str) -> Damage:
     """Scale a noise level in [0, 1]: an octave is one unit, 1/255 is 1."""
-    return Damage(math.log2(max(255 * level, 0.5)) + 1, "correlated" if correlated else "white")
+    return Damage(math.log2(max(255 * level, 0.5)) + 1, variant)
 
 
 def impulses(share: float, *, random_values: bool) -> Damage:
@@ -78,7 +80,8 @@ def of_degradation(text: str, input_psnr: float = math.nan) -> Damages | None:
         name, strengths = op.operator.__name__, {key: _middle(value) for key, value in op.strengths.items()}
         if name in _NOISE:
             level = strengths.get("sigma", 10 ** (-input_psnr / 20))
-            found["noise"] = noise(level, correlated=name in _CAMERA)
+            variant = "correlated" if name in _CAMERA else "signal-dependent" if name in _DEPENDENT else "white"
+            found["noise"] = noise(level, variant)
         elif name in ("salt_and_pepper_noise", "impulse_noise"):
             found["impulses"] = impulses(strengths["amount"], random_values=name == "impulse_noise")
         elif name == "jpeg":
@@ -112,7 +115,7 @@ def of_diagnosis(diagnosis: Diagnosis) -> Iterator[tuple[float, Damages]]:
     """
     d = diagnosis
     kinds = {
-        "noise": (d.noise.probability, noise(d.noise.level, correlated=d.noise.correlated >= 0.5)),
+        "noise": (d.noise.probability, noise(d.noise.level, _noise_variant(d))),
         "impulses": (
             d.impulses.probability,
             impulses(d.impulses.share, random_values=d.impulses.random_values >= 0.5),
@@ -127,6 +130,13 @@ def of_diagnosis(diagnosis: Diagnosis) -> Iterator[tuple[float, Damages]]:
         weight = math.prod(p if yes else 1 - p for yes, p in zip(there, possible.values(), strict=True))
         added = {kind: kinds[kind][1] for kind, yes in zip(possible, there, strict=True) if yes}
         yield weight, {**certain, **added}
+
+
+def _noise_variant(diagnosis: Diagnosis) -> str:
+    if diagnosis.noise.correlated >= 0.5:
+        return "correlated"
+    seen = [level for level in diagnosis.noise.by_brightness if math.isfinite(level)]
+    return "signal-dependent" if len(seen) > 1 and seen[-1] > _RISE * seen[0] else "white"
 
 
 def _deviation(diagnosis: Diagnosis) -> float:

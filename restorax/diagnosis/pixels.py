@@ -7,6 +7,7 @@ from .findings import Missing, Stripes
 _LEAST_SHARE = 1e-3  # of the image that a colour of missing pixels covers
 _LARGEST_SHARE = 0.97
 _CONTRAST = 0.35  # of the pixels beside a hole, relative to all others
+_LEAST_CONTRAST = 24  # in 8-bit units
 _DRAWN = 0.3  # share of equal neighbours from which an image is taken for a drawing
 _SAMPLES = 200_000
 
@@ -98,7 +99,7 @@ def _sharp_parts(hole: np.ndarray, levels: np.ndarray, colour: int) -> np.ndarra
     sample = levels[::3, ::3][~hole[::3, ::3]]
     if not len(sample):
         return np.zeros_like(hole)
-    least = _CONTRAST * np.median(np.abs(sample.astype(np.int16) - value).max(1))
+    least = max(_LEAST_CONTRAST, _CONTRAST * np.median(np.abs(sample.astype(np.int16) - value).max(1)))
     _, parts = cv2.connectedComponents(hole.astype(np.uint8), connectivity=4, ltype=cv2.CV_32S)
     edges, sharp = np.zeros((2, int(parts.max()) + 1))
     for axis in (0, 1):
