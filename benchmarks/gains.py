@@ -117,8 +117,8 @@ def measure(text: str, images: dict[str, np.ndarray], channels: int, names: list
         seen = degrade(jax.random.key(index), clean)
         stored = jnp.round(jnp.clip(seen.image, 0, 1) * 255) / 255
         border = parse(text).border
-        cropped = [crop_border(one, border) for one in (stored, clean)]
-        observed.append((cropped[0], seen.condition, cropped[1]))
+        parts = (stored, seen.condition, clean)
+        observed.append(tuple(None if part is None else crop_border(part, border) for part in parts))
     before = [quality(image, clean) for image, _, clean in observed]
     rows = []
     for chain in methods(text, channels):
