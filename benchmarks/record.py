@@ -117,7 +117,7 @@ def origin() -> dict[str, str]:
         "jax": jax.__version__,
         "xla": _version("jaxlib"),  # jaxlib contains XLA
         "torch": _version("torch"),
-        "commit": os.environ.get("RESTORAX_COMMIT") or provenance.commit("benchmarks/*.py", short=True),
+        "commit": provenance.commit("benchmarks/*.py", short=True),
     }
 
 

@@ -224,8 +224,8 @@ def main(
             for d in dtype or ("float32", "bfloat16"):
                 rows += measure_peers(one, d, batch or 8, patch or 96, top, compiled=compiled, seconds=seconds)
         print(f"\n{one}\n{table(rows, SHOWN)}", flush=True)
-        if write and not quick:
-            record("training", [{"name": one, **row} for row in rows])
+        if not quick:
+            record("training", [{"name": one, **row} for row in rows], publish=publish)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Provenance of results: git commit of the code and name of the processor."""
 
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -15,16 +16,17 @@ def commit(*paths: str, short: bool = False) -> str:
         short: abbreviate the hash.
 
     Returns:
-        The hash, or ``"unknown"`` outside a git checkout of restorax.
+        The hash; outside a git checkout of restorax, the environment variable ``RESTORAX_COMMIT`` or ``"unknown"``.
     """
+    fallback = os.environ.get("RESTORAX_COMMIT") or "unknown"
     try:
         # An installed package may lie inside the repository of another project.
         if Path(_git("rev-parse", "--show-toplevel")).resolve() != ROOT:
-            return "unknown"
+            return fallback
         changes = _git("status", "--porcelain", "--", "restorax", *paths)
         return _git("rev-parse", *["--short"] * short, "HEAD") + ("+" if changes else "")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return fallback
 
 
 def processor() -> str:

@@ -201,6 +201,15 @@ def test_training_compares_with_pytorch_of_equal_loss():
     assert float(rows[0]["difference"]) < 1e-5
 
 
+def test_training_records_its_rows(results, monkeypatch):
+    monkeypatch.setattr(ceiling, "start", lambda **_: TOP)
+    monkeypatch.setattr(training, "measure_peers", lambda name, *_, **__: [{"what": f"Adam, {name}", "median_ms": 2.0}])
+    training.main(name=["dncnn"], dtype=["bfloat16"])
+    assert [(row["name"], row["what"]) for row in record.read("training")] == [("dncnn", "Adam, dncnn")]
+    training.main(name=["dncnn"], quick=True)
+    assert len(record.read("training")) == 1
+
+
 def test_exponents_of_power_laws_are_fitted():
     sizes = [64**2, 128**2, 256**2]
     assert scaling.exponent(sizes, [3e-9 * n**1.07 for n in sizes]) == pytest.approx(1.07)

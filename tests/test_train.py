@@ -374,7 +374,10 @@ def test_the_commit_is_that_of_this_package_and_says_when_the_code_has_changed(t
     (tmp_path / "restorax" / "train" / "publish.py").write_text("changed")
     assert re.fullmatch(r"[0-9a-f]{40}\+", provenance.commit())
     monkeypatch.setattr(provenance, "ROOT", tmp_path / "venv")
+    monkeypatch.delenv("RESTORAX_COMMIT", raising=False)
     assert provenance.commit() == "unknown"
+    monkeypatch.setenv("RESTORAX_COMMIT", "1266bb7")
+    assert provenance.commit() == "1266bb7"
 
 
 def test_checkpoints_say_when_there_are_none(tmp_path, key):

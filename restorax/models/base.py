@@ -98,7 +98,7 @@ class RestorationNetwork(nn.Module):
             (3, 3, 13, 64)
         """
         variables = jax.eval_shape(self.init, jax.random.key(0), *self.input_shapes(16, 16))
-        flat = flax.traverse_util.flatten_dict(variables["params"], sep="/")
+        flat = cast(dict[str, jax.ShapeDtypeStruct], flax.traverse_util.flatten_dict(variables["params"], sep="/"))
         return {name: leaf.shape for name, leaf in flat.items()}
 
     def body(self, x: Array) -> Array:

@@ -31,6 +31,7 @@ RECIPES["wiener_unet-gray-blur"] = Recipe(
         "gaussian_blur(sigma=3)",
         "gaussian_blur(sigma=1.6) + gaussian_noise(sigma=10/255)",
         "shake_blur(length=15) + gaussian_noise(sigma=2.55/255)",
+        "identity()",
     ),
     dtype="bfloat16",
     # A short stage first: the U-Net learns to trust kernels only once they are estimated well.

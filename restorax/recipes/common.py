@@ -19,7 +19,12 @@ ROW_LSTM_LIMITS = (
     "and is not recommended for use. Not for measurements or evidence."
 )
 GAUSSIAN_NOISE = tuple(f"gaussian_noise(sigma={s}/255)" for s in (15, 25, 50))
-OTHER_NOISE = ("correlated_noise(sigma=25/255)", "shot_noise(peak=10)", "salt_and_pepper_noise(amount=0.05)")
+OTHER_NOISE = (
+    "correlated_noise(sigma=25/255)",
+    "shot_noise(peak=10)",
+    "salt_and_pepper_noise(amount=0.05)",
+    "identity()",
+)
 
 
 def direct(recipe: Recipe, **changes: Any) -> Recipe:

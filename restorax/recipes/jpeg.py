@@ -8,6 +8,7 @@ _OTHER = (
     "jpeg(quality=3)",
     "double_jpeg(first=30, second=60)",
     "gaussian_noise(sigma=10/255) + jpeg(quality=40)",
+    "identity()",
 )
 _LOG_UNIFORM = "jpeg(quality=log_uniform(5, 95))"
 _UNIFORM = "jpeg(quality=uniform(5, 95))"

@@ -31,6 +31,7 @@ RECIPES = {
             "salt_and_pepper_noise(amount=0.3)",
             "gaussian_noise(sigma=75/255)",
             "jpeg(quality=5)",
+            "identity()",
         ),
         stages=(
             *stages(12_000, degradation=_SEVERAL),

@@ -93,6 +93,7 @@ RECIPES = {
             "salt_and_pepper_noise(amount=0.9)",
             "gaussian_noise(sigma=15/255) + salt_and_pepper_noise(amount=0.3)",
             "gaussian_noise(sigma=25/255)",
+            "identity()",
         ),
         stages=stages(
             12_000,
@@ -113,7 +114,12 @@ RECIPES = {
         architecture="resunet_s",
         config={"channels": 1, "residual": True},
         evaluation=("shot_noise(peak=10)", "emccd_noise(peak=10)", "apd_noise(peak=20)"),
-        ood_degradations=("shot_noise(peak=1)", "gaussian_noise(sigma=25/255)", "camera_noise(shot=0.01, read=0.02)"),
+        ood_degradations=(
+            "shot_noise(peak=1)",
+            "gaussian_noise(sigma=25/255)",
+            "camera_noise(shot=0.01, read=0.02)",
+            "identity()",
+        ),
         stages=stages(
             12_000,
             4_500,

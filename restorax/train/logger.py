@@ -14,7 +14,7 @@ from etils import epath
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..files import is_remote, write_atomically
+from ..files import AnyPath, is_remote, write_atomically
 from ..recipe import Recipe
 from ..types import Array
 from .options import Options
@@ -200,7 +200,7 @@ class TrainingLogger:
             self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def read_log(path: epath.Path) -> list[dict[str, Any]]:
+def read_log(path: AnyPath) -> list[dict[str, Any]]:
     """Read the complete lines of a log; a missing log has none."""
     if not path.exists():
         return []
