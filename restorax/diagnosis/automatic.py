@@ -160,11 +160,12 @@ def select(image: Array, diagnosis: Diagnosis, *, force: bool = False) -> Choice
         ranked = tuple(choice for choice in ranked if choice.entries) or ranked
     best = ranked[0]
     close = [one for one in ranked if one.entries and one.gain > best.gain - CLOSE][:_TRIED]
-    crops = cut_crops(jnp.broadcast_to(image, (*image.shape[:2], 3)), 1) if len(close) > 1 and best.entries else []
+    many = len(close) > 1 and best.entries
+    crops = cut_crops(np.broadcast_to(np.asarray(image), (*image.shape[:2], 3)), 1) if many else []
     if not crops or diagnosis.missing.mask is not None:
         return best
     (top, left), crop = crops[0]
-    crop = crop[..., : image.shape[-1]]
+    crop = jnp.asarray(crop[..., : image.shape[-1]])
     return min(close, key=lambda one: inconsistency(_restored(one, crop, diagnosis), crop, diagnosis, (top, left)))
 
 

@@ -81,7 +81,7 @@ def _overview(pixels: np.ndarray, diagnosis: Diagnosis):
     if diagnosis.missing.mask is not None:
         shown[~diagnosis.missing.mask] = (1, 0, 0)
     panel, scale = _fitted(shown, smooth=True)
-    for (top, left), crop in cut_crops(jnp.asarray(pixels)):
+    for (top, left), crop in cut_crops(pixels):
         corners = (left, top, left + crop.shape[1] - 1, top + crop.shape[0] - 1)
         _pen(panel).rectangle([scale * c for c in corners], outline="blue")
     return panel

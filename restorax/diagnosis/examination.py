@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..degrade.codec import RGB_TO_YCC
 from ..layers.resample import pull_push
 from ..types import Array, Image, Params, check_image
 from .codec import read_tables, subsampling_of, to_ycc
@@ -59,9 +60,10 @@ def diagnose(image: Image, *, file: str | os.PathLike | None = None) -> Diagnosi
     if min(height, width) < LEAST_SIDE:
         remark = f"the image has {height} x {width} pixels; at least {LEAST_SIDE} x {LEAST_SIDE} are needed"
         return dataclasses.replace(nothing, jpeg=_from_file(nothing.jpeg, tables), remarks=(remark,))
-    colour = jnp.broadcast_to(jnp.asarray(pixels), (height, width, 3))
+    colour = np.broadcast_to(pixels, (height, width, 3))
     if missing.mask is not None:
-        colour = pull_push(colour[None], jnp.asarray(missing.mask[None, ..., None], jnp.float32))[0]
+        known = jnp.asarray(missing.mask[None, ..., None], jnp.float32)
+        colour = np.asarray(pull_push(jnp.asarray(colour)[None], known)[0])
         if missing.share > 0.5:
             remark = f"{missing.share:.0%} of the pixels are missing; other damages cannot be seen"
             return dataclasses.replace(nothing, remarks=(remark,))
@@ -78,7 +80,7 @@ def diagnose(image: Image, *, file: str | os.PathLike | None = None) -> Diagnosi
         jpeg=_from_file(_jpeg(readings), tables),
         blur=_blur(outputs),
         missing=missing,
-        stripes=find_stripes(np.asarray(to_ycc(colour))[..., 0]) if drawn < 0.3 else Stripes(0.0),
+        stripes=find_stripes(255 * colour @ RGB_TO_YCC[0]) if drawn < 0.3 else Stripes(0.0),
         height=height,
         width=width,
         gray=gray,
@@ -106,7 +108,7 @@ def _nothing(height: int, width: int, gray: bool, drawn: float, missing: Missing
     return Diagnosis(noise, impulses, jpeg, blur, missing, Stripes(0.0), height, width, gray, drawn)
 
 
-def cut_crops(image: Array, count: int = _CROPS) -> list[tuple[tuple[int, int], Array]]:
+def cut_crops(image: np.ndarray, count: int = _CROPS) -> list[tuple[tuple[int, int], np.ndarray]]:
     """Cut up to nine crops with the most structure, on a grid of multiples of 16.
 
     Args:
@@ -120,11 +122,11 @@ def cut_crops(image: Array, count: int = _CROPS) -> list[tuple[tuple[int, int], 
     side = next((s for s in SIDES if min(image.shape[:2]) >= s), SIDES[-1])
     pads = [(0, max(0, side - length)) for length in image.shape[:2]]
     if any(after for _, after in pads):
-        image = jnp.pad(image, (*pads, (0, 0)), mode="symmetric")
+        image = np.pad(image, (*pads, (0, 0)), mode="symmetric")
     places = [np.arange(0, length - side + 1, side) for length in image.shape[:2]]
     places = [p[np.unique(np.linspace(0, len(p) - 1, 6).astype(int))] for p in places]
     crops = [((y, x), image[y : y + side, x : x + side]) for y in places[0].tolist() for x in places[1].tolist()]
-    contrast = [float(jnp.std(crop[::2, ::2])) for _, crop in crops]
+    contrast = [float(np.std(crop[::2, ::2])) for _, crop in crops]
     order = sorted(range(len(crops)), key=lambda i: -contrast[i])[:count]
     return [crops[i] for i in sorted(order) if contrast[i] > 1e-3]
 
@@ -150,7 +152,7 @@ class Reading(NamedTuple):
     numbers: np.ndarray
     blocks: np.ndarray
     quiet: np.ndarray
-    crop: Array
+    crop: np.ndarray
 
 
 @jax.jit
@@ -163,7 +165,7 @@ def _read(params: Params, crop: Array) -> tuple[Any, ...]:
     return (outputs, *find_grid(luma)[:3], blocks, jnp.exp(quiet))
 
 
-def read_crop(place: tuple[int, int], crop: Array) -> Reading:
+def read_crop(place: tuple[int, int], crop: np.ndarray) -> Reading:
     """Read a crop ``[side, side, 3]``."""
     outputs, grid, scores, numbers, blocks, quiet = jax.tree.map(np.asarray, _read(load_network(), crop))
     return Reading(place, outputs, grid, scores, numbers, blocks, quiet, crop)
@@ -220,7 +222,7 @@ def _jpeg(readings: list[Reading]) -> Jpeg:
     if total.max() > _COMB and number >= 40 and len(agree) * 2 >= len(readings):
         best = max(agree, key=lambda one: one.numbers.max())
         top, left = ((start - place) % 8 for start, place in zip(grid, best.place, strict=True))
-        subsampling = subsampling_of(np.asarray(to_ycc(best.crop))[top:, left:], quality)
+        subsampling = subsampling_of((255 * best.crop @ RGB_TO_YCC.T)[top:, left:], quality)
         return Jpeg(float(quality <= 92), float(quality), 0.7, "comb", subsampling, grid)
     return Jpeg(_flag(outputs, "jpeg"), float(np.clip(20 * mean, 1, 100)), 20 * deviation)
 

@@ -113,7 +113,7 @@ def _sharp_parts(hole: np.ndarray, levels: np.ndarray, colour: int) -> np.ndarra
             sharp += np.bincount(labels, apart, minlength=len(edges))
     kept = sharp >= 0.6 * np.maximum(edges, 1)
     kept[0] = False
-    return kept[parts]
+    return kept[np.asarray(parts)]
 
 
 def _shape(hole: np.ndarray, levels: np.ndarray) -> str:
