@@ -89,7 +89,7 @@ def degraded(clean: np.ndarray, damages: list[Any], seed: int) -> tuple[Any, Any
 
 
 def pictures(
-    root: Path | None, names: tuple[str, ...], limit: int | None, quick: bool
+    root: Path | None, names: tuple[str, ...], limit: int | None, skip: int, quick: bool
 ) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield set, name and crop."""
     kinds = data.other_images(3)
@@ -97,13 +97,13 @@ def pictures(
         if name in kinds:
             images = kinds[name]
         elif root is not None and (root / name).is_dir():
-            files = restorax.image.list_pictures(root / name)
+            files = restorax.image.list_pictures(root / name)[skip:]
             chosen = files[:: max(1, len(files) // limit)][:limit] if limit else files
             images = {path.stem: restorax.image.to_channels(restorax.image.read(path).pixels, 3) for path in chosen}
         else:
             continue
         for stem, image in images.items():
-            side = 128 if quick else SIDE
+            side = 128 if quick or min(image.shape[:2]) < SIDE else SIDE
             top, left = ((length - side) // 2 for length in image.shape[:2])
             if min(top, left) >= 0:
                 yield name, stem, np.ascontiguousarray(image[top : top + side, left : left + side])
@@ -353,6 +353,7 @@ def main(
     sets: Annotated[list[str] | None, option("Name of a set, repeatable [all].", "--set")] = None,
     repeats: Annotated[int, option("Draws per image.")] = 3,
     limit: Annotated[int | None, option("Images per folder [all].")] = None,
+    skip: Annotated[int, option("Images at the beginning of each folder to leave out.")] = 0,
     megapixels: Annotated[float, option("Size of the image that is timed, 0 for none.")] = 12,
     seed: Annotated[int, option("Random seed.")] = 0,
     quick: Quick = False,
@@ -363,7 +364,7 @@ def main(
     log = OUT / "diagnosis.jsonl"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as file:
-        for number, (name, stem, clean) in enumerate(pictures(data_folder, names, limit, quick)):
+        for number, (name, stem, clean) in enumerate(pictures(data_folder, names, limit, skip, quick)):
             rng = np.random.default_rng([seed, number])
             draws = [[], *(draw_damages(rng) for _ in range(1 if quick else repeats))]
             for index, damages in enumerate(draws):

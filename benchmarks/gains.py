@@ -30,7 +30,7 @@ CAP = 50.0
 SINGLE = (
     "",
     *(f"gaussian_noise(sigma={s}/255)" for s in (1.5, 3, 6, 12, 25, 50)),
-    *(f"correlated_noise(sigma={s}/255)" for s in (4, 10, 25)),
+    *(f"correlated_noise(sigma={s}/255)" for s in (1.5, 2.5, 4, 10, 25)),
     "camera_iso_low",
     "camera_iso_high",
     *(f"shot_noise(peak={p})" for p in (1000, 100, 10)),
@@ -50,6 +50,8 @@ PAIRS = (
     *(f"gaussian_blur(sigma=1.6, radius=9) + gaussian_noise(sigma={s}/255)" for s in (2.55, 12)),
     *(f"motion_blur(length=12, angle=35, radius=9) + gaussian_noise(sigma={s}/255)" for s in (2.55, 12)),
     *(f"gaussian_blur(sigma=1.6, radius=9) + jpeg(quality={q})" for q in (30, 75)),
+    *(f"motion_blur(length=8, angle=35, radius=9) + jpeg(quality={q})" for q in (30, 70)),
+    "defocus_blur(blur_radius=3, radius=6) + jpeg(quality=70)",
     "jpeg(quality=30) + salt_and_pepper_noise(amount=0.1)",
     "gaussian_noise(sigma=15/255) + salt_and_pepper_noise(amount=0.1)",
     "gaussian_noise(sigma=15/255) + missing_pixels(missing=0.3)",

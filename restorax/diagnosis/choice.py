@@ -11,7 +11,7 @@ from .findings import Diagnosis
 
 LEAST_GAIN = 0.15
 """Expected gain in dB below which an image is left alone."""
-CLOSE = 0.15
+CLOSE = 0.05
 """Difference in dB of expected gains below which two choices are close."""
 _BANDWIDTH = 0.7
 _DOUBT = 0.03  # weight of a gain of 0, which decides where nothing alike was measured
@@ -90,8 +90,9 @@ def _nearest(rows: list[Gain], damages: Damages) -> tuple[Gain, float]:
 
 
 def _dominant(damages: Damages) -> Damages:
-    """Keep only missing pixels, or else impulses, which destroy pixels whatever else is wrong."""
-    return next(({kind: damages[kind]} for kind in ("missing", "impulses") if kind in damages), damages)
+    """Keep missing pixels alone, or impulses, which destroy pixels whatever else is wrong; otherwise leave out blur."""
+    alone = next(({kind: damages[kind]} for kind in ("missing", "impulses") if kind in damages), None)
+    return alone or {kind: damage for kind, damage in damages.items() if kind != "blur"} or damages
 
 
 def _why_alone(diagnosis: Diagnosis, best: Choice | None) -> str:

@@ -16,7 +16,8 @@ _MISSING = ("missing_pixels", "missing_strokes", "missing_blocks", "missing_line
 _CAMERA = ("camera_photo", "correlated_noise")
 _DEPENDENT = ("shot_noise", "speckle_noise", "emccd_noise", "apd_noise")
 _NOISE = ("gaussian_noise", "uniform_noise", *_DEPENDENT, *_CAMERA)
-_RISE = 1.6  # of the noise level from dark to bright, from which it depends on the signal
+_RISE = 2.0  # of the noise level from dark to bright, from which it depends on the signal
+_VARIANT = {"noise": 2.0, "impulses": 1.2, "blur": 1.2, "missing": 1.2}  # distance of two variants
 _ABSENT = 3.0  # distance of a damage that only one of two has, besides its strength
 _OPEN = (0.1, 0.9)  # probabilities between which a damage may be there or not
 
@@ -136,7 +137,8 @@ def _noise_variant(diagnosis: Diagnosis) -> str:
     if diagnosis.noise.correlated >= 0.5:
         return "correlated"
     seen = [level for level in diagnosis.noise.by_brightness if math.isfinite(level)]
-    return "signal-dependent" if len(seen) > 1 and seen[-1] > _RISE * seen[0] else "white"
+    rises = len(seen) > 2 and seen == sorted(seen) and seen[-1] > _RISE * seen[0]
+    return "signal-dependent" if rises and diagnosis.noise.level > 6 / 255 else "white"
 
 
 def _deviation(diagnosis: Diagnosis) -> float:
@@ -155,7 +157,7 @@ def distance(first: Damages, second: Damages) -> float:
     for kind in first.keys() | second.keys():
         if kind in first and kind in second:
             a, b = first[kind], second[kind]
-            total += (a.strength - b.strength) ** 2 + (1.2 if a.variant != b.variant else 0) ** 2
+            total += (a.strength - b.strength) ** 2 + (_VARIANT[kind] if a.variant != b.variant else 0) ** 2
         else:
             present = first.get(kind) or second[kind]
             total += (_ABSENT * np.clip(present.strength / 2, 0.4, 1)) ** 2

@@ -19,6 +19,7 @@ from .statistics import block_energies, find_grid, mixed_difference, quiet_energ
 
 SIDES = (256, 128)
 LEAST_SIDE = 48  # below, no statistic is reliable
+DRAWN = 0.35  # share of flat pixels from which an image is taken for a drawing
 _CROPS = 9
 _COMB = 0.12  # score from which the quality that the coefficients show counts as exact
 _SIZES = {"gaussian": 1.0, "defocus": 2.0, "motion": 12**0.5}  # from the deviation of the kernel
@@ -55,7 +56,8 @@ def diagnose(image: Image, *, file: str | os.PathLike | None = None) -> Diagnosi
     gray = channels == 1 or bool((pixels == pixels[..., :1]).all())
     levels = np.round(255 * pixels[..., :1] if gray else 255 * pixels).astype(np.uint8)
     tables = read_tables(file) if file is not None else None
-    drawn, missing = drawn_share(levels), find_missing(levels)
+    missing = find_missing(levels)
+    drawn = drawn_share(levels, missing.mask)
     nothing = _nothing(height, width, gray, drawn, missing)
     if min(height, width) < LEAST_SIDE:
         remark = f"the image has {height} x {width} pixels; at least {LEAST_SIDE} x {LEAST_SIDE} are needed"
@@ -74,18 +76,30 @@ def diagnose(image: Image, *, file: str | os.PathLike | None = None) -> Diagnosi
         )
     readings = [read_crop(place, crop) for place, crop in crops]
     outputs = [one.outputs for one in readings]
-    return Diagnosis(
+    impulses = _impulses(outputs)
+    if impulses.probability > 0.5 and missing.share < 2 * impulses.share:
+        missing = Missing(0.0)
+    found = Diagnosis(
         noise=_noise(readings),
-        impulses=_impulses(outputs),
+        impulses=impulses,
         jpeg=_from_file(_jpeg(readings), tables),
         blur=_blur(outputs),
         missing=missing,
-        stripes=find_stripes(255 * colour @ RGB_TO_YCC[0]) if drawn < 0.3 else Stripes(0.0),
+        stripes=find_stripes(255 * colour @ RGB_TO_YCC[0]),
         height=height,
         width=width,
         gray=gray,
         drawn=drawn,
     )
+    return found if drawn < DRAWN else _of_drawing(found)
+
+
+def _of_drawing(found: Diagnosis) -> Diagnosis:
+    """Keep what pixels or the file show exactly; the network knows photographs, and flat areas have no noise."""
+    none = {name: dataclasses.replace(getattr(found, name), probability=0.0) for name in ("noise", "blur", "impulses")}
+    jpeg = dataclasses.replace(found.jpeg, probability=0.0) if found.jpeg.source == "network" else found.jpeg
+    remark = f"{found.drawn:.0%} of the pixels are flat, as in drawings and screenshots"
+    return dataclasses.replace(found, **none, jpeg=jpeg, stripes=Stripes(0.0), remarks=(remark,))
 
 
 def _checked(image: Any) -> np.ndarray:

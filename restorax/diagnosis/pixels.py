@@ -5,6 +5,7 @@ import numpy as np
 from .findings import Missing, Stripes
 
 _LEAST_SHARE = 1e-3  # of the image that a colour of missing pixels covers
+_LEAST_SCATTERED = 0.004  # fewer are chance
 _LARGEST_SHARE = 0.97
 _CONTRAST = 0.35  # of the pixels beside a hole, relative to all others
 _LEAST_CONTRAST = 24  # in 8-bit units
@@ -113,7 +114,7 @@ def _sharp_parts(hole: np.ndarray, levels: np.ndarray, colour: int) -> np.ndarra
             sharp += np.bincount(labels, apart, minlength=len(edges))
     kept = sharp >= 0.6 * np.maximum(edges, 1)
     kept[0] = False
-    return kept[np.asarray(parts)]
+    return kept[parts.astype(np.int64)]
 
 
 def _shape(hole: np.ndarray, levels: np.ndarray) -> str:
@@ -121,8 +122,9 @@ def _shape(hole: np.ndarray, levels: np.ndarray) -> str:
     import cv2
 
     right, down = hole[:, 1:] != hole[:, :-1], hole[1:] != hole[:-1]
-    # A scattered pixel has four edges.
-    scattered = (right.sum() + down.sum()) / min(hole.sum(), (~hole).sum()) > 1.2
+    share = hole.mean()
+    # A pixel has four edges; of holes at random places, a neighbour is one as often as any pixel.
+    scattered = (right.sum() + down.sum()) / hole.sum() > 3 * (1 - share)
     known = ~hole[:, 1:] & ~hole[:, :-1]
     step = 1 + known.size // 2_000_000
     steps = np.abs(np.diff(levels[::step].astype(np.int16), axis=1)).max(2)[known[::step]]
@@ -133,7 +135,7 @@ def _shape(hole: np.ndarray, levels: np.ndarray) -> str:
     if (steps == 0).mean() > _DRAWN or np.median(steps) > 0.4 * np.median(jumps):
         return ""
     if scattered:
-        return "pixels"
+        return "pixels" if share >= _LEAST_SCATTERED else ""
     distance = cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 3)
     along = np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]]).mean()
     # Thinner ones are chance, thicker ones and those along the border may belong to the image.
@@ -172,11 +174,12 @@ def find_stripes(luma: np.ndarray) -> Stripes:
     return Stripes(0.9, float(level / 255), direction) if clear else Stripes(0.0)
 
 
-def drawn_share(levels: np.ndarray) -> float:
-    """Measure the share of pixels that equal both the next and the one below exactly, and are not black or white.
+def drawn_share(levels: np.ndarray, known: np.ndarray | None = None) -> float:
+    """Measure the share of pixels that equal both the next one and the one below exactly.
 
     Args:
         levels: ``[height, width, channel]`` in 8-bit units.
+        known: ``[height, width]``, where pixels are known; by default everywhere.
 
     Returns:
         A share in [0, 1]; near 0 for photographs, above one half for most drawings and screenshots.
@@ -190,4 +193,5 @@ def drawn_share(levels: np.ndarray) -> float:
     step = max(1, int(np.sqrt(levels.shape[0] * levels.shape[1] / 1e6)))
     height, width = (side - 1 for side in levels.shape[:2])
     here, right, below = (levels[y : y + height : step, x : x + width : step] for y, x in ((0, 0), (0, 1), (1, 0)))
-    return float(((here == right) & (here == below)).all(2).mean())
+    same = ((here == right) & (here == below)).all(2)
+    return float(same.mean() if known is None else same[known[:height:step, :width:step]].mean())
