@@ -17,8 +17,8 @@ from PIL import Image
 
 from restorax.degrade import DEGRADATIONS, parse
 from restorax.degrade.codec import RGB_TO_YCC
-from restorax.files import written_beside
-from restorax.image import read
+from restorax.files.atomic import written_beside
+from restorax.files.image import read
 from restorax.recipes import RECIPES
 from restorax.train.step import init_state, make_draw, make_step, patch_side
 

@@ -18,12 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import restorax
-import restorax.image
 from restorax import data
 from restorax.diagnosis.automatic import apply_entry, restore_automatically
 from restorax.diagnosis.candidates import candidates, fits
 from restorax.diagnosis.examination import diagnose
 from restorax.diagnosis.training import operate
+from restorax.files.image import list_pictures, read
+from restorax.files.picture import to_channels
 from restorax.types import Condition
 
 from .camera import find_pairs
@@ -97,9 +98,9 @@ def pictures(
         if name in kinds:
             images = kinds[name]
         elif root is not None and (root / name).is_dir():
-            files = restorax.image.list_pictures(root / name)[skip:]
+            files = list_pictures(root / name)[skip:]
             chosen = files[:: max(1, len(files) // limit)][:limit] if limit else files
-            images = {path.stem: restorax.image.to_channels(restorax.image.read(path).pixels, 3) for path in chosen}
+            images = {path.stem: to_channels(read(path).pixels, 3) for path in chosen}
         else:
             continue
         for stem, image in images.items():

@@ -22,7 +22,7 @@ import scipy.stats
 import restorax
 from restorax import data, explanation, metrics, zoo
 from restorax.degrade import Op, gaussian_noise, parse
-from restorax.files import written_beside
+from restorax.files.atomic import written_beside
 from restorax.models import BurstRNN
 from restorax.models.blind_deconvolution import BlindDeconvolution
 

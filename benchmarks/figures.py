@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restorax.files import written_beside
+from restorax.files.atomic import written_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

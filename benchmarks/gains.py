@@ -15,12 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import restorax
-import restorax.image
 from restorax import data
 from restorax.degrade import crop_border, parse
 from restorax.diagnosis.candidates import TABLE, candidates, fits, operators
 from restorax.diagnosis.statistics import mixed_difference
-from restorax.files import written_beside
+from restorax.files.atomic import written_beside
+from restorax.files.image import read
+from restorax.files.picture import to_channels
 from restorax.types import Condition
 
 from .options import Publish, Quick, option
@@ -162,12 +163,12 @@ def crops(folder: Path | None, channels: int, side: int, count: int) -> dict[str
     if folder is not None and count:
         files = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".png"))
         for path in files[:: max(1, len(files) // count)][:count]:
-            images[path.stem] = restorax.image.read(path).pixels
+            images[path.stem] = read(path).pixels
     found = {}
     for name, image in images.items():
         top, left = ((length - side) // 2 for length in image.shape[:2])
         if min(top, left) >= 0:
-            found[name] = restorax.image.to_channels(image[top : top + side, left : left + side], channels)
+            found[name] = to_channels(image[top : top + side, left : left + side], channels)
     return found
 
 

@@ -16,7 +16,7 @@ from rich.progress import track
 from restorax.data import sample_images
 from restorax.degrade import DEGRADATIONS, REGISTRATIONS, Expression, Op
 from restorax.degrade.strengths import format_strength
-from restorax.files import written_beside
+from restorax.files.atomic import written_beside
 
 from .zoo_table import fill
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from restorax import image
 from restorax.data import sample_images
+from restorax.files import image
 
 from .options import PUBLISH
 from .record import record, table

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 
 from restorax import provenance
-from restorax.files import written_beside
+from restorax.files.atomic import written_beside
 
 from . import hardware
 

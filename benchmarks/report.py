@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from restorax import zoo
-from restorax.files import write_atomically
+from restorax.files.atomic import write_atomically
 
 from . import published
 from .figures import draw

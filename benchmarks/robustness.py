@@ -17,7 +17,7 @@ import restorax
 from restorax import data, zoo
 from restorax.degrade import parse
 from restorax.evaluation import evaluate
-from restorax.files import written_beside
+from restorax.files.atomic import written_beside
 from restorax.models import BurstRNN
 from restorax.types import Condition
 

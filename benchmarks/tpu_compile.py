@@ -26,7 +26,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from restorax.files import written_beside
+from restorax.files.atomic import written_beside
 from restorax.models.count import flops
 from restorax.recipe import Recipe
 from restorax.recipes import RECIPES

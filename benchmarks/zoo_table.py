@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 
 from restorax import zoo
-from restorax.files import write_atomically
+from restorax.files.atomic import write_atomically
 
 from . import published
 

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
-from .files import AnyPath, write_atomically
+from .files.atomic import AnyPath, write_atomically
 from .recipe import Recipe, Training, recipe_fields
 from .typed_json import from_json, read_object, to_json
 from .types import Condition

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import image
+from .files import image
 from .types import Array, PRNGKeyArray
 
 _CACHE_BYTES = 4 * 2**30  # for decoded images of a TFDS dataset

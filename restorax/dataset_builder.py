@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from . import image
+from .files import image
 
 _VERSION, _CARD = "1.0.0", "data_card.json"
 

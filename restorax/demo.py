@@ -7,11 +7,12 @@ from pathlib import Path
 
 import jax.numpy as jnp
 
-from . import image, zoo
+from . import zoo
 from .data import sample_images
 from .degrade import crop_border, parse
 from .evaluation import evaluate
-from .files import written_beside
+from .files import image
+from .files.atomic import written_beside
 from .inference import restore
 from .metrics import psnr
 from .recipe import middle

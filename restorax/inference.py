@@ -5,7 +5,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, cast
 
 import jax
@@ -56,8 +56,8 @@ def restore(
     Raises:
         TypeError: if image or condition are not floating point.
         ValueError: if the image contains NaN or infinity, or more than half of its values are above 2 (probably
-            8-bit values); if values of the condition are not in [0, 1]; if shapes do not match the restorer; if
-            ``tile`` is not an integer, too small, or given inside ``jit`` or ``vmap``.
+            8-bit values), or it has an alpha channel; if values of the condition are not in [0, 1]; if shapes do not
+            match the restorer; if ``tile`` is not an integer, too small, or given inside ``jit`` or ``vmap``.
 
     Example:
         >>> import restorax
@@ -170,6 +170,8 @@ def _checked(
 ) -> tuple[Array, Array | None]:
     """Check image, condition and tile; return the arrays. Traced arrays have no values to check."""
     image = check_image(image)
+    if restorer.model.channels == 1 and image.shape[-1] in (2, 4):
+        raise ValueError(f"`image` must have 1 or 3 channels, got {image.shape[-1]}; pass it without its alpha channel")
     finite, most_above = jnp.isfinite(image).all(), jnp.count_nonzero(image > 2) > image.size // 2
     if not isinstance(finite, Tracer):
         if not finite:
@@ -318,25 +320,35 @@ def restore_file(
     mask: str | os.PathLike | None = None,
     mask_marks: str | None = None,
     strength: float | None = None,
+    value_range: tuple[float, float] | None = None,
+    max_pixels: int | None = None,
+    quality: int | None = None,
+    progress: Callable[[float], None] | None = None,
     **options: Any,
 ) -> None:
-    """Restore an image file; alpha, bit depth and grayscale are preserved.
+    """Restore an image file, every frame of an animation or every page; all else that the file holds is preserved.
 
     Args:
         restorer: from :func:`restorax.load`.
         source: image file to restore.
         target: image file to write.
-        mask: image file, white where pixels are known, for inpainting restorers.
-        mask_marks: what white in the mask marks, as in :func:`restorax.image.read_mask`.
+        mask: image file, white where pixels are known, for inpainting restorers; filled pixels become opaque.
+        mask_marks: what white in the mask marks, as in :func:`restorax.files.mask.read_mask`.
         strength: constant value of any other condition map, in [0, 1], e.g. the noise level.
-        **options: ``tile``, ``ensemble`` and ``progress`` of :func:`restore`.
+        value_range: stored values of black and white, as in :func:`restorax.files.image.read`.
+        max_pixels: largest number of pixels to read, as in :func:`restorax.files.image.read`.
+        quality: quality of a lossy output, as in :func:`restorax.files.image.write`.
+        progress: called with the fraction done.
+        **options: ``tile`` and ``ensemble`` of :func:`restore`.
 
     Raises:
         FileNotFoundError: if a file does not exist.
-        ValueError: if a file is not an image; if mask or strength is missing, unexpected, or of another size or range;
-            if too little is known, as in :func:`restorax.image.read_mask`.
+        ValueError: if a file is not an image or of a kind that is not supported; if mask or strength is missing,
+            unexpected, or of another size or range; if the mask is refused by :func:`restorax.files.mask.read_mask`; if
+            the target does not hold several frames.
     """
-    from . import image
+    from .files.frames import check_target, read_frames, write_frames
+    from .files.mask import read_mask
 
     name, condition, required = restorer.card.name, restorer.model.condition, restorer.model.required_condition
     if required.channels and mask is None and strength is None:
@@ -348,15 +360,17 @@ def restore_file(
         raise ValueError(f"{name} takes no strength")
     if strength is not None and not 0 <= strength <= 1:
         raise ValueError(f"`strength` must be in [0, 1], got {strength}; divide by 255 for 8-bit units")
-    picture = image.read(source)
-    values = None
-    if mask is not None:
-        values = image.read_mask(mask, mask_marks)
-        if values.shape[:2] != picture.pixels.shape[:2]:
-            raise ValueError(
-                f"{mask} must have the size of {source} {picture.pixels.shape[:2]}, got {values.shape[:2]}"
-            )
-    if strength is not None:
-        values = np.full((*picture.pixels.shape[:2], 1), strength, np.float32)
-    restored = np.asarray(restore(restorer, picture.pixels, values, **options))
-    image.write(Path(target), picture.with_pixels(restored))
+    frames, restored = read_frames(source, value_range=value_range, max_pixels=max_pixels), []
+    check_target(target, frames)
+    for index, picture in enumerate(frames.pictures):
+        values = None
+        if mask is not None:
+            values = read_mask(mask, mask_marks, picture)
+            if picture.alpha is not None:
+                picture = replace(picture, alpha=np.maximum(picture.alpha, 1 - values))
+        if strength is not None:
+            values = np.full((*picture.pixels.shape[:2], 1), strength, np.float32)
+        part = progress and (lambda share, index=index: progress((index + share) / len(frames.pictures)))
+        pixels = np.asarray(restore(restorer, picture.pixels, values, progress=part, **options))
+        restored.append(picture.with_pixels(pixels))
+    write_frames(target, replace(frames, pictures=restored), quality=quality)

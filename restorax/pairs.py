@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import image
+from .files import image
 
 
 class Pair(NamedTuple):

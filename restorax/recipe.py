@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .files import AnyPath
+from .files.atomic import AnyPath
 from .typed_json import from_json, read_object, to_json
 
 

@@ -6,7 +6,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-from .files import AnyPath
+from .files.atomic import AnyPath
 
 T = TypeVar("T")
 

@@ -10,15 +10,14 @@ from typing import cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image as PillowImage
-from PIL import ImageSequence
 
-from . import image
-from .files import written_beside
+from .files import image
+from .files.frames import ANIMATED, PAGED, check_target, read_frames, read_single, write_frames
+from .files.mask import read_mask
 from .types import Array
 from .zoo import Restorer
 
-SUFFIXES = (".gif", ".png", ".webp")
+SUFFIXES = (*ANIMATED, *PAGED)
 
 
 def restore_stream(
@@ -103,16 +102,22 @@ def restore_video(
     *,
     mask: str | os.PathLike | None = None,
     mask_marks: str | None = None,
+    value_range: tuple[float, float] | None = None,
+    max_pixels: int | None = None,
+    quality: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Restore a folder of frames, in order of file name, or an animated GIF, PNG or WebP file.
+    """Restore a folder of frames in order of file name, an animation, or the pages of a TIFF file.
 
     Args:
         restorer: a multi-frame restorer.
-        source: folder of frames, or animated file.
+        source: folder of frames, animated GIF, PNG, WebP or AVIF file, or TIFF file of several pages.
         target: folder for frames of the same names, created if needed; or file.
         mask: image file, white where pixels are known, for all frames.
-        mask_marks: what white in the mask marks, as in :func:`restorax.image.read_mask`.
+        mask_marks: what white in the mask marks, as in :func:`restorax.files.mask.read_mask`.
+        value_range: stored values of black and white, as in :func:`restorax.files.image.read`.
+        max_pixels: largest number of pixels of a frame, as in :func:`restorax.files.image.read`.
+        quality: quality of a lossy output, as in :func:`restorax.files.image.write`.
         progress: called after every frame with the fraction done.
 
     Raises:
@@ -125,24 +130,26 @@ def restore_video(
         raise ValueError(f"{restorer.card.name} requires a mask ({required.description})")
     if mask is not None and not required.channels:
         raise ValueError(f"{restorer.card.name} takes no mask")
-    mask_pixels = None if mask is None else image.read_mask(mask, mask_marks)
+    mask_pixels = None if mask is None else read_mask(mask, mask_marks)
     if source.is_dir():
         paths = image.list_pictures(source)
         target.mkdir(parents=True, exist_ok=True)
-        restored = _restored(restorer, (image.read(path) for path in paths), mask_pixels)
+        pictures = (read_single(path, value_range=value_range, max_pixels=max_pixels) for path in paths)
+        restored = _restored(restorer, pictures, mask_pixels)
         for done, (path, picture) in enumerate(zip(paths, restored, strict=True)):
-            image.write(target / path.name, picture)
+            image.write(target / path.name, picture, quality=quality)
             if progress:
                 progress((done + 1) / len(paths))
         return
     if target.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{target}: unknown suffix {target.suffix!r}; animations are written as {', '.join(SUFFIXES)}")
-    animation, frames = read_animation(source), []
-    for picture in _restored(restorer, animation.frames, mask_pixels):
-        frames.append(picture)
+    frames, pictures = read_frames(source, value_range=value_range, max_pixels=max_pixels), []
+    check_target(target, frames)
+    for picture in _restored(restorer, frames.pictures, mask_pixels):
+        pictures.append(picture)
         if progress:
-            progress(len(frames) / len(animation.frames))
-    write_animation(target, dataclasses.replace(animation, frames=frames))
+            progress(len(pictures) / len(frames.pictures))
+    write_frames(target, dataclasses.replace(frames, pictures=pictures), quality=quality)
 
 
 def _restored(
@@ -152,83 +159,3 @@ def _restored(
     inputs, originals = tee(pictures)
     for picture, pixels in zip(originals, restore_stream(restorer, (p.pixels for p in inputs), mask), strict=True):
         yield picture.with_pixels(pixels)
-
-
-@dataclasses.dataclass(frozen=True)
-class Animation:
-    """Content of an animated file.
-
-    Attributes:
-        frames: pictures of one size.
-        milliseconds: duration of each frame.
-        loop: number of repetitions, 0 for endless; ``None`` if not stored.
-    """
-
-    frames: list[image.Picture]
-    milliseconds: list[float]
-    loop: int | None = None
-
-
-def read_animation(path: str | os.PathLike) -> Animation:
-    """Read an animated GIF, PNG or WebP file; a still image is an animation of one frame.
-
-    Args:
-        path: file to read.
-
-    Returns:
-        All frames as displayed: gray if all are gray, with alpha if any is transparent. A still image is read by
-        :func:`image.read`.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is not an image, or is damaged.
-    """
-    picture = image.read(path)  # raises a clear error for a bad file
-    raw, milliseconds = [], []
-    try:
-        with PillowImage.open(path) as file:
-            loop = file.info.get("loop")
-            for frame in ImageSequence.Iterator(file):
-                raw.append(np.asarray(frame.convert("RGBA"), np.float32) / 255)
-                milliseconds.append(float(frame.info.get("duration") or 100))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or cannot be read: {error}") from None
-    if len(raw) == 1:
-        return Animation([picture], milliseconds, loop)
-    gray = all((frame[..., :1] == frame[..., 1:3]).all() for frame in raw)
-    transparent = any(frame[..., 3].min() < 1 for frame in raw)
-    frames = [image.Picture(f[..., : 1 if gray else 3], f[..., 3:] if transparent else None) for f in raw]
-    return Animation(frames, milliseconds, loop)
-
-
-def write_animation(path: str | os.PathLike, animation: Animation) -> None:
-    """Write an animation atomically, in the format of its suffix.
-
-    Args:
-        path: file to write. GIF has 256 colours per frame, WebP is lossy, PNG is lossless.
-        animation: frames; pixels are clipped to [0, 1] and rounded to 8 bits. PNG keeps 16 bits of a single frame.
-
-    Raises:
-        TypeError: if pixels are not floating point.
-        ValueError: if there are no frames, or a frame is not a valid :class:`image.Picture`.
-        OSError: if the file cannot be written.
-    """
-    if not animation.frames:
-        raise ValueError("an animation needs at least one frame")
-    gif = Path(path).suffix.lower() == ".gif"
-    if len(animation.frames) == 1 and not gif:
-        image.write(path, animation.frames[0])
-        return
-    frames = []
-    for frame in animation.frames:
-        image.check_picture(frame)
-        colours = frame.pixels if frame.alpha is None else image.to_channels(frame.pixels, 3)
-        raw = image.quantise(colours if frame.alpha is None else np.concatenate([colours, frame.alpha], axis=2))
-        frames.append(PillowImage.fromarray(raw[:, :, 0] if raw.shape[2] == 1 else raw))
-    options = {} if animation.loop is None else {"loop": animation.loop}
-    if gif and any(frame.alpha is not None for frame in animation.frames):
-        options["disposal"] = 2  # clear each frame, else it shows through the next one
-    milliseconds = [round(t) for t in animation.milliseconds]
-    with written_beside(path) as beside:
-        rest = {"append_images": frames[1:], "duration": milliseconds, **options} if len(frames) > 1 else {}
-        frames[0].save(beside, save_all=len(frames) > 1, quality=95, **rest)

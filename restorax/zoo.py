@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .card import Card, Result
-from .files import AnyPath, is_remote, written_beside
+from .files.atomic import AnyPath, is_remote, written_beside
 from .models import MODELS, RestorationNetwork
 from .models.create import build
 from .types import Array, Condition, ConditionLike, DTypeLike, Image, Params

@@ -15,8 +15,8 @@ from benchmarks.halo import Loss, halo_needed, losses, restore_with_halo
 from benchmarks.odd_images import odd_images
 from benchmarks.quality import compare
 from restorax import data, restore, zoo
-from restorax import image as image_files
 from restorax.evaluation import evaluate
+from restorax.files import image as image_files
 from restorax.models import DnCNN, ScanUNet
 from restorax.train.step import build_model
 

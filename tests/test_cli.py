@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from restorax import image
+from restorax.files import image
 
 BLIND = "resunet_s-gray-noise"
 
@@ -251,11 +251,11 @@ def test_restore_runs_a_network_of_frames_over_folders_and_animations(run_cli, t
     model = ("--model", tmp_path / "entry")
     assert run_cli("restore", tmp_path / "in", tmp_path / "out", *model)[0] == 0
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["0.png", "1.png", "2.png"]
-    from restorax.video import Animation, read_animation, write_animation
+    from restorax.files.frames import Frames, read_frames, write_frames
 
-    write_animation(tmp_path / "in.gif", Animation([image.Picture(f) for f in _frames(height=16)], [40.0] * 3))
+    write_frames(tmp_path / "in.gif", Frames([image.Picture(f) for f in _frames(height=16)], [40.0] * 3))
     assert run_cli("restore", tmp_path / "in.gif", tmp_path / "out.webp", *model)[0] == 0
-    assert len(read_animation(tmp_path / "out.webp").frames) == 3
+    assert len(read_frames(tmp_path / "out.webp").pictures) == 3
     code, _, err = run_cli("restore", tmp_path / "in", tmp_path / "out", *model, "--ensemble")
     assert code == 2
     assert "omit --tile and --ensemble" in err

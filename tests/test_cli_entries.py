@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from restorax import demo, image, zoo
+from restorax import demo, zoo
 from restorax.cli import tables
+from restorax.files import image
 from restorax.typed_json import to_json
 
 SMALL = "arcnn-gray-jpeg"

@@ -6,8 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from restorax import data, image
+from restorax import data
 from restorax.dataset_builder import check, prepare
+from restorax.files import image
 
 
 @pytest.fixture(scope="module")

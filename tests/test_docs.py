@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import restorax
-from restorax import image
+from restorax.files import image
 from tests.tiers import first
 
 ROOT = Path(__file__).parent.parent
@@ -77,7 +77,7 @@ def test_examples_of_readme_run(title, folder, run_cli):
         exec(compile(block, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("page", first(["training", "explanation"], "training"))
+@pytest.mark.parametrize("page", first(["training", "explanation", "files"], "training", "files"))
 def test_code_of_pages_runs(page, folder):
     code = _blocks((ROOT / "docs" / f"{page}.md").read_text(), "python")
     assert code

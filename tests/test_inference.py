@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import restorax
-from restorax import degrade, image, inference, metrics
+from restorax import degrade, inference, metrics
+from restorax.files import image
+from restorax.files.frames import Frames, read_frames, write_frames
 from restorax.inference import restore, restore_file
 from restorax.models import RestorationNetwork
 from restorax.types import Condition
@@ -182,6 +184,8 @@ def test_bad_input_is_refused_in_a_sentence(blind, masked):
         restore(blind, jnp.full((8, 8, 1), jnp.nan))
     with pytest.raises(TypeError, match="floating point"):
         restore(blind, np.zeros((8, 8, 1), np.uint8))
+    with pytest.raises(ValueError, match="must have 1 or 3 channels, got 4; pass it without its alpha channel"):
+        restore(blind, jnp.full((8, 8, 4), 0.5))
     with pytest.raises(ValueError, match="requires a condition"):
         restore(masked, jnp.zeros((8, 8, 1)))
     with pytest.raises(ValueError, match="`tile` must be at least 129"):
@@ -207,17 +211,26 @@ def test_files_keep_alpha_depth_and_gray(blind, tmp_path):
     np.testing.assert_allclose(out.alpha, alpha, atol=1e-5)
     restore_file(blind, tmp_path / "gray.png", tmp_path / "out2.png")
     assert image.read(tmp_path / "out2.png").pixels.shape == (20, 30, 1)
+    pages = [image.Picture(pixels[..., c : c + 1]) for c in range(2)]
+    write_frames(tmp_path / "pages.tif", Frames(pages))
+    restore_file(blind, tmp_path / "pages.tif", tmp_path / "out.tif")
+    first, second = read_frames(tmp_path / "out.tif").pictures
+    np.testing.assert_array_equal(first.pixels, image.read(tmp_path / "out2.png").pixels)
+    assert np.abs(second.pixels - first.pixels).max() > 0.1
 
 
 def test_files_with_a_mask(masked, blind, tmp_path, photograph):
     mask = (np.random.default_rng(0).random((64, 64, 1)) > 0.5).astype(np.float32)
     clean = photograph[:64, :64]
-    image.write(tmp_path / "holes.png", image.Picture(clean * mask))
+    image.write(tmp_path / "holes.png", image.Picture(clean * mask, mask))
     image.write(tmp_path / "mask.png", image.Picture(mask))
     image.write(tmp_path / "small.png", image.Picture(mask[:32]))
     restore_file(masked, tmp_path / "holes.png", tmp_path / "out.png", mask=tmp_path / "mask.png")
-    out = image.read(tmp_path / "out.png").pixels
+    picture = image.read(tmp_path / "out.png")
+    np.testing.assert_array_equal(picture.alpha, 1)  # filled pixels are visible
+    out = picture.pixels
     np.testing.assert_array_equal(out[mask > 0], clean[mask > 0])
+    np.testing.assert_allclose(restore(masked, clean * mask, mask > 0), out, atol=0.51 / 255)
     assert float(metrics.psnr(out, clean)) > 25
     for mask_file, restorer, message in (
         (None, masked, "requires a mask"),

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import restorax
-from restorax import data, image
+from restorax import data
+from restorax.files import image
 from restorax.recipes import RECIPES
 from restorax.train.checkpoint import Checkpoints
 from restorax.train.step import init_state

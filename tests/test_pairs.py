@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from restorax import image, zoo
+from restorax import zoo
+from restorax.files import image
 from restorax.pairs import match_pairs, read_pair
 from restorax.typed_json import to_json
 

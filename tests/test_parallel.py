@@ -14,8 +14,9 @@ import jax
 import numpy as np
 import pytest
 
-from restorax import data, image
+from restorax import data
 from restorax.degrade import crop_border, parse
+from restorax.files import image
 from restorax.recipes import RECIPES
 from restorax.train import parallel
 from restorax.train.checkpoint import Checkpoints

@@ -13,7 +13,8 @@ import pytest
 import restorax
 from benchmarks import timed_training
 from benchmarks.timed_training import MARGIN, NAME, Cost, cost_of, deliver, main, make_recipe
-from restorax import data, image
+from restorax import data
+from restorax.files import image
 from restorax.recipes import RECIPES
 from restorax.train.step import build_model
 

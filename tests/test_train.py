@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import restorax
-from restorax import data, image, provenance, zoo
+from restorax import data, provenance, zoo
+from restorax.files import image
 from restorax.recipe import Stage, write_recipe
 from restorax.train import loop, parallel, plan
 from restorax.train.checkpoint import Checkpoints

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from restorax import image, video, zoo
+from restorax import video, zoo
+from restorax.files import image
+from restorax.files.frames import Frames, read_frames, write_frames
 from restorax.models.create import build
 
 
@@ -119,15 +121,15 @@ def test_folder_of_frames_with_a_mask(tmp_path):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_animated_files_keep_their_timing(restorer, tmp_path, suffix, channels):
     frames = [image.Picture(frame) for frame in _frames(4, 16, 16, channels)]
-    animation = video.Animation(frames, [40.0, 80.0, 40.0, 200.0], loop=0)
-    video.write_animation(tmp_path / f"in{suffix}", animation)
+    animation = Frames(frames, [40.0, 80.0, 40.0, 200.0], loop=0)
+    write_frames(tmp_path / f"in{suffix}", animation)
     video.restore_video(restorer, tmp_path / f"in{suffix}", tmp_path / f"out{suffix}")
-    given, result = (video.read_animation(tmp_path / f"{name}{suffix}") for name in ("in", "out"))
+    given, result = (read_frames(tmp_path / f"{name}{suffix}") for name in ("in", "out"))
     assert result.milliseconds == animation.milliseconds
     assert result.loop == 0
-    assert len(result.frames) == 4
-    expected = list(video.restore_stream(restorer, (frame.pixels for frame in given.frames)))
-    difference = np.abs(np.stack([f.pixels for f in result.frames]) - np.stack(expected))
+    assert len(result.pictures) == 4
+    expected = list(video.restore_stream(restorer, (frame.pixels for frame in given.pictures)))
+    difference = np.abs(np.stack([f.pixels for f in result.pictures]) - np.stack(expected))
     assert difference.mean() < {".png": 0.5 / 255, ".gif": 0.06, ".webp": 0.15}[suffix]
     if suffix == ".png":
         assert difference.max() < 0.51 / 255
@@ -137,16 +139,16 @@ def test_animation_keeps_what_is_see_through(restorer, tmp_path):
     alpha = np.ones((8, 8, 1), np.float32)
     alpha[2:4] = 0
     frames = [image.Picture(frame, alpha) for frame in _frames(2, 8, 8, 3)]
-    video.write_animation(tmp_path / "in.png", video.Animation(frames, [50.0, 50.0]))
+    write_frames(tmp_path / "in.png", Frames(frames, [50.0, 50.0]))
     video.restore_video(restorer, tmp_path / "in.png", tmp_path / "out.png")
-    for frame in video.read_animation(tmp_path / "out.png").frames:
+    for frame in read_frames(tmp_path / "out.png").pictures:
         np.testing.assert_array_equal(frame.alpha, alpha)
 
 
 def test_a_still_picture_is_a_video_of_one_frame(restorer, tmp_path):
     image.write(tmp_path / "in.png", image.Picture(_frames(1)[0]))
     video.restore_video(restorer, tmp_path / "in.png", tmp_path / "out.png")
-    assert len(video.read_animation(tmp_path / "out.png").frames) == 1
+    assert len(read_frames(tmp_path / "out.png").pictures) == 1
     np.testing.assert_allclose(
         image.read(tmp_path / "out.png").pixels, _expected(restorer, _frames(1))[0], atol=0.51 / 255
     )
@@ -155,23 +157,23 @@ def test_a_still_picture_is_a_video_of_one_frame(restorer, tmp_path):
 def test_a_still_picture_keeps_bits_and_place(tmp_path):
     raw = (_frames(1, 6, 4)[0, ..., 0] * 65535).astype(np.uint16)
     PillowImage.fromarray(raw).save(tmp_path / "16.png")
-    still = video.read_animation(tmp_path / "16.png")
-    video.write_animation(tmp_path / "again.png", still)
+    still = read_frames(tmp_path / "16.png")
+    write_frames(tmp_path / "again.png", still)
     np.testing.assert_array_equal(np.round(image.read(tmp_path / "again.png").pixels[..., 0] * 65535), raw)
     exif = PillowImage.Exif()
     exif[274] = 6  # turned by 90 degrees
     PillowImage.fromarray((raw >> 8).astype(np.uint8)).save(tmp_path / "turned.png", exif=exif)
-    assert video.read_animation(tmp_path / "turned.png").frames[0].pixels.shape == (4, 6, 1)
+    assert read_frames(tmp_path / "turned.png").pictures[0].pixels.shape == (4, 6, 1)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
 def test_what_a_frame_has_shown_is_gone_in_the_next(tmp_path, suffix):
     alphas = np.zeros((3, 12, 12, 1), np.float32)
     for i, alpha in enumerate(alphas):
-        alpha[i::3] = 1
+        alpha[4 + i :] = 1
     frames = [image.Picture(pixels, alpha) for pixels, alpha in zip(_frames(3, 12, 12, 3), alphas, strict=True)]
-    video.write_animation(tmp_path / f"a{suffix}", video.Animation(frames, [50.0] * 3))
-    shown = np.stack([frame.alpha for frame in video.read_animation(tmp_path / f"a{suffix}").frames])
+    write_frames(tmp_path / f"a{suffix}", Frames(frames, [50.0] * 3))
+    shown = np.stack([frame.alpha for frame in read_frames(tmp_path / f"a{suffix}").pictures])
     np.testing.assert_array_equal(shown, alphas)
 
 
@@ -200,6 +202,6 @@ def test_mistakes_are_refused_in_a_sentence_and_leave_nothing(restorer, tmp_path
     with pytest.raises(ValueError, match="frames must be finite, got NaN"):
         list(video.restore_stream(restorer, broken))
     with pytest.raises(ValueError, match="at least one frame"):
-        video.write_animation(tmp_path / "out.gif", video.Animation([], []))
+        write_frames(tmp_path / "out.gif", Frames([], []))
     with pytest.raises(ValueError, match="restores single images"):
         video.restore_stream(restorax.load("resunet_s-gray-noise"), _frames())

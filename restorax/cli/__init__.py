@@ -1,6 +1,7 @@
 """The command line: ``restorax`` or ``python -m restorax``."""
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -47,8 +48,13 @@ def _options(
     """Image restoration in JAX."""
 
 
+def _print_warning(message: Warning | str, *_: object) -> None:
+    print_line(stderr, f"restorax: {message}", style="yellow")
+
+
 def main() -> None:
     """Run the command line; user errors print one line and exit with code 2."""
+    warnings.showwarning = _print_warning
     try:
         app()
     except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:

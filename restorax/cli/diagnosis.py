@@ -25,7 +25,7 @@ def diagnose(
     """Find the damages of an image, or of every image of a folder, and the restorers that help."""
     from ..diagnosis import choose
     from ..diagnosis.pictures import diagnose_file
-    from ..image import list_pictures
+    from ..files.image import list_pictures
 
     paths = list_pictures(source) if source.is_dir() else [source]
     found = []

@@ -144,7 +144,7 @@ def export(
     from .. import zoo
     from ..exporting import PLATFORMS
     from ..exporting import export as run
-    from ..files import written_beside
+    from ..files.atomic import written_beside
 
     sides = (size or "").split("x")
     if size and not (len(sides) == 2 and all(side.isdecimal() for side in sides)):

@@ -12,6 +12,19 @@ from .common import Model, Source, Target, console
 from .tables import print_line
 
 Force = Annotated[bool, typer.Option("--force", help="Allow OUT to replace IN or the mask.")]
+Quality = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=100,
+        help="Quality of JPEG, WebP, AVIF and HEIC. Default: that of IN or 95, the higher.",
+    ),
+]
+Range = Annotated[
+    str | None,
+    typer.Option("--range", metavar="LOW,HIGH", help="Stored values of black and white, e.g. of floating-point TIFF."),
+]
+MaxPixels = Annotated[int | None, typer.Option(min=1, help="Largest image to read. Default: 178956970 pixels.")]
 
 
 def restore(
@@ -32,6 +45,9 @@ def restore(
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Average over flips and rotations: better, 8 times slower.")
     ] = False,
+    quality: Quality = None,
+    value_range: Range = None,
+    max_pixels: MaxPixels = None,
     force: Force = False,
 ) -> None:
     """Restore an image, or every image of a folder; video restorers take a folder of frames or an animation.
@@ -40,7 +56,7 @@ def restore(
     damage, as inpainting tools often paint it, give --mask-marks damaged.
     """
     from .. import video, zoo
-    from ..image import list_pictures, read
+    from ..files.image import list_pictures, read
     from ..inference import describe_fit, restore_file
 
     restorer = zoo.load(model)
@@ -54,14 +70,25 @@ def restore(
         with Progress(console=console) as bar:
             task = bar.add_task("restoring frames", total=1.0)
             progress = lambda share: bar.update(task, completed=share)  # noqa: E731
-            video.restore_video(restorer, source, target, mask=mask, mask_marks=mask_marks, progress=progress)
+            video.restore_video(
+                restorer,
+                source,
+                target,
+                mask=mask,
+                mask_marks=mask_marks,
+                value_range=_limits(value_range),
+                max_pixels=max_pixels,
+                quality=quality,
+                progress=progress,
+            )
         return
     pairs = [(one, out) for one, out in _pairs(source, target) if not (mask and one.stem.endswith("-mask"))]
     if not pairs:
         raise ValueError(f"{source} contains only masks; add the images")
     masks = [_mask_of(one, mask) for one, _ in pairs]
     _check_replaced([out for _, out in pairs], [*(one for one, _ in pairs), *masks], force)
-    if remark := describe_fit(restorer, read(pairs[0][0]).pixels):
+    limits = _limits(value_range)
+    if remark := describe_fit(restorer, read(pairs[0][0], value_range=limits, max_pixels=max_pixels).pixels):
         print_line(console, f"{pairs[0][0].name}: {remark}.")
     with Progress(console=console) as bar:
         task = bar.add_task("restoring", total=len(pairs))
@@ -76,6 +103,9 @@ def restore(
                 strength=strength,
                 tile=tile,
                 ensemble=ensemble,
+                value_range=limits,
+                max_pixels=max_pixels,
+                quality=quality,
                 progress=lambda share, done=done: bar.update(task, completed=done + share),
             )
             bar.update(task, completed=done + 1)
@@ -91,14 +121,18 @@ def degrade(
         ),
     ],
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    quality: Quality = None,
+    value_range: Range = None,
+    max_pixels: MaxPixels = None,
     force: Force = False,
 ) -> None:
     """Degrade an image, or every image of a folder. A mask or noise level is written as NAME-mask.png."""
     import jax
     import numpy as np
 
-    from .. import image
     from ..degrade import parse
+    from ..files import image
+    from ..files.frames import read_single
 
     if not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {seed}")
@@ -108,7 +142,7 @@ def degrade(
     written = collections.Counter(masks + [out for _, out in pairs])
     twice = next((mask.name for mask in masks if written[mask] > 1), None)
     for index, (one, out) in enumerate(pairs):
-        picture = image.read(one)
+        picture = read_single(one, value_range=_limits(value_range), max_pixels=max_pixels)
         inputs = jax.random.fold_in(jax.random.key(seed), index), jax.numpy.asarray(picture.pixels)
         if jax.eval_shape(operation, *inputs).image.shape != picture.pixels.shape:
             raise ValueError(f"{operators!r} returns several images; use a degradation that returns one")
@@ -117,9 +151,20 @@ def degrade(
             raise ValueError(f"{twice} would be written twice; file names must differ in more than suffix and -mask")
         if observed.condition is not None:
             _check_replaced(masks, [one for one, _ in pairs], force)
-        image.write(out, picture.with_pixels(np.asarray(observed.image)))
+        image.write(out, picture.with_pixels(np.asarray(observed.image)), quality=quality)
         if observed.condition is not None:
             image.write(masks[index], image.Picture(np.asarray(observed.condition[..., :1])))
+
+
+def _limits(value_range: str | None) -> tuple[float, float] | None:
+    """Read ``LOW,HIGH``."""
+    if value_range is None:
+        return None
+    try:
+        low, high = map(float, value_range.split(","))
+    except ValueError:
+        raise ValueError(f"--range must be two numbers LOW,HIGH, got {value_range!r}") from None
+    return low, high
 
 
 def _mask_of(picture: Path, mask: Path | None) -> Path | None:
@@ -142,7 +187,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _pairs(source: Path, target: Path) -> list[tuple[Path, Path]]:
     """Pair input and output files; fail before anything is computed."""
-    from ..image import SUFFIXES, list_pictures
+    from ..files.image import SUFFIXES, list_pictures
 
     if source.is_dir():
         pictures = list_pictures(source)

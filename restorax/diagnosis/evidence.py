@@ -6,8 +6,9 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from .. import image
-from ..files import written_beside
+from ..files.atomic import written_beside
+from ..files.image import read
+from ..files.picture import to_channels
 from .codec import step_profiles, to_ycc
 from .examination import cut_crops
 from .findings import Diagnosis
@@ -38,7 +39,7 @@ def write_evidence(path: str | os.PathLike, diagnosis: Diagnosis, folder: str | 
     """
     from PIL import Image
 
-    pixels = image.to_channels(image.read(path).pixels, 3)
+    pixels = to_channels(read(path).pixels, 3)
     panels = [
         ("examined crops; missing pixels red", _overview(pixels, diagnosis)),
         (f"noise in blocks: {255 * diagnosis.noise.level:.1f}/255", _noise_map(pixels)),

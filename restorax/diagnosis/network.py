@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..files import AnyPath, write_atomically, written_beside
+from ..files.atomic import AnyPath, write_atomically, written_beside
 from ..types import Array, Params
 from ..zoo import ZOO
 from .statistics import ANGLES

@@ -1,24 +1,28 @@
 """Diagnose and restore image files without naming an entry."""
 
+import dataclasses
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import image
-from ..files import written_beside
+from ..files.atomic import written_beside
+from ..files.frames import check_target, read_frames, write_frames
+from ..files.image import read
 from .automatic import Outcome, restore_automatically
 from .examination import diagnose
 from .findings import Diagnosis
 
 
-def diagnose_file(path: str | os.PathLike) -> Diagnosis:
+def diagnose_file(path: str | os.PathLike, **reading: Any) -> Diagnosis:
     """Diagnose an image file; the tables of a JPEG file are read.
 
     Args:
         path: image file.
+        **reading: ``value_range`` and ``max_pixels`` of :func:`restorax.files.image.read`.
 
     Returns:
         The damages.
@@ -27,13 +31,22 @@ def diagnose_file(path: str | os.PathLike) -> Diagnosis:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not an image, or is damaged.
     """
-    return diagnose(image.read(path).pixels, file=path)
+    return diagnose(read(path, **reading).pixels, file=path)
 
 
 def restore_file_automatically(
-    source: str | os.PathLike, target: str | os.PathLike, *, amount: float = 1.0, force: bool = False, **options: Any
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    *,
+    amount: float = 1.0,
+    force: bool = False,
+    value_range: tuple[float, float] | None = None,
+    max_pixels: int | None = None,
+    quality: int | None = None,
+    progress: Callable[[float], None] | None = None,
+    **options: Any,
 ) -> Outcome:
-    """Diagnose an image file and restore it; alpha, bit depth and grayscale are preserved.
+    """Diagnose an image file, or each of its frames or pages, and restore it; all else that it holds is preserved.
 
     A file that is left alone is copied, or converted if the suffix differs.
 
@@ -42,23 +55,35 @@ def restore_file_automatically(
         target: image file to write.
         amount: share of the restored image in the result, in [0, 1].
         force: restore with the best entry even where leaving the image alone is the best choice.
-        **options: ``tile``, ``ensemble`` and ``progress`` of :func:`restorax.restore`.
+        value_range: stored values of black and white, as in :func:`restorax.files.image.read`.
+        max_pixels: largest number of pixels to read.
+        quality: quality of a lossy output.
+        progress: called with the fraction done.
+        **options: ``tile`` and ``ensemble`` of :func:`restorax.restore`.
 
     Returns:
-        The result.
+        The result for the first frame.
 
     Raises:
         FileNotFoundError: if a file does not exist.
         ValueError: if the file is not an image, or ``amount`` is not in [0, 1].
     """
-    picture = image.read(source)
-    outcome = restore_automatically(picture.pixels, file=source, amount=amount, force=force, **options)
-    if outcome.choice.entries or Path(source).suffix.lower() != Path(target).suffix.lower():
-        image.write(Path(target), picture.with_pixels(np.asarray(outcome.image)))
+    frames, outcomes = read_frames(source, value_range=value_range, max_pixels=max_pixels), []
+    check_target(target, frames)
+    count = len(frames.pictures)
+    for index, picture in enumerate(frames.pictures):
+        part = progress and (lambda share, index=index: progress((index + share) / count))
+        file = source if count == 1 else None
+        options |= {"file": file, "amount": amount, "force": force, "progress": part}
+        outcomes.append(restore_automatically(picture.pixels, **options))
+    touched = any(one.choice.entries for one in outcomes)
+    if touched or Path(source).suffix.lower() != Path(target).suffix.lower():
+        pictures = [p.with_pixels(np.asarray(o.image)) for p, o in zip(frames.pictures, outcomes, strict=True)]
+        write_frames(target, dataclasses.replace(frames, pictures=pictures), quality=quality)
     elif not (Path(target).exists() and Path(source).samefile(target)):
         with written_beside(target) as beside:
             shutil.copyfile(source, beside)
-    return outcome
+    return outcomes[0]
 
 
 def summary(name: str, outcome: Outcome) -> str:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import degrade
-from ..files import written_beside
+from ..files.atomic import written_beside
 from ..types import Array, Params
 from .network import BLURS, FLAGS, STRENGTHS, DiagnosisNetwork, Outputs, angle_of, apply_network, save_network
 from .statistics import ANGLES, read_statistics

@@ -14,7 +14,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jax.experimental import multihost_utils
 
-from ..files import absolute
+from ..files.atomic import absolute
 from ..types import Params
 from .step import TrainState
 

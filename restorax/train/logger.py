@@ -14,7 +14,7 @@ from etils import epath
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..files import AnyPath, is_remote, write_atomically
+from ..files.atomic import AnyPath, is_remote, write_atomically
 from ..recipe import Recipe
 from ..types import Array
 from .options import Options

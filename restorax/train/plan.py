@@ -12,10 +12,11 @@ import numpy as np
 from etils import epath
 from jax.sharding import Mesh
 
-from .. import data, image
+from .. import data
 from ..degrade import parse
 from ..evaluation import compile_degradation, evaluate
-from ..files import absolute
+from ..files import image
+from ..files.atomic import absolute
 from ..recipe import Recipe, Stage
 from ..types import Array, Params, PRNGKeyArray
 from . import parallel

@@ -8,9 +8,10 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from .. import image, provenance, zoo
+from .. import provenance, zoo
 from ..data import sample_images
 from ..degrade import parse
+from ..files import image
 from ..models.count import flops_per_megapixel
 from ..models.receptive_field import measure_receptive_field
 from ..recipe import Recipe, middle

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import image
 from ..evaluation import compile_degradation
+from ..files import image
 from ..metrics import psnr
 from ..recipe import Recipe, Stage, middle
 from ..types import Params

@@ -9,7 +9,7 @@ from typing import Any
 from etils import epath
 
 from .. import zoo
-from ..files import is_remote, write_atomically
+from ..files.atomic import is_remote, write_atomically
 from ..recipe import Recipe, read_recipe, write_recipe
 from ..typed_json import read_object, to_json
 

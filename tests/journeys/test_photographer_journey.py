@@ -9,7 +9,8 @@ import pytest
 from rich.progress import Progress
 
 import restorax
-from restorax import demo, image, zoo
+from restorax import demo, zoo
+from restorax.files import image
 
 CASES = Path(__file__).parent.parent / "cases"
 DENOISE = ("--model", "arcnn-gray-jpeg")

@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from restorax import data, image
+from restorax import data
+from restorax.files import image
 
 DEGRADATIONS = ["gaussian_noise(sigma=15/255)", "gaussian_noise(sigma=25/255)"]
 STAGE = {"steps": 8, "degradation": "gaussian_noise(sigma=uniform(0, 55/255))", "batch": 8, "patch": 16}
