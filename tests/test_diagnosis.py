@@ -152,14 +152,13 @@ def test_choice_follows_the_gains(compressed):
     assert gains == sorted(gains, reverse=True)
 
 
-def test_unknown_combinations_are_left_alone(compressed):
-    strange = {
-        "noise": diagnosis.Noise(1.0, 0.3, 0.1, 0.0, (0.3,) * 4),
-        "blur": diagnosis.Blur(1.0, "motion", 17.0, 0.1, {"motion": 1.0}),
-    }
-    best = restorax.choose(dataclasses.replace(compressed[1], **strange))[0]
-    assert best.entries == ()
-    assert "nothing similar" in best.reason or "promises" in best.reason or "no entry" in best.reason
+def test_what_was_never_measured_promises_less(compressed):
+    noisy = dataclasses.replace(compressed[1], noise=diagnosis.Noise(1.0, 0.3, 0.1, 0.0, (0.3,) * 4))
+    moved = dataclasses.replace(noisy, blur=diagnosis.Blur(1.0, "motion", 17.0, 0.1, {"motion": 1.0}))
+    assert 0 < restorax.choose(moved)[0].gain < restorax.choose(noisy)[0].gain
+    striped = dataclasses.replace(compressed[1], jpeg=diagnosis.Jpeg(0.0, 100.0, 1.0))
+    striped = dataclasses.replace(striped, stripes=diagnosis.Stripes(0.9, 0.1, "rows"))
+    assert restorax.choose(striped)[0] == ((), 0.0, "no entry is known to help against stripes along rows 26/255")
 
 
 def test_damages_of_degradations_are_comparable():
