@@ -9,8 +9,9 @@ from .candidates import Gain, candidates, gains
 from .damages import Damages, distance, of_diagnosis
 from .findings import Diagnosis
 
-LEAST_GAIN = 0.15
-"""Expected gain in dB below which an image is left alone."""
+LEAST_GAIN, LEAST_UNCERTAIN_GAIN = 0.15, 1.2
+"""Expected gains in dB below which an image is left alone: where pixels or the file show a damage exactly, and where the
+network estimates it. Texture resembles weak noise, and what is gained there is less than what a mistake costs."""
 CLOSE = 0.05
 """Difference in dB of expected gains below which two choices are close."""
 _BANDWIDTH = 0.7
@@ -80,7 +81,11 @@ def choose(diagnosis: Diagnosis) -> tuple[Choice, ...]:
     ranked.sort(key=lambda choice: (-choice.gain, len(choice.entries)))
     # A second entry must pay.
     ranked = [c for c in ranked if len(c.entries) < 2 or c.gain > _best_part(c, ranked) + 0.1]
-    place = next((i for i, choice in enumerate(ranked) if choice.gain < LEAST_GAIN), len(ranked))
+    exact = diagnosis.missing.mask is not None or (
+        "jpeg" in diagnosis.damages and diagnosis.jpeg.source in ("file", "comb")
+    )
+    least = LEAST_GAIN if exact else LEAST_UNCERTAIN_GAIN
+    place = next((i for i, choice in enumerate(ranked) if choice.gain < least), len(ranked))
     return (*ranked[:place], Choice((), 0.0, _why_alone(diagnosis, ranked[0] if ranked else None)), *ranked[place:])
 
 
