@@ -10,8 +10,8 @@ from .damages import Damages, distance, of_diagnosis
 from .findings import Diagnosis
 
 LEAST_GAIN, LEAST_UNCERTAIN_GAIN = 0.15, 1.2
-"""Expected gains in dB below which an image is left alone: where pixels or the file show a damage exactly, and where the
-network estimates it. Texture resembles weak noise, and what is gained there is less than what a mistake costs."""
+"""Expected gains in dB below which an image is left alone: where pixels or the file show a damage exactly, and where
+the network estimates it. Texture resembles weak noise, and a mistake there costs more than is gained."""
 CLOSE = 0.05
 """Difference in dB of expected gains below which two choices are close."""
 _BANDWIDTH = 0.7
