@@ -51,7 +51,7 @@ def kernel_deviation(blur: str, size: np.ndarray | float) -> np.ndarray | float:
     """Return the standard deviation of a blur kernel: sigma, radius / 2 or length / sqrt(12).
 
     Example:
-        >>> float(kernel_deviation("defocus", 3))
+        >>> float(kernel_deviation("defocus", 3.0))
         1.5
     """
     return size * {"gaussian": 1.0, "defocus": 0.5, "motion": 12**-0.5}[blur]
