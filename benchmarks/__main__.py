@@ -31,6 +31,7 @@ SUITES = (
     "input",
     "halo",
     "large_image",
+    "folders",
     "ablation",
     "conv",
     "report",

@@ -330,6 +330,12 @@ SECTIONS = (
         ("model", "size", "seconds", "peak_GiB", "psnr"),
     ),
     Section(
+        "folders",
+        "What do images of many sizes cost on the command line?",
+        ("model", "images", "sizes", "sides", "run"),
+        ("model", "images", "sizes", "run", "seconds", "images_per_s", "first_third_MiB", "last_third_MiB"),
+    ),
+    Section(
         "halo",
         "How much context does a tile need?",
         ("entry", "degradation", "core", "halo"),

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,14 +13,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
-from .types import Array, Condition, ConditionLike, Image, check_condition, check_count, check_image, check_range
+from .buckets import pad_to_bucket
+from .types import (
+    Array,
+    Condition,
+    ConditionLike,
+    Image,
+    check_condition,
+    check_count,
+    check_image,
+    check_range,
+)
 from .zoo import Restorer, gray_twin
 
 OVERLAP = 64
 _GRID = 16  # tiles start at multiples of this, to align with the network's coarse grid in the whole image
 _ALWAYS_WHOLE = 2**20  # pixels that fit any memory
 _LARGEST_BUDGET = 2 * 2**30  # bytes
+_Values = Array | np.ndarray
+_PROGRAMS = 32  # shapes whose compiled programs, about 10 MB each, stay in memory
 
 
 def restore(
@@ -29,6 +43,7 @@ def restore(
     *,
     tile: int | None = None,
     ensemble: bool = False,
+    bucket: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> Array:
     """Restore an image and clip it to [0, 1].
@@ -48,6 +63,9 @@ def restore(
             images that fit, and all images inside ``jit`` or ``vmap``, are restored whole. A blur kernel is read from
             the whole image, whatever the tiles.
         ensemble: average over the eight flips and rotations of the image: slightly better, eight times slower.
+        bucket: let images of many sizes share a few compiled programs: convolutional networks compute in the next
+            larger of a few sides (``restorax.buckets``), with the same result to rounding. Other networks,
+            and calls inside ``jit`` or ``vmap``, keep the size.
         progress: called after every tile with the fraction done.
 
     Returns:
@@ -65,12 +83,22 @@ def restore(
         (20, 30, 1)
     """
     if ensemble:
-        outputs = dihedral_outputs(restorer, image, condition, tile=tile, progress=progress)
-        return (functools.reduce(jnp.add, outputs) / 8).astype(jnp.asarray(image).dtype)
-    return _restore(restorer, *_checked(restorer, image, condition, tile), tile, progress)
+        outputs = dihedral_outputs(restorer, image, condition, tile=tile, bucket=bucket, progress=progress)
+        return _on_device((functools.reduce(operator.add, outputs) / 8).astype(_on_device(image).dtype))
+    return _on_device(_restore(restorer, *_checked(restorer, image, condition, tile), tile, bucket, progress))
 
 
-def _is_gray(image: Array) -> bool:
+def _library(image: Image) -> Any:
+    """Return the library of an array. On NumPy's, operations around the network compile nothing for every size."""
+    return np if isinstance(image, np.ndarray) else jnp
+
+
+def _on_device(x: Any) -> Any:
+    """Transfer a NumPy array; ``jnp.asarray`` would compile a program for every size."""
+    return jax.device_put(x) if isinstance(x, np.ndarray) else jnp.asarray(x)
+
+
+def _is_gray(image: Image) -> bool:
     """Tell whether an image has one channel, or equal ones that are not flat; traced arrays have no values."""
     if image.shape[-1] == 1 or isinstance(image, Tracer):
         return image.shape[-1] == 1
@@ -92,7 +120,7 @@ def describe_fit(restorer: Restorer, image: Image) -> str:
         >>> describe_fit(zoo.load("resunet_s-color-noise"), jnp.zeros((8, 8, 1)))
         'gray; restored by resunet_s-gray-noise'
     """
-    image, name = jnp.asarray(image), restorer.card.name
+    name = restorer.card.name
     if restorer.model.channels == 3 and _is_gray(image):
         twin = gray_twin(restorer)
         if twin:
@@ -108,7 +136,7 @@ def describe_fit(restorer: Restorer, image: Image) -> str:
     return ""
 
 
-def _for_gray(restorer: Restorer, image: Array) -> tuple[Restorer, Array]:
+def _for_gray(restorer: Restorer, image: _Values) -> tuple[Restorer, _Values]:
     """Return the restorer to use for a gray image, and the image with its channels."""
     twin = gray_twin(restorer)
     if twin is not None:
@@ -118,87 +146,126 @@ def _for_gray(restorer: Restorer, image: Array) -> tuple[Restorer, Array]:
             f"the image is gray and {restorer.card.name} was trained on colour images; the result may be poor",
             stacklevel=4,
         )
-    return restorer, jnp.broadcast_to(image, (*image.shape[:-1], 3))
+    return restorer, _library(image).broadcast_to(image, (*image.shape[:-1], 3))
 
 
 def _restore(
     restorer: Restorer,
-    image: Array,
-    condition: Array | None,
+    image: _Values,
+    condition: _Values | None,
     tile: int | None,
+    bucket: bool,
     progress: Callable[[float], None] | None,
-) -> Array:
+) -> _Values:
     """Restore checked inputs."""
+    xp = _library(image)
     channels, gray = image.shape[-1], restorer.model.channels == 3 and _is_gray(image)
     if gray:  # equal noise in all channels would look like detail
         restorer, image = _for_gray(restorer, image)
     context = _read_context(restorer, image) if restorer.model.has_context else ()
     if restorer.card.channels == 1 and image.shape[-1] > 1:
-        separate = jnp.moveaxis(image, -1, 0)[..., None]
-        maps = None if condition is None else jnp.broadcast_to(condition, (*separate.shape[:-1], 1))
+        separate = xp.moveaxis(image, -1, 0)[..., None]
+        maps = None if condition is None else xp.broadcast_to(condition, (*separate.shape[:-1], 1))
         context = tuple(jnp.concatenate([part] * image.shape[-1]) for part in context)
-        restored = _restore_in_tiles(restorer, separate, maps, context, tile, progress)
-        restored = jnp.moveaxis(restored[..., 0], 0, -1)
+        restored = _restore_in_tiles(restorer, separate, maps, context, tile, bucket, progress)
+        restored = xp.moveaxis(restored[..., 0], 0, -1)
     else:
-        restored = _restore_in_tiles(restorer, image, condition, context, tile, progress)
-    return jnp.broadcast_to(restored.mean(-1, keepdims=True), (*restored.shape[:-1], channels)) if gray else restored
+        restored = _restore_in_tiles(restorer, image, condition, context, tile, bucket, progress)
+    return xp.broadcast_to(restored.mean(-1, keepdims=True), (*restored.shape[:-1], channels)) if gray else restored
 
 
 def _restore_in_tiles(
     restorer: Restorer,
-    image: Array,
-    condition: Array | None,
+    image: _Values,
+    condition: _Values | None,
     context: tuple[Array, ...],
     tile: int | None,
+    bucket: bool,
     progress: Callable[[float], None] | None,
-) -> Array:
+) -> _Values:
     """Restore an image with the channels of the restorer, whole if it fits."""
     height, width = image.shape[-3:-1]
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((restorer, image, condition)))
     side = tile or (None if traced else _tile_side(restorer, image))
     if side is None or side >= max(height, width):
-        return _apply(restorer, image, condition, context)
+        return _run(restorer, image, condition, context, bucket and not traced)
     if traced:
         raise ValueError("tiles are restored sequentially, which jit and vmap do not support; omit `tile` there")
     on_grid, mask = np.asarray(_to_grid(image)), None if condition is None else np.asarray(_to_grid(condition))
-    restored = _restore_tiles(restorer, on_grid, mask, context, side, progress)
-    return jnp.asarray(restored[..., :height, :width, :], image.dtype)
+    restored = _restore_tiles(restorer, on_grid, mask, context, side, bucket, progress)
+    return _library(image).asarray(restored[..., :height, :width, :], image.dtype)
 
 
 def _checked(
     restorer: Restorer, image: Image, condition: ConditionLike | None, tile: int | None
-) -> tuple[Array, Array | None]:
+) -> tuple[_Values, _Values | None]:
     """Check image, condition and tile; return the arrays. Traced arrays have no values to check."""
-    image = check_image(image)
+    xp = _library(image)
+    image = xp.asarray(check_image(_on_device(image)))
     if restorer.model.channels == 1 and image.shape[-1] in (2, 4):
         raise ValueError(f"`image` must have 1 or 3 channels, got {image.shape[-1]}; pass it without its alpha channel")
-    finite, most_above = jnp.isfinite(image).all(), jnp.count_nonzero(image > 2) > image.size // 2
+    finite, most_above = xp.isfinite(image).all(), xp.count_nonzero(image > 2) > image.size // 2
     if not isinstance(finite, Tracer):
         if not finite:
             raise ValueError("`image` must be finite, got NaN or infinity")
         # Single-photon detections exceed 2, but never in most pixels.
         if most_above:
             raise ValueError("`image` must be in [0, 1], got mostly values above 2; divide 8-bit values by 255")
-    if tile is not None:
-        check_count(tile, "tile")
-        if tile <= 2 * OVERLAP:
-            raise ValueError(f"`tile` must be at least {2 * OVERLAP + 1} (tiles overlap by {OVERLAP}), got {tile}")
+    _check_tile(tile)
     if condition is None:
         return image, None
-    checked = check_condition(condition, image, mask=restorer.model.fills_holes)
+    checked = xp.asarray(check_condition(condition, image, mask=restorer.model.fills_holes))
     check_range(checked, "condition", 0, 1)
     return image, checked
 
 
-@jax.jit
+def _check_tile(tile: int | None) -> None:
+    if tile is None:
+        return
+    check_count(tile, "tile")
+    if tile <= 2 * OVERLAP:
+        raise ValueError(f"`tile` must be at least {2 * OVERLAP + 1} (tiles overlap by {OVERLAP}), got {tile}")
+
+
+def _run(
+    restorer: Restorer, image: _Values, condition: _Values | None, context: tuple[Array, ...], bucket: bool
+) -> _Values:
+    """Restore an image or a tile whole, in the library of the image."""
+    model, xp = restorer.model, _library(image)
+    if not (bucket and model.can_be_padded):
+        return xp.asarray(_program(np.shape(image))(restorer, image, condition, context))
+    height, width = image.shape[-3:-1]
+    padded, sides = pad_to_bucket(np.asarray(image), model.multiple)
+    maps = None if condition is None else pad_to_bucket(np.asarray(condition), model.multiple)[0]
+    restored = np.asarray(_program(padded.shape, padded=True)(restorer, padded, maps, np.asarray([sides], np.int32)))
+    return xp.asarray(restored[..., :height, :width, :])
+
+
+@functools.lru_cache(maxsize=_PROGRAMS)
+def _program(shape: tuple[int, ...], padded: bool = False) -> Callable[..., Array]:
+    """Return a compiled function for images of one shape; its programs leave memory with it."""
+    return jax.jit(functools.partial(_apply_padded if padded else _apply))
+
+
+def _apply_padded(restorer: Restorer, image: Array, condition: Array | None, sides: Array) -> Array:
+    return jnp.clip(restorer.model.run_padded(restorer.params, image, condition, sides), 0, 1)
+
+
 def _apply(restorer: Restorer, image: Array, condition: Array | None, context: tuple[Array, ...] = ()) -> Array:
     return jnp.clip(restorer.model.run(restorer.params, image, condition, context), 0, 1)
 
 
-@jax.jit
-def _read_context(restorer: Restorer, image: Array) -> tuple[Array, ...]:
-    context = restorer.model.apply({"params": restorer.params}, image, method="read_context")
-    return cast(tuple[Array, ...], context)
+def _read_context(restorer: Restorer, image: Image) -> tuple[Array, ...]:
+    return _context_program(np.shape(image))(restorer, image)
+
+
+@functools.lru_cache(maxsize=_PROGRAMS)
+def _context_program(shape: tuple[int, ...]) -> Callable[..., tuple[Array, ...]]:
+    def read(restorer: Restorer, image: Array) -> tuple[Array, ...]:
+        context = restorer.model.apply({"params": restorer.params}, image, method="read_context")
+        return cast(tuple[Array, ...], context)
+
+    return jax.jit(read)
 
 
 def dihedral_outputs(
@@ -207,8 +274,9 @@ def dihedral_outputs(
     condition: ConditionLike | None = None,
     *,
     tile: int | None = None,
+    bucket: bool = False,
     progress: Callable[[float], None] | None = None,
-) -> Iterator[Array]:
+) -> Iterator[_Values]:
     """Restore an image under each of the eight flips and rotations (dihedral group).
 
     Args:
@@ -216,6 +284,7 @@ def dihedral_outputs(
         image: ``[*batch, height, width, channel]``.
         condition: as in :func:`restore`.
         tile: side of the tiles.
+        bucket: as in :func:`restore`.
         progress: called with the fraction done.
 
     Yields:
@@ -229,18 +298,18 @@ def dihedral_outputs(
         Timofte et al., Seven ways to improve example-based single image super resolution, CVPR 2016.
     """
     image, condition = _checked(restorer, image, condition, tile)
-    height, width = image.shape[-3:-1]
+    (height, width), xp = image.shape[-3:-1], _library(image)
     # Flips keep the JPEG block grid aligned only if both sides are multiples of the block.
     image, condition = _to_grid(image), None if condition is None else _to_grid(condition)
     for i in range(8):
-        transform = lambda x, i=i: jnp.rot90(x[..., ::-1, :] if i >= 4 else x, i % 4, axes=(-3, -2))  # noqa: E731
+        transform = lambda x, i=i: xp.rot90(x[..., ::-1, :] if i >= 4 else x, i % 4, axes=(-3, -2))  # noqa: E731
         part = None if progress is None else lambda done, i=i: progress((i + done) / 8)
         turned = None if condition is None else transform(condition)
-        back = jnp.rot90(_restore(restorer, transform(image), turned, tile, part), -i % 4, axes=(-3, -2))
+        back = xp.rot90(_restore(restorer, transform(image), turned, tile, bucket, part), -i % 4, axes=(-3, -2))
         yield (back[..., ::-1, :] if i >= 4 else back)[..., :height, :width, :].astype(jnp.float32)
 
 
-def _tile_side(restorer: Restorer, image: Array) -> int | None:
+def _tile_side(restorer: Restorer, image: Image) -> int | None:
     """Return the side of tiles that fit the free memory, or ``None`` if the whole image fits."""
     pixels = math.prod(image.shape[:-1])
     if pixels <= _ALWAYS_WHOLE:
@@ -248,7 +317,7 @@ def _tile_side(restorer: Restorer, image: Array) -> int | None:
     probe = jax.ShapeDtypeStruct((*image.shape[:-3], 256, 256, restorer.card.channels), image.dtype)
     channels = restorer.model.condition.channels
     probe_condition = jax.ShapeDtypeStruct((*probe.shape[:-1], channels), image.dtype) if channels else None
-    memory = _apply.lower(restorer, probe, probe_condition).compile().memory_analysis()
+    memory = jax.jit(_apply).lower(restorer, probe, probe_condition).compile().memory_analysis()
     per_pixel = max(memory.temp_size_in_bytes if memory else 0, 1) / math.prod(probe.shape[:-1])
     affordable = min(_LARGEST_BUDGET, _free_memory() / 2) / per_pixel
     if pixels <= affordable:
@@ -275,6 +344,7 @@ def _restore_tiles(
     condition: np.ndarray | None,
     context: tuple[Array, ...],
     side: int,
+    bucket: bool,
     progress: Callable[[float], None] | None,
 ) -> np.ndarray:
     (rows, side_y), (columns, side_x) = (_tiles(length, side) for length in image.shape[-3:-1])
@@ -283,7 +353,8 @@ def _restore_tiles(
     places = [(y, x) for y in rows for x in columns]
     for done, (top, left) in enumerate(places):
         here = (..., slice(top, top + side_y), slice(left, left + side_x), slice(None))
-        restored = np.asarray(_apply(restorer, image[here], None if condition is None else condition[here], context))
+        part = None if condition is None else condition[here]
+        restored = np.asarray(_run(restorer, image[here], part, context, bucket))
         if total.ndim == 0:  # allocated here: a burst loses its frame axis
             total = np.zeros((*restored.shape[:-3], *image.shape[-3:]), np.float32)
         total[here] += window * restored
@@ -293,10 +364,10 @@ def _restore_tiles(
     return total / weight
 
 
-def _to_grid(x: Array) -> Array:
+def _to_grid(x: _Values) -> _Values:
     """Pad an image by reflection until both sides are multiples of the grid."""
     pads = [(0, 0)] * (x.ndim - 3) + [(0, -x.shape[-3] % _GRID), (0, -x.shape[-2] % _GRID), (0, 0)]
-    return jnp.pad(x, pads, mode="reflect") if any(after for _, after in pads) else x
+    return _library(x).pad(x, pads, mode="reflect") if any(after for _, after in pads) else x
 
 
 def _tiles(length: int, side: int) -> tuple[list[int], int]:
@@ -312,6 +383,27 @@ def _ramp(side: int) -> np.ndarray:
     return (np.sin(np.pi / 2 * np.minimum(distance / OVERLAP, 1)) ** 2 + 1e-4).astype(np.float32)
 
 
+def check_file_options(
+    restorer: Restorer, *, has_mask: bool, strength: float | None = None, tile: int | None = None
+) -> None:
+    """Check the options of :func:`restore_file` that do not depend on the file.
+
+    Raises:
+        ValueError: if mask or strength is missing, unexpected or out of range, or ``tile`` is too small.
+    """
+    name, condition, required = restorer.card.name, restorer.model.condition, restorer.model.required_condition
+    if required.channels and not has_mask and strength is None:
+        option = "mask" if required is Condition.MASK else "strength"
+        raise ValueError(f"{name} requires a {option} ({required.description})")
+    if has_mask and condition is not Condition.MASK:
+        raise ValueError(f"{name} takes no mask")
+    if strength is not None and condition in (Condition.NONE, Condition.MASK):
+        raise ValueError(f"{name} takes no strength")
+    if strength is not None and not 0 <= strength <= 1:
+        raise ValueError(f"`strength` must be in [0, 1], got {strength}; divide by 255 for 8-bit units")
+    _check_tile(tile)
+
+
 def restore_file(
     restorer: Restorer,
     source: str | os.PathLike,
@@ -324,6 +416,7 @@ def restore_file(
     max_pixels: int | None = None,
     quality: int | None = None,
     progress: Callable[[float], None] | None = None,
+    apply: Callable[..., ArrayLike] = restore,
     **options: Any,
 ) -> None:
     """Restore an image file, every frame of an animation or every page; all else that the file holds is preserved.
@@ -339,7 +432,8 @@ def restore_file(
         max_pixels: largest number of pixels to read, as in :func:`restorax.files.image.read`.
         quality: quality of a lossy output, as in :func:`restorax.files.image.write`.
         progress: called with the fraction done.
-        **options: ``tile`` and ``ensemble`` of :func:`restore`.
+        apply: function to use instead of :func:`restore`, with the same arguments.
+        **options: ``tile``, ``ensemble`` and ``bucket`` of :func:`restore`.
 
     Raises:
         FileNotFoundError: if a file does not exist.
@@ -350,16 +444,7 @@ def restore_file(
     from .files.frames import check_target, read_frames, write_frames
     from .files.mask import read_mask
 
-    name, condition, required = restorer.card.name, restorer.model.condition, restorer.model.required_condition
-    if required.channels and mask is None and strength is None:
-        option = "mask" if required is Condition.MASK else "strength"
-        raise ValueError(f"{name} requires a {option} ({required.description})")
-    if mask is not None and condition is not Condition.MASK:
-        raise ValueError(f"{name} takes no mask")
-    if strength is not None and condition in (Condition.NONE, Condition.MASK):
-        raise ValueError(f"{name} takes no strength")
-    if strength is not None and not 0 <= strength <= 1:
-        raise ValueError(f"`strength` must be in [0, 1], got {strength}; divide by 255 for 8-bit units")
+    check_file_options(restorer, has_mask=mask is not None, strength=strength)
     frames, restored = read_frames(source, value_range=value_range, max_pixels=max_pixels), []
     check_target(target, frames)
     for index, picture in enumerate(frames.pictures):
@@ -371,6 +456,6 @@ def restore_file(
         if strength is not None:
             values = np.full((*picture.pixels.shape[:2], 1), strength, np.float32)
         part = progress and (lambda share, index=index: progress((index + share) / len(frames.pictures)))
-        pixels = np.asarray(restore(restorer, picture.pixels, values, progress=part, **options))
+        pixels = np.asarray(apply(restorer, picture.pixels, values, progress=part, **options))
         restored.append(picture.with_pixels(pixels))
     write_frames(target, replace(frames, pictures=restored), quality=quality)

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import flax.struct
 import flax.traverse_util
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -249,7 +250,8 @@ def _read_params(folder: AnyPath, card: Card) -> Params:
             f"{path} holds {number} parameters in {' and '.join(sorted(types))}; its card says {card.parameters} in "
             f"{card.parameter_dtype}"
         )
-    flat = {name: jnp.asarray(value, jnp.float32) for name, value in stored.items()}
+    # Converted by NumPy and sent at once: JAX would compile a conversion for every shape.
+    flat = jax.device_put({name: np.asarray(value, np.float32) for name, value in stored.items()})
     return flax.traverse_util.unflatten_dict(flat, sep="/")
 
 

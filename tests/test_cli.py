@@ -100,7 +100,7 @@ def test_nothing_is_written_twice_and_masks_alone_are_not_restored(run_cli, tmp_
         image.write(tmp_path / "in" / name, image.Picture(photograph[:40, :40]))
     out = tmp_path / "out"
     code, _, err = run_cli("degrade", tmp_path / "in", out, "--with", "missing_pixels(missing=0.5)")
-    assert (code, list(out.iterdir())) == (2, [])
+    assert (code, out.exists()) == (2, False)
     assert "a-mask.png would be written twice" in err
     assert run_cli("degrade", tmp_path / "in", out, "--with", "gaussian_blur(sigma=1)")[0] == 0
     assert len(list(out.iterdir())) == 2
@@ -258,4 +258,4 @@ def test_restore_runs_a_network_of_frames_over_folders_and_animations(run_cli, t
     assert len(read_frames(tmp_path / "out.webp").pictures) == 3
     code, _, err = run_cli("restore", tmp_path / "in", tmp_path / "out", *model, "--ensemble")
     assert code == 2
-    assert "omit --tile and --ensemble" in err
+    assert "omit --ensemble" in err

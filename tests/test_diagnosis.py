@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 import restorax
 from restorax import diagnosis
 from restorax.cli import app
-from restorax.cli.diagnosis import restore_without_model
 from restorax.data import sample_images
 from restorax.diagnosis import candidates, codec, damages, network, pictures, pixels
 from restorax.diagnosis.automatic import inconsistency
@@ -191,7 +190,7 @@ def test_restore_without_a_restorer_and_its_errors(unchecked):
             restorax.diagnose(wrong)
 
 
-def test_files_are_restored_or_copied(tmp_path, compressed, capsys):
+def test_files_are_restored_or_copied(tmp_path, compressed):
     Image.fromarray(_levels(compressed[0])).save(tmp_path / "a.png")
     outcome = pictures.restore_file_automatically(tmp_path / "a.png", tmp_path / "b.png", amount=0.5)
     line = pictures.summary("a.png", outcome)
@@ -200,8 +199,8 @@ def test_files_are_restored_or_copied(tmp_path, compressed, capsys):
     half = np.asarray(Image.open(tmp_path / "b.png"), np.float32) / 255
     np.testing.assert_allclose(half, (full + compressed[0]) / 2, atol=0.51 / 255)
     Image.fromarray(_levels(CLEAN)).save(tmp_path / "c.png")
-    restore_without_model([(tmp_path / "c.png", tmp_path / "d.png")])
-    assert "c.png: no damage found -> left alone" in capsys.readouterr().out
+    result = CliRunner().invoke(app, ["restore", "--no-cache", str(tmp_path / "c.png"), str(tmp_path / "d.png")])
+    assert "c.png: no damage found -> left alone" in result.output
     assert (tmp_path / "c.png").read_bytes() == (tmp_path / "d.png").read_bytes()
 
 

@@ -179,7 +179,7 @@ def test_batches_that_do_not_divide_are_refused():
 def test_a_job_is_joined_where_there_is_one(arguments, tasks, tpus, joined, monkeypatch):
     calls = []
     monkeypatch.setattr(jax.distributed, "initialize", lambda *given: calls.append(given))
-    monkeypatch.setattr(parallel, "_has_tpus", lambda: tpus)
+    monkeypatch.setattr(parallel, "has_tpus", lambda: tpus)
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS", raising=False)
     if tasks:
         monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks)

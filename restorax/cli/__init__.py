@@ -7,12 +7,14 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from ..errors import one_sentence
 from .common import console, stderr
 from .datasets import check_data, prepare_data
+from .degradation import degrade
 from .diagnosis import diagnose
 from .entries import convert, demo, export, info, list_
 from .evaluation import evaluate
-from .images import degrade, restore
+from .restoration import restore
 from .tables import print_line
 from .training import train
 
@@ -57,6 +59,9 @@ def main() -> None:
     warnings.showwarning = _print_warning
     try:
         app()
-    except (ValueError, TypeError, OSError, FloatingPointError, ImportError) as error:
-        print_line(stderr, f"restorax: {' '.join(str(error).split())}", style="red")
+    except Exception as error:
+        sentence = one_sentence(error)
+        if sentence is None:
+            raise
+        print_line(stderr, f"restorax: {sentence}", style="red")
         sys.exit(2)

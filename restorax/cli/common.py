@@ -1,6 +1,5 @@
 """Consoles and arguments shared by the commands."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,10 +8,7 @@ from rich.console import Console
 console = Console()
 stderr = Console(stderr=True)
 
-_ENTRY = "Zoo name (see 'restorax list'), or a folder with a model card."
-Name = Annotated[str, typer.Argument(metavar="NAME", help=_ENTRY)]
-Model = Annotated[str, typer.Option("--model", help=_ENTRY)]
-Source = Annotated[Path, typer.Argument(metavar="IN", help="Image file, or a folder of them.")]
-Target = Annotated[Path, typer.Argument(metavar="OUT", help="File to write; a folder if IN is one.")]
+ENTRY = "Zoo name (see 'restorax list'), or a folder with a model card."
+Name = Annotated[str, typer.Argument(metavar="NAME", help=ENTRY)]
 DataDir = Annotated[str | None, typer.Option(help="Folder of TFDS datasets. Default: that of TFDS.")]
 Json = Annotated[bool, typer.Option("--json", help="Print complete JSON.")]

@@ -2,21 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Json, Source, console
+from .common import Json, console
 from .tables import print_json, print_line, print_table
 
 if TYPE_CHECKING:
     from ..diagnosis import Choice, Diagnosis
+    from ..folders import Job
 
 _SHOWN = 3  # choices
 
 
 def diagnose(
-    source: Source,
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Image file, or a folder of them.")],
     explain: Annotated[
         Path | None, typer.Option(help="Folder for a picture of the evidence, NAME-evidence.png.")
     ] = None,
@@ -47,36 +48,22 @@ def diagnose(
         print_json(found if source.is_dir() else found[0])
 
 
-def restore_without_model(
-    pairs: Sequence[tuple[Path, Path]],
-    *,
-    amount: float = 1.0,
-    force: bool = False,
-    tile: int | None = None,
-    ensemble: bool = False,
-) -> None:
-    """Diagnose and restore image files, and print a line for each.
+class AutomaticWork:
+    """Diagnoses and restores the file of a job, and prints a line.
 
     Args:
-        pairs: files to read and to write.
-        amount: share of the restored image in the result.
-        force: restore even where leaving an image alone is the best choice.
-        tile: side of the tiles.
-        ensemble: average over flips and rotations.
+        **options: those of :func:`restorax.diagnosis.pictures.restore_file_automatically`.
     """
-    from rich.progress import Progress
 
-    from ..diagnosis.pictures import restore_file_automatically, summary
+    def __init__(self, **options: Any) -> None:
+        self._options = options
 
-    with Progress(console=console) as bar:
-        task = bar.add_task("restoring", total=len(pairs))
-        for done, (source, target) in enumerate(pairs):
-            bar.update(task, description=source.name)
-            progress = lambda share, done=done: bar.update(task, completed=done + share)  # noqa: E731
-            options = {"amount": amount, "force": force, "tile": tile, "ensemble": ensemble, "progress": progress}
-            outcome = restore_file_automatically(source, target, **options)
-            print_line(bar.console, summary(source.name, outcome))
-            bar.update(task, completed=done + 1)
+    def __call__(self, job: "Job") -> None:
+        """Process a job."""
+        from ..diagnosis.pictures import restore_file_automatically, summary
+
+        outcome = restore_file_automatically(job.source, job.target, **self._options)
+        print_line(console, summary(job.source.name, outcome))
 
 
 def _print(path: Path, diagnosis: "Diagnosis", choices: "Sequence[Choice]") -> None:

@@ -3,14 +3,18 @@
 import dataclasses
 import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..typed_json import to_json
-from ..zoo import Card
 from .common import Json, Name, console, stderr
 from .tables import condition, print_fields, print_json, print_line, print_results, print_table, psnr_gain
+
+if TYPE_CHECKING:
+    from ..zoo import Card
+else:
+    Card = object  # --help starts without JAX
 
 # Six months, the compatibility guarantee of jax.export.
 _EXPORT_LIFETIME = datetime.timedelta(days=181)

@@ -4,16 +4,21 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from rich.status import Status
 
 from ..typed_json import to_json
-from ..zoo import Card, Restorer, Result
 from .common import Json, console, stderr
 from .tables import print_json, print_results
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+    from rich.status import Status
+
+    from ..zoo import Card, Restorer, Result
+else:
+    Card = Restorer = Result = Status = ndarray = object  # --help starts without JAX
 
 _TITLES = {"results": "{}", "pair_results": "{}, pairs", "ood_results": "{}, out of distribution"}
 
@@ -120,7 +125,7 @@ def _measure_all(
 
 
 def _measure(
-    restorer: Restorer, sets: Mapping[str, Mapping[str, np.ndarray]], degradations: Sequence[str], status: Status
+    restorer: Restorer, sets: Mapping[str, Mapping[str, ndarray]], degradations: Sequence[str], status: Status
 ) -> list[Result]:
     from ..evaluation import evaluate
 
@@ -141,7 +146,7 @@ def _measure_pairs(
 
     files = match_pairs(folder, noisy, clean)[:limit]
 
-    def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def read() -> Iterator[tuple[ndarray, ndarray]]:
         for number, pair in enumerate(files, 1):
             status.update(f"{restorer.card.name}: {pair.degraded.name}, {number} of {len(files)}")
             yield read_pair(pair, restorer.card.channels)

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 
-from ..card import Card, Result
-from ..types import Condition
+if TYPE_CHECKING:
+    from ..card import Card, Result
+else:
+    Card = Result = object  # --help starts without JAX
 
 _GAP = "  "
 
@@ -79,7 +81,7 @@ def print_fields(console: Console, fields: Iterable[tuple[str, str]]) -> None:
 
 def condition(card: Card) -> str:
     """Return the condition of a restorer for display, ``blind`` if there is none."""
-    return "blind" if card.condition is Condition.NONE else card.condition.replace("_", " ")
+    return "blind" if card.condition == "none" else card.condition.replace("_", " ")
 
 
 def psnr_gain(results: Sequence[Result]) -> str:

@@ -29,7 +29,7 @@ def convert(
 
     Args:
         source: ``.safetensors``; ``.pth``, ``.pt``, ``.pkl`` or ``.ckpt`` of PyTorch with the key names of KAIR, NAFNet
-            or MIMO-UNet; ``.mat`` of MatConvNet (DnCNN, FFDNet).
+            or MIMO-UNet, after any of ``PREFIXES``; ``.mat`` of MatConvNet (DnCNN, FFDNet).
         architecture: a key of ``CONVERTERS``.
         folder: folder of the new entry; its name becomes the name of the entry.
         licence: licence of the weights, for the card.

@@ -52,7 +52,7 @@ def read_tensors(source: Path, member: str | None = None) -> dict[str, np.ndarra
             )
             raise ValueError(f"{source} holds {held}")
         content = content[member]
-    tensors = {name.removeprefix("module."): value for name, value in content.items() if hasattr(value, "shape")}
+    tensors = {name: value for name, value in content.items() if hasattr(value, "shape")}
     if not tensors:
         raise ValueError(f"{source} holds no tensors")
     return {name: np.asarray(value, np.float32) for name, value in tensors.items()}

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..models.create import build
 from ..types import Params
+from .prefixes import strip_prefixes
 
 # The value in KAIR; state dictionaries do not contain it.
 BATCH_NORM_EPSILON = 1e-4
@@ -28,6 +29,7 @@ def to_params(tensors: dict[str, np.ndarray], architecture: str, source: str) ->
     Raises:
         ValueError: if a tensor is missing, superfluous or of the wrong shape.
     """
+    tensors = strip_prefixes(tensors, FIRST_TENSORS[architecture], source, architecture)
     layout = _Layout(tensors, architecture, source)
     config = CONVERTERS[architecture](layout)
     layout.check_all_taken()
@@ -308,3 +310,14 @@ CONVERTERS: dict[str, Callable[[_Layout], dict[str, Any]]] = {
     "nafnet": _nafnet,
 }
 """Conversions by architecture."""
+
+FIRST_TENSORS = {
+    "dncnn": "model.0.weight",
+    "drunet": "m_head.weight",
+    "fbcnn": "m_head.weight",
+    "ffdnet": "model.0.weight",
+    "ircnn": "model.0.weight",
+    "mimo_unet": "feat_extract.0.main.0.weight",
+    "nafnet": "intro.weight",
+}
+"""Names, without prefixes, by which a network is found in a file."""

@@ -2,16 +2,14 @@
 
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..files.atomic import written_beside
+from ..files.atomic import AnyPath, is_remote, write_atomically
 from ..files.frames import check_target, read_frames, write_frames
-from ..files.image import read
+from ..files.image import read, read_content
 from .automatic import Outcome, restore_automatically
 from .examination import diagnose
 from .findings import Diagnosis
@@ -35,8 +33,8 @@ def diagnose_file(path: str | os.PathLike, **reading: Any) -> Diagnosis:
 
 
 def restore_file_automatically(
-    source: str | os.PathLike,
-    target: str | os.PathLike,
+    source: AnyPath,
+    target: AnyPath,
     *,
     amount: float = 1.0,
     force: bool = False,
@@ -73,16 +71,15 @@ def restore_file_automatically(
     count = len(frames.pictures)
     for index, picture in enumerate(frames.pictures):
         part = progress and (lambda share, index=index: progress((index + share) / count))
-        file = source if count == 1 else None
+        file = source if count == 1 and not is_remote(source) else None
         options |= {"file": file, "amount": amount, "force": force, "progress": part}
         outcomes.append(restore_automatically(picture.pixels, **options))
     touched = any(one.choice.entries for one in outcomes)
-    if touched or Path(source).suffix.lower() != Path(target).suffix.lower():
+    if touched or source.suffix.lower() != target.suffix.lower():
         pictures = [p.with_pixels(np.asarray(o.image)) for p, o in zip(frames.pictures, outcomes, strict=True)]
         write_frames(target, dataclasses.replace(frames, pictures=pictures), quality=quality)
-    elif not (Path(target).exists() and Path(source).samefile(target)):
-        with written_beside(target) as beside:
-            shutil.copyfile(source, beside)
+    else:
+        write_atomically(target, source.read_bytes() if is_remote(source) else read_content(source))
     return outcomes[0]
 
 

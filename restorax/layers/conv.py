@@ -6,6 +6,7 @@ Models call it as an attribute of this module (``conv.conv_bias_act``), so that 
 import contextlib
 import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import flax.linen as nn
 import jax
@@ -20,6 +21,7 @@ small_normal = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
 """Initialiser for the last layer of a residual network, which then starts close to the identity."""
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
+_extent: ContextVar[tuple[Array, tuple[int, int]] | None] = ContextVar("extent", default=None)
 
 
 def conv_bias_act(
@@ -55,6 +57,8 @@ def conv_bias_act(
         >>> conv_bias_act(jnp.ones((1, 5, 5, 2)), jnp.ones((3, 3, 2, 4))).shape
         (1, 5, 5, 4)
     """
+    if kernel.shape[0] * kernel.shape[1] > 1:
+        x = _zero_outside(x)
     x, kernel = match_varying_axes(x, kernel.astype(x.dtype))
     same_size = (
         strides == (1, 1) and dilation == 1 and padding == "SAME" and kernel.shape[0] % 2 == kernel.shape[1] % 2 == 1
@@ -81,6 +85,35 @@ def xla_convolutions() -> Iterator[None]:
         yield
     finally:
         conv_bias_act = backend
+
+
+@contextlib.contextmanager
+def images_end_at(sides: Array, padded: tuple[int, int]) -> Iterator[None]:
+    """Trace convolutions that take everything outside of the images for zero, as at their borders.
+
+    A network of same-size convolutions then computes in an image extended to ``padded`` what it computes in the image
+    alone, in that part. It has no effect on another backend than the XLA form.
+
+    Args:
+        sides: height and width of each image, multiples of the factor of downsampling, ``[batch or 1, 2]`` integers.
+        padded: height and width of the arrays at full resolution.
+    """
+    token = _extent.set((sides, padded))
+    try:
+        yield
+    finally:
+        _extent.reset(token)
+
+
+def _zero_outside(x: Array) -> Array:
+    """Set features beyond the ends of their images to zero, at any resolution."""
+    extent = _extent.get()
+    if extent is None:
+        return x
+    sides, padded = extent
+    ends = (sides * jnp.array([x.shape[1:3]]) // jnp.array([padded])).reshape(-1, 2, 1, 1, 1)
+    rows, columns = jnp.arange(x.shape[1]).reshape(1, -1, 1, 1), jnp.arange(x.shape[2]).reshape(1, 1, -1, 1)
+    return jnp.where((rows < ends[:, 0]) & (columns < ends[:, 1]), x, 0)
 
 
 def _plain_conv(x, kernel, strides=(1, 1), padding="SAME", groups=1, dilation=1):

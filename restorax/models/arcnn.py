@@ -1,5 +1,7 @@
 """AR-CNN: four convolutions that remove JPEG compression artifacts."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 
 from ..layers.conv import Conv, small_normal
@@ -24,6 +26,8 @@ class ARCNN(RestorationNetwork):
     widths: tuple[int, ...] = (64, 32, 16)
     sizes: tuple[int, ...] = (9, 7, 1, 5)
     residual: bool = False
+
+    convolutional: ClassVar = True
 
     @nn.compact
     def body(self, x: Array) -> Array:

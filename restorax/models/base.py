@@ -8,7 +8,9 @@ import flax.traverse_util
 import jax
 import jax.export
 import jax.numpy as jnp
+import numpy as np
 
+from ..layers import conv
 from ..layers.resample import pull_push
 from ..layers.sparse import sparse_fill
 from ..types import Array, Condition, ConditionLike, DTypeLike, Image, Params, check_condition, check_image
@@ -31,6 +33,9 @@ class RestorationNetwork(nn.Module):
         accepts: conditions that the architecture supports.
         condition_optional: whether the network also runs without its condition.
         takes_frames: whether the input is a burst ``[*batch, frames, height, width, channels]``.
+        convolutional: whether :meth:`body` mixes pixels by same-size convolutions alone, besides blocks that
+            :attr:`multiple` is a multiple of; images of different sizes can then share one padded size
+            (``layers.conv.images_end_at``).
 
     Raises:
         ValueError: if the architecture does not accept the condition, or ``sparse`` is given without a mask.
@@ -45,6 +50,7 @@ class RestorationNetwork(nn.Module):
     accepts: ClassVar[tuple[Condition, ...]] = tuple(Condition)
     condition_optional: ClassVar[bool] = False
     takes_frames: ClassVar[bool] = False
+    convolutional: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Check the condition; strings, as in JSON, become a ``Condition``."""
@@ -97,7 +103,8 @@ class RestorationNetwork(nn.Module):
             >>> FFDNet(channels=3).param_shapes()["conv0/kernel"]
             (3, 3, 13, 64)
         """
-        variables = jax.eval_shape(self.init, jax.random.key(0), *self.input_shapes(16, 16))
+        key = jax.eval_shape(jax.random.key, 0)  # a real one would be compiled
+        variables = jax.eval_shape(self.init, key, *self.input_shapes(16, 16))
         flat = cast(dict[str, jax.ShapeDtypeStruct], flax.traverse_util.flatten_dict(variables["params"], sep="/"))
         return {name: leaf.shape for name, leaf in flat.items()}
 
@@ -137,6 +144,31 @@ class RestorationNetwork(nn.Module):
         if context:
             return cast(Array, self.apply({"params": params}, image, condition, context, method="restore_part"))
         return cast(Array, self.apply({"params": params}, image, condition))
+
+    @property
+    def can_be_padded(self) -> bool:
+        """Whether :meth:`run_padded` applies; holes are filled from the whole image, which it does not know."""
+        return self.convolutional and not self.fills_holes and conv.conv_bias_act is conv.xla_conv_bias_act
+
+    def run_padded(
+        self, params: Params, image: Image, condition: ConditionLike | None, sides: Array | np.ndarray
+    ) -> Array:
+        """Restore images that zeros extend to a common size as :meth:`run` restores them alone, to rounding.
+
+        Args:
+            params: parameters.
+            image: ``[*batch, height, width, channels]``.
+            condition: as in :meth:`__call__`.
+            sides: height and width of each image of the flattened batch, multiples of :attr:`multiple`,
+                ``[batch or 1, 2]`` integers.
+
+        Raises:
+            ValueError: if the network cannot be padded.
+        """
+        if not self.can_be_padded:
+            raise ValueError(f"{type(self).__name__} cannot be padded: not all of it is convolutions of XLA")
+        with conv.images_end_at(jnp.asarray(sides), (image.shape[-3], image.shape[-2])):
+            return self.run(params, image, condition)
 
     @property
     def has_context(self) -> bool:

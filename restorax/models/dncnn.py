@@ -1,5 +1,7 @@
 """DnCNN: a chain of convolutions that predicts the noise."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 
 from ..layers.conv import Conv
@@ -22,6 +24,8 @@ class DnCNN(RestorationNetwork):
 
     depth: int = 17
     width: int = 64
+
+    convolutional: ClassVar = True
 
     @nn.compact
     def body(self, x: Array) -> Array:

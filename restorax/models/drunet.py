@@ -33,6 +33,7 @@ class DRUNet(RestorationNetwork):
     condition: Condition = Condition.NOISE_LEVEL
 
     accepts: ClassVar = (Condition.NOISE_LEVEL, Condition.NONE)
+    convolutional: ClassVar = True
 
     @property
     def multiple(self) -> int:

@@ -32,6 +32,7 @@ class FFDNet(RestorationNetwork):
     condition: Condition = Condition.NOISE_LEVEL
 
     accepts: ClassVar = (Condition.NOISE_LEVEL, Condition.NONE)
+    convolutional: ClassVar = True
 
     @property
     def multiple(self) -> int:

@@ -1,5 +1,7 @@
 """IRCNN: a fast denoiser of dilated convolutions for plug-and-play restoration."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 
 from ..layers.conv import Conv
@@ -22,6 +24,8 @@ class IRCNN(RestorationNetwork):
 
     dilations: tuple[int, ...] = (1, 2, 3, 4, 3, 2, 1)
     width: int = 64
+
+    convolutional: ClassVar = True
 
     @nn.compact
     def body(self, x: Array) -> Array:

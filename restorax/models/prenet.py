@@ -1,5 +1,7 @@
 """PReNet: one small network applied repeatedly to its own output, with a convolutional LSTM."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -26,6 +28,8 @@ class PReNet(RestorationNetwork):
     width: int = 32
     blocks: int = 5
     stages: int = 6
+
+    convolutional: ClassVar = True
 
     @nn.compact
     def body(self, x: Array) -> Array:

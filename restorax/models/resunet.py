@@ -1,5 +1,7 @@
 """ResUNet: a residual U-Net of plain convolutions behind a pixel unshuffle."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 
 from ..layers.unet import UNet
@@ -24,6 +26,8 @@ class ResUNet(RestorationNetwork):
 
     widths: tuple[int, ...] = (48, 96, 192)
     blocks: int = 2
+
+    convolutional: ClassVar = True
 
     @property
     def multiple(self) -> int:

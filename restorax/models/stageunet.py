@@ -1,5 +1,7 @@
 """StageUNet: a small U-Net applied several times, with convolutional memory at its coarsest level."""
 
+from typing import ClassVar
+
 import flax.linen as nn
 import jax.numpy as jnp
 
@@ -29,6 +31,8 @@ class StageUNet(RestorationNetwork):
     widths: tuple[int, ...] = (32, 64, 128)
     blocks: int = 1
     stages: int = 4
+
+    convolutional: ClassVar = True
 
     @property
     def multiple(self) -> int:

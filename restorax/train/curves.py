@@ -60,13 +60,14 @@ def _plot_quality(axis: Any, lines: Sequence[Mapping[str, Any]], quality: Sequen
     references = [
         (style, label, values)
         for style, label, key in (("--", "degraded images", "input_psnr"), (":", "starting entry", "start_psnr"))
-        if (values := next((line[key] for line in lines if key in line), None))
+        if (values := {name: psnr for line in lines for name, psnr in line.get(key, {}).items()})
     ]
     for number, degradation in enumerate(quality[-1][1]):  # a later stage may be validated on others
         points = [(step, values[degradation]) for step, values in quality if degradation in values]
         axis.plot(*zip(*points, strict=True), color=f"C{number % 10}", label=degradation, **_style(points))
         for style, _, values in references:
-            axis.axhline(values[degradation], color=f"C{number % 10}", linestyle=style, linewidth=1)
+            if degradation in values:
+                axis.axhline(values[degradation], color=f"C{number % 10}", linestyle=style, linewidth=1)
     for style, label, _ in references:
         axis.plot([], [], color="gray", linestyle=style, linewidth=1, label=label)
 

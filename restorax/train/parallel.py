@@ -5,9 +5,6 @@ The devices form a mesh with axes ``data`` and ``model``. Every device computes 
 sharded.
 """
 
-import glob
-import importlib.util
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,6 +14,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from ..hosts import has_tpus, slurm_tasks
 from ..recipe import Recipe, Stage
 from ..types import Array
 from .step import init_state, make_step
@@ -43,13 +41,8 @@ def initialize(coordinator: str | None = None, num_processes: int | None = None,
         jax.distributed.initialize(coordinator, num_processes, process_id)
     elif any(present):
         raise ValueError("`coordinator`, `num_processes` and `process_id` belong together; give all or none")
-    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1 or _has_tpus():
+    elif slurm_tasks() > 1 or has_tpus():
         jax.distributed.initialize()
-
-
-def _has_tpus() -> bool:
-    # JAX must not be queried before initialisation, and the device files alone may belong to other accelerators.
-    return bool(importlib.util.find_spec("libtpu") and (glob.glob("/dev/accel*") or glob.glob("/dev/vfio/[0-9]*")))
 
 
 def is_first() -> bool:

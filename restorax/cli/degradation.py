@@ -1,0 +1,115 @@
+"""Command ``restorax degrade``."""
+
+import collections
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .batch import (
+    Force,
+    MaxPixels,
+    Quality,
+    Range,
+    Recursive,
+    Share,
+    SkipExisting,
+    Sources,
+    Suffix,
+    Target,
+    check_replaced,
+    parse_range,
+    run,
+    select,
+)
+
+if TYPE_CHECKING:
+    from ..files.atomic import AnyPath
+    from ..folders import Job
+else:
+    AnyPath = Job = object  # --help starts without NumPy
+
+_SIZES = 32  # sizes whose compiled operators are kept
+
+
+def degrade(
+    sources: Sources,
+    target: Target,
+    operators: Annotated[
+        str,
+        typer.Option(
+            "--with", help="Degradation, e.g. 'gaussian_noise(sigma=25/255) + jpeg(quality=30)', or a preset."
+        ),
+    ],
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    recursive: Recursive = False,
+    suffix: Suffix = "",
+    skip_existing: SkipExisting = False,
+    share: Share = None,
+    quality: Quality = None,
+    value_range: Range = None,
+    max_pixels: MaxPixels = None,
+    force: Force = False,
+) -> None:
+    """Degrade images and folders of them. A mask or noise level is written as NAME-mask.png.
+
+    Exit codes: 0, 1 if some of several images failed, 2 after an error.
+    """
+    import jax
+    import numpy as np
+
+    from ..degrade import parse
+    from ..files import image
+    from ..files.frames import read_single
+    from ..folders import collect
+
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {seed}")
+    operation = parse(operators)
+    collection = collect(sources, target, recursive=recursive, suffix=suffix)
+    chosen = select(collection, share=share, skip_existing=skip_existing, force=force)
+    sizes: set[tuple[int, ...]] = set()
+
+    limits = parse_range(value_range)
+
+    def read(job: Job) -> Any:
+        return read_single(job.source, value_range=limits, max_pixels=max_pixels)
+
+    def shape_of(pixels: np.ndarray) -> Any:
+        return jax.eval_shape(operation, jax.random.key(0), jax.ShapeDtypeStruct(pixels.shape, pixels.dtype))
+
+    def work(job: Job) -> None:
+        picture = read(job)
+        if shape_of(picture.pixels).image.shape != picture.pixels.shape:
+            raise ValueError(f"{operators!r} returns several images; use a degradation that returns one")
+        if len(sizes | {picture.pixels.shape}) > _SIZES:
+            jax.clear_caches()
+            sizes.clear()
+        sizes.add(picture.pixels.shape)
+        key = jax.random.fold_in(jax.random.key(seed), job.index)
+        observed = operation(key, jax.numpy.asarray(picture.pixels))
+        image.write(job.target, picture.with_pixels(np.asarray(observed.image)), quality=quality)
+        if observed.condition is not None:
+            image.write(_mask_of(job.target), image.Picture(np.asarray(observed.condition[..., :1])))
+
+    conflict = _mask_conflict(collection.jobs, force)
+    if conflict and shape_of(read(collection.jobs[0]).pixels).condition is not None:
+        raise ValueError(conflict)
+    run(chosen, work, threads=1, title="degrading")
+
+
+def _mask_of(target: AnyPath) -> AnyPath:
+    return target.with_name(f"{target.stem}-mask.png")
+
+
+def _mask_conflict(jobs: Sequence[Job], force: bool) -> str | None:
+    """Say which mask, if masks are written, would be written twice or replace an input."""
+    masks = [_mask_of(job.target) for job in jobs]
+    written = collections.Counter([*masks, *(job.target for job in jobs)])
+    if twice := next((mask for mask in masks if written[mask] > 1), None):
+        return f"{twice.name} would be written twice; file names must differ in more than suffix and -mask"
+    try:
+        check_replaced(masks, [job.source for job in jobs], force)
+    except ValueError as error:
+        return str(error)
+    return None

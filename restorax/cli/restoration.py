@@ -1,0 +1,199 @@
+"""Command ``restorax restore``."""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .batch import (
+    Force,
+    MaxPixels,
+    Quality,
+    Range,
+    Recursive,
+    Share,
+    SkipExisting,
+    Sources,
+    Suffix,
+    Target,
+    check_replaced,
+    parse_range,
+    run,
+    select,
+)
+from .common import ENTRY, console
+from .compilation import CompilationTimer, use_cache
+from .diagnosis import AutomaticWork
+from .tables import print_line
+
+if TYPE_CHECKING:
+    from ..files.atomic import AnyPath
+    from ..folders import Job
+    from ..zoo import Restorer
+else:
+    AnyPath = Job = Restorer = object  # --help starts without JAX
+
+_SIZES = 64  # sizes after which JAX's caches are emptied
+_SLOW = 1.0  # seconds of compilation that are explained
+
+
+def restore(
+    sources: Sources,
+    target: Target,
+    model: Annotated[
+        str | None, typer.Option(help=f"{ENTRY} By default the image is diagnosed, and the entries are chosen by that.")
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(help="Mask image, white where pixels are known, or a folder with NAME-mask.png for each image."),
+    ] = None,
+    mask_marks: Annotated[
+        str | None, typer.Option(help="What white marks in the mask: known (default) or damaged pixels.")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that need it.")
+    ] = None,
+    amount: Annotated[
+        float, typer.Option(help="Blend with the input: 0 leaves it as it is, 1 is the full effect.", min=0, max=1)
+    ] = 1.0,
+    tile: Annotated[int | None, typer.Option(help="Side of a tile in pixels. Default: what fits in memory.")] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Average over flips and rotations: better, 8 times slower.")
+    ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also write input and result side by side, as NAME-compare.png.")
+    ] = False,
+    recursive: Recursive = False,
+    suffix: Suffix = "",
+    skip_existing: SkipExisting = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", help="Files to read and write while another is computed.", min=1)
+    ] = 2,
+    share: Share = None,
+    quality: Quality = None,
+    value_range: Range = None,
+    max_pixels: MaxPixels = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Do not keep compiled programs in ~/.cache/restorax.")
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Restore images and folders of them; video restorers take a folder of frames, an animation or pages of a TIFF.
+
+    White in a mask marks known pixels, as in NAME-mask.png of 'restorax degrade'. For masks in which white marks the
+    damage, as inpainting tools often paint it, give --mask-marks damaged.
+
+    Without --model, images are diagnosed and restored with the entries that are known to help, and left alone where
+    none is; --force restores these too. 'restorax diagnose' shows the findings.
+
+    IN and OUT may be in a bucket (gs://...). Exit codes: 0, 1 if some of several images failed, 2 after an error.
+    """
+    from .. import zoo
+    from ..folders import collect
+    from ..inference import check_file_options
+
+    cache = None if no_cache else use_cache()
+    stored = {"quality": quality, "value_range": parse_range(value_range), "max_pixels": max_pixels}
+    if model is None:
+        needing = {"mask": mask, "mask-marks": mask_marks, "strength": strength, "compare": compare or None}
+        if unused := [f"--{name}" for name, value in needing.items() if value is not None]:
+            raise ValueError(f"{', '.join(unused)} requires --model")
+        collection = collect(sources, target, recursive=recursive, suffix=suffix)
+        chosen = select(collection, share=share, skip_existing=skip_existing, force=force)
+        work = AutomaticWork(amount=amount, force=force, tile=tile, ensemble=ensemble, **stored)
+        run(chosen, work, threads=1, title="restoring")
+        return
+    restorer = zoo.load(model)
+    if restorer.model.takes_frames:
+        given = {
+            **{"tile": tile, "ensemble": ensemble, "compare": compare, "amount": amount < 1, "share": share},
+            **{"recursive": recursive, "suffix": suffix, "skip-existing": skip_existing},
+        }
+        if unused := [f"--{name}" for name, value in given.items() if value]:
+            raise ValueError(f"{restorer.card.name} restores whole frames of a video; omit {', '.join(unused)}")
+        if len(sources) > 1:
+            raise ValueError(f"{restorer.card.name} restores one folder of frames or one animation, got {len(sources)}")
+        if strength is not None:
+            raise ValueError(f"{restorer.card.name} takes no strength")
+        frames = {"mask": Path(mask) if mask else None, "mask_marks": mask_marks} | stored
+        _restore_frames(restorer, Path(sources[0]), Path(target), frames, force)
+        return
+    check_file_options(restorer, has_mask=mask is not None, strength=strength, tile=tile)
+    collection = collect(sources, target, recursive=recursive, suffix=suffix, mask=mask)
+    strips = [compared(job.target) for job in collection.jobs] if compare else []
+    chosen = select(collection, share=share, skip_existing=skip_existing, force=force, extra=strips)
+    options = {"mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
+    run(chosen, _Work(restorer, amount, compare, options | stored, cache), threads=jobs, title="restoring")
+
+
+def compared(target: AnyPath) -> AnyPath:
+    """Return the file that --compare writes."""
+    return target.with_name(f"{target.stem}-compare.png")
+
+
+class _Work:
+    """Restores the file of a job; called from several threads, of which one computes at a time."""
+
+    def __init__(
+        self, restorer: Restorer, amount: float, compare: bool, options: dict[str, Any], cache: Path | None
+    ) -> None:
+        from ..series import Series
+
+        self._restorer, self._amount, self._compare, self._options = restorer, amount, compare, options
+        self._series, self._cache, self._timer = Series(clear_after=_SIZES), cache, CompilationTimer()
+        self._first = threading.Lock()  # taken by the first image and never released
+
+    def __call__(self, job: Job) -> None:
+        from ..files import image
+        from ..inference import restore_file
+
+        strips = []
+
+        def apply(restorer: Restorer, pixels: Any, *arguments: Any, **options: Any) -> Any:
+            first = self._first.acquire(blocking=False)
+            if first:
+                self._remark_fit(job.source.name, pixels)
+            restored = self._series(restorer, pixels, *arguments, **options)
+            if first:
+                self._remark_compilation(job.source.name, pixels)
+            if self._amount < 1:
+                restored = pixels + self._amount * (restored - pixels)
+            if self._compare:
+                strips.append(image.strip(pixels, restored))
+            return restored
+
+        restore_file(self._restorer, job.source, job.target, mask=job.mask, apply=apply, **self._options)
+        for strip in strips[:1]:
+            image.write(compared(job.target), strip)
+
+    def _remark_fit(self, name: str, pixels: Any) -> None:
+        from ..inference import describe_fit
+
+        if remark := describe_fit(self._restorer, pixels):
+            print_line(console, f"{name}: {remark}.")
+
+    def _remark_compilation(self, name: str, pixels: Any) -> None:
+        if self._timer.seconds < _SLOW:
+            return
+        height, width = pixels.shape[:2]
+        kept = f"; the programs are kept in {self._cache} for the next time" if self._cache else ""
+        print_line(
+            console, f"{name}: {self._timer.seconds:.1f} s were compilation for {height} x {width} pixels{kept}."
+        )
+
+
+def _restore_frames(restorer: Restorer, source: Path, target: Path, options: dict[str, Any], force: bool) -> None:
+    from rich.progress import Progress
+
+    from .. import video
+    from ..files.image import list_pictures
+
+    frames = list_pictures(source) if source.is_dir() else [source]
+    check_replaced(
+        [target / one.name for one in frames] if source.is_dir() else [target], [*frames, options["mask"]], force
+    )
+    with Progress(console=console) as bar:
+        task = bar.add_task("restoring frames", total=1.0)
+        progress = lambda share: bar.update(task, completed=share)  # noqa: E731
+        video.restore_video(restorer, source, target, progress=progress, **options)
