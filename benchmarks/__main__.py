@@ -20,6 +20,8 @@ SUITES = (
     "quality",
     "robustness",
     "harm",
+    "gains",
+    "diagnosis",
     "explain",
     "operators",
     "tpu_compile",

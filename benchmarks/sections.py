@@ -222,6 +222,18 @@ def _out_of_distribution(rows: Sequence[Row]) -> list[Row]:
     return sorted(lines, key=lambda line: line["entry"] not in chosen)
 
 
+def _best_gains(rows: Sequence[Row]) -> list[Row]:
+    """The best method on each degradation of colour images."""
+    colour = [row for row in rows if row["channels"] == "3" and row["degradation"]]
+    return [max(group, key=lambda row: float(row["gain"])) for group in _groups(colour, "degradation")]
+
+
+def _without_details(rows: Sequence[Row]) -> list[Row]:
+    """The rows over all sets."""
+    parts = ("estimate", "gain", "harm", "time")
+    return [row for row in rows if row["part"] in parts and not row["name"].endswith(("kodak24", "live1"))]
+
+
 SECTIONS = (
     Section(
         "quality",
@@ -248,6 +260,24 @@ SECTIONS = (
         lambda rows: sorted(rows, key=lambda row: -float(row["odd"])),
         timed=False,
         note="PSNR of the output for clean input, at most 60 dB; black and white in 8-bit units.",
+    ),
+    Section(
+        "gains",
+        "How much do entries and chains of two gain, from which `restorax.choose` ranks them?",
+        ("method", "channels", "degradation"),
+        ("degradation", "method", "gain", "worst"),
+        _best_gains,
+        timed=False,
+        note="The best on each degradation of colour images; PSNR counts up to 50 dB.",
+    ),
+    Section(
+        "diagnosis",
+        "Does the diagnosis find the damage, and how near is the automatic choice to the best?",
+        ("part", "name"),
+        ("part", "name", "images", "value", "unit"),
+        _without_details,
+        timed=False,
+        note="Crops of sets that neither the network nor the choice has seen; the oracle tries all candidates.",
     ),
     Section(
         "throughput",

@@ -2,6 +2,7 @@
 
 restorer = restorax.load("resunet_s-gray-noise")
 clean = restorax.restore(restorer, noisy)  # [height, width, channel] in [0, 1]
+clean = restorax.restore(noisy)  # diagnoses the image and chooses the restorers
 """
 
 import importlib
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import degrade, explanation, metrics, models
+    from .diagnosis import Choice, Diagnosis, choose, diagnose, restore
     from .evaluation import evaluate, evaluate_pairs
     from .exporting import export
-    from .inference import restore
     from .models.count import summary
     from .models.create import create
     from .types import Degradation, Observation
@@ -34,6 +35,11 @@ __all__ = [
     "explanation",
     "metrics",
     "restore",
+    # what is wrong with an image
+    "Choice",
+    "Diagnosis",
+    "choose",
+    "diagnose",
     # networks
     "create",
     "models",
@@ -45,9 +51,9 @@ __all__ = [
 ]
 
 _MODULES = {
+    "diagnosis": ("Choice", "Diagnosis", "choose", "diagnose", "restore"),
     "evaluation": ("evaluate", "evaluate_pairs"),
     "exporting": ("export",),
-    "inference": ("restore",),
     "models.count": ("summary",),
     "models.create": ("create",),
     "types": ("Degradation", "Observation"),

@@ -36,6 +36,7 @@ ALLOWED = {
     "series": {"types", "zoo", "inference"},
     "beam": {"buckets", "folders", "inference", "series", "zoo"},
     "folders": {"errors", "files"},
+    "diagnosis": {"types", "degrade", "layers", "files", "zoo", "inference"},
     "explanation": {"types", "degrade", "zoo", "inference"},
     "video": {"types", "zoo", "files"},
     "exporting": {"types", "zoo"},

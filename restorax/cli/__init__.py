@@ -11,6 +11,7 @@ from ..errors import one_sentence
 from .common import console, stderr
 from .datasets import check_data, prepare_data
 from .degradation import degrade
+from .diagnosis import diagnose
 from .entries import convert, demo, export, info, list_
 from .evaluation import evaluate
 from .restoration import restore
@@ -21,7 +22,7 @@ __all__ = ["app", "console", "main", "stderr"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 for _panel, _commands in {
-    "Images": {"restore": restore, "degrade": degrade},
+    "Images": {"restore": restore, "diagnose": diagnose, "degrade": degrade},
     "Zoo": {"list": list_, "info": info, "demo": demo, "eval": evaluate, "convert": convert, "export": export},
     "Training": {"train": train},
 }.items():

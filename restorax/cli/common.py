@@ -8,8 +8,7 @@ from rich.console import Console
 console = Console()
 stderr = Console(stderr=True)
 
-_ENTRY = "Zoo name (see 'restorax list'), or a folder with a model card."
-Name = Annotated[str, typer.Argument(metavar="NAME", help=_ENTRY)]
-Model = Annotated[str, typer.Option("--model", help=_ENTRY)]
+ENTRY = "Zoo name (see 'restorax list'), or a folder with a model card."
+Name = Annotated[str, typer.Argument(metavar="NAME", help=ENTRY)]
 DataDir = Annotated[str | None, typer.Option(help="Folder of TFDS datasets. Default: that of TFDS.")]
 Json = Annotated[bool, typer.Option("--json", help="Print complete JSON.")]

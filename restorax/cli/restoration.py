@@ -22,8 +22,9 @@ from .batch import (
     run,
     select,
 )
-from .common import Model, console
+from .common import ENTRY, console
 from .compilation import CompilationTimer, use_cache
+from .diagnosis import AutomaticWork
 from .tables import print_line
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ _SLOW = 1.0  # seconds of compilation that are explained
 def restore(
     sources: Sources,
     target: Target,
-    model: Model,
+    model: Annotated[
+        str | None, typer.Option(help=f"{ENTRY} By default the image is diagnosed, and the entries are chosen by that.")
+    ] = None,
     mask: Annotated[
         str | None,
         typer.Option(help="Mask image, white where pixels are known, or a folder with NAME-mask.png for each image."),
@@ -81,6 +84,9 @@ def restore(
     White in a mask marks known pixels, as in NAME-mask.png of 'restorax degrade'. For masks in which white marks the
     damage, as inpainting tools often paint it, give --mask-marks damaged.
 
+    Without --model, images are diagnosed and restored with the entries that are known to help, and left alone where
+    none is; --force restores these too. 'restorax diagnose' shows the findings.
+
     IN and OUT may be in a bucket (gs://...). Exit codes: 0, 1 if some of several images failed, 2 after an error.
     """
     from .. import zoo
@@ -88,8 +94,17 @@ def restore(
     from ..inference import check_file_options
 
     cache = None if no_cache else use_cache()
-    restorer = zoo.load(model)
     stored = {"quality": quality, "value_range": parse_range(value_range), "max_pixels": max_pixels}
+    if model is None:
+        needing = {"mask": mask, "mask-marks": mask_marks, "strength": strength, "compare": compare or None}
+        if unused := [f"--{name}" for name, value in needing.items() if value is not None]:
+            raise ValueError(f"{', '.join(unused)} requires --model")
+        collection = collect(sources, target, recursive=recursive, suffix=suffix)
+        chosen = select(collection, share=share, skip_existing=skip_existing, force=force)
+        work = AutomaticWork(amount=amount, force=force, tile=tile, ensemble=ensemble, **stored)
+        run(chosen, work, threads=1, title="restoring")
+        return
+    restorer = zoo.load(model)
     if restorer.model.takes_frames:
         given = {
             **{"tile": tile, "ensemble": ensemble, "compare": compare, "amount": amount < 1, "share": share},
