@@ -77,15 +77,14 @@ def _squares(count):
 def test_an_image_without_features_is_returned(network):
     model, variables = network
     image = jax.random.uniform(jax.random.key(0), (2, 33, 42, 1))
-    image = image.at[1].set(_squares(1)[0])
-    changed = jnp.abs(_apply(model, variables, image) - image).max((1, 2, 3))
+    image = image.at[1].set(0.1 * _squares(1)[0])  # no step contradicts a kernel of 9 x 9 pixels
+    changed = jnp.abs(jax.jit(model.run)(variables["params"], image) - image).max((1, 2, 3))
     assert (changed > 0).tolist() == [False, True]
 
 
 def test_the_estimated_kernel_passed_explicitly_changes_nothing_and_another_does(network):
     model, variables = network
     image = _squares(2)
-    assert (_apply(model, variables, image, method="confidence") == 1).all()
     kernel = _apply(model, variables, image, method="kernel")
     deconvolve = jax.jit(functools.partial(model.apply, method="deconvolve"))
     restored, explicit = _apply(model, variables, image), deconvolve(variables, image, kernel)

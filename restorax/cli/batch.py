@@ -71,7 +71,11 @@ def select(
     return jobs
 
 
-def run(jobs: Sequence[Job], work: Callable[[Job], None], *, threads: int, title: str) -> None:
+Work = Callable[[Job, Callable[[float], None]], None]
+"""Processes a job, and calls its second argument with the share that is done."""
+
+
+def run(jobs: Sequence[Job], work: Work, *, threads: int, title: str) -> None:
     """Process jobs with a progress bar; report those that failed and exit with code 1.
 
     The error of a single job is raised.
@@ -81,12 +85,20 @@ def run(jobs: Sequence[Job], work: Callable[[Job], None], *, threads: int, title
     from ..folders import process
 
     with Progress(console=console) as bar:
-        task = bar.add_task(title, total=len(jobs))
+        task, finished, shown = bar.add_task(title, total=len(jobs)), 0, 0.0
+
+        def progress(share: float) -> None:
+            nonlocal shown
+            shown = max(shown, finished + share)  # one job may be written while the next is computed
+            bar.update(task, completed=shown)
 
         def done(job: Job, problem: str | None) -> None:
-            bar.update(task, advance=1, description=job.source.name)
+            nonlocal finished
+            finished += 1
+            progress(0.0)
+            bar.update(task, description=job.source.name)
 
-        failed = process(jobs, work, threads=threads, done=done)
+        failed = process(jobs, lambda job: work(job, progress), threads=threads, done=done)
     if not failed:
         return
     sentences = [problem if str(job.source) in problem else f"{job.source}: {problem}" for job, problem in failed]

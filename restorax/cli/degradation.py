@@ -1,7 +1,7 @@
 """Command ``restorax degrade``."""
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -78,7 +78,7 @@ def degrade(
     def shape_of(pixels: np.ndarray) -> Any:
         return jax.eval_shape(operation, jax.random.key(0), jax.ShapeDtypeStruct(pixels.shape, pixels.dtype))
 
-    def work(job: Job) -> None:
+    def work(job: Job, _: Callable[[float], None]) -> None:
         picture = read(job)
         if shape_of(picture.pixels).image.shape != picture.pixels.shape:
             raise ValueError(f"{operators!r} returns several images; use a degradation that returns one")

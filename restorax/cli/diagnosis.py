@@ -1,6 +1,6 @@
 """Commands that find damages: diagnose, and restoration without a model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,11 +58,11 @@ class AutomaticWork:
     def __init__(self, **options: Any) -> None:
         self._options = options
 
-    def __call__(self, job: "Job") -> None:
+    def __call__(self, job: "Job", progress: "Callable[[float], None]") -> None:
         """Process a job."""
         from ..diagnosis.pictures import restore_file_automatically, summary
 
-        outcome = restore_file_automatically(job.source, job.target, **self._options)
+        outcome = restore_file_automatically(job.source, job.target, progress=progress, **self._options)
         print_line(console, summary(job.source.name, outcome))
 
 

@@ -1,6 +1,7 @@
 """Command ``restorax restore``."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -144,7 +145,7 @@ class _Work:
         self._series, self._cache, self._timer = Series(clear_after=_SIZES), cache, CompilationTimer()
         self._first = threading.Lock()  # taken by the first image and never released
 
-    def __call__(self, job: Job) -> None:
+    def __call__(self, job: Job, progress: Callable[[float], None]) -> None:
         from ..files import image
         from ..inference import restore_file
 
@@ -163,7 +164,8 @@ class _Work:
                 strips.append(image.strip(pixels, restored))
             return restored
 
-        restore_file(self._restorer, job.source, job.target, mask=job.mask, apply=apply, **self._options)
+        files = {"source": job.source, "target": job.target, "mask": job.mask}
+        restore_file(self._restorer, **files, apply=apply, progress=progress, **self._options)
         for strip in strips[:1]:
             image.write(compared(job.target), strip)
 

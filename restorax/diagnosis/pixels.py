@@ -4,8 +4,7 @@ import numpy as np
 
 from .findings import Missing, Stripes
 
-_LEAST_SHARE = 1e-3  # of the image that a colour of missing pixels covers
-_LEAST_SCATTERED = 0.004  # fewer are chance
+_LEAST_SHARE = 0.004  # of the image that a colour of missing pixels covers; less is chance
 _LARGEST_SHARE = 0.97
 _CONTRAST = 0.35  # of the pixels beside a hole, relative to all others
 _LEAST_CONTRAST = 24  # in 8-bit units
@@ -122,9 +121,8 @@ def _shape(hole: np.ndarray, levels: np.ndarray) -> str:
     import cv2
 
     right, down = hole[:, 1:] != hole[:, :-1], hole[1:] != hole[:-1]
-    share = hole.mean()
     # A pixel has four edges; of holes at random places, a neighbour is one as often as any pixel.
-    scattered = (right.sum() + down.sum()) / hole.sum() > 3 * (1 - share)
+    scattered = (right.sum() + down.sum()) / hole.sum() > 3 * (1 - hole.mean())
     known = ~hole[:, 1:] & ~hole[:, :-1]
     step = 1 + known.size // 2_000_000
     steps = np.abs(np.diff(levels[::step].astype(np.int16), axis=1)).max(2)[known[::step]]
@@ -135,7 +133,7 @@ def _shape(hole: np.ndarray, levels: np.ndarray) -> str:
     if (steps == 0).mean() > _DRAWN or np.median(steps) > 0.4 * np.median(jumps):
         return ""
     if scattered:
-        return "pixels" if share >= _LEAST_SCATTERED else ""
+        return "pixels"
     distance = cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 3)
     along = np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]]).mean()
     # Thinner ones are chance, thicker ones and those along the border may belong to the image.

@@ -140,7 +140,12 @@ class RestorationNetwork(nn.Module):
     def run(
         self, params: Params, image: Image, condition: ConditionLike | None = None, context: tuple[Array, ...] = ()
     ) -> Array:
-        """Restore images with given parameters, as :meth:`__call__` or, with a context, :meth:`restore_part` does."""
+        """Restore images with given parameters, as :meth:`__call__` or, with a context, :meth:`restore_part` does.
+
+        A network that reads a context reads it from the images unless it is given.
+        """
+        if self.has_context and not context:
+            context = cast(tuple[Array, ...], self.apply({"params": params}, image, method="read_context"))
         if context:
             return cast(Array, self.apply({"params": params}, image, condition, context, method="restore_part"))
         return cast(Array, self.apply({"params": params}, image, condition))

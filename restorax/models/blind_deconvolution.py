@@ -72,10 +72,10 @@ class BlindDeconvolution(RestorationNetwork):
     def __call__(self, image: Image, condition: ConditionLike | None = None) -> Image:
         """Restore ``[*batch, height, width, channels]``, any height and width.
 
-        Where :meth:`confidence` is below 1, the kernel falls back towards that of no blur and the output towards the
-        input.
+        This is what is trained. Where :meth:`confidence` is below 1, :meth:`run` falls back towards the kernel of no
+        blur and towards the input.
         """
-        return self.restore_part(image, condition, self.read_context(image))
+        return self._restore(image, condition, None)
 
     def read_context(self, image: Image) -> tuple[Array, ...]:
         """Read the kernels ``[batch, side, side]`` and the confidence in them, ``[batch]``; nothing without filters."""

@@ -184,7 +184,8 @@ def _make_gradients(recipe: Recipe, stage: Stage) -> Callable[..., tuple[Array, 
         raise ValueError(f"`auxiliary_loss` must be 0 for {recipe.architecture}, got {stage.auxiliary_loss}")
 
     def loss_of(params, observation, clean):
-        loss = distance(model.run(params, observation.image, observation.condition), clean)
+        restored = cast(Array, model.apply({"params": params}, observation.image, observation.condition))
+        loss = distance(restored, clean)
         if stage.auxiliary_loss:
             auxiliary = model.apply({"params": params}, observation.image, clean, method="auxiliary_loss")
             loss += stage.auxiliary_loss * cast(Array, auxiliary)
