@@ -98,6 +98,15 @@ def test_other_images_miss_no_pixels():
         assert pixels.find_missing(image).mask is None
 
 
+def test_overexposed_areas_are_no_holes():
+    levels = np.round(255 * sample_images(3)["chelsea"][:128, :128]).astype(np.uint8)
+    for top, left in ((10, 20), (50, 80), (90, 40)):
+        levels[top : top + 14, left : left + 14] = 255
+    assert pixels.find_missing(levels).mask is not None
+    levels[100:, 100:] = 250  # what is nearly white is beside what is white
+    assert pixels.find_missing(levels).mask is None
+
+
 def test_drawings_and_frames_miss_no_pixels():
     drawing = np.full((100, 120, 3), 255, np.uint8)
     drawing[20:30, 10:100] = 0

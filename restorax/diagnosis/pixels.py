@@ -16,8 +16,8 @@ def find_missing(levels: np.ndarray) -> Missing:
     """Find pixels that were replaced by one colour: scattered ones, strokes, and small regions.
 
     A colour marks missing pixels if the pixels beside it are no nearer to it than all others are, and are not flat, as
-    they are in drawings. Frames, and regions that are thick or lie along the border, do not count: they may belong to
-    the image.
+    they are in drawings. Frames, regions that are thick or lie along the border, and regions of a colour to which many
+    pixels are similar do not count: they may belong to the image.
 
     Args:
         levels: ``[height, width, channel]`` in 8-bit units, of one or three channels.
@@ -44,7 +44,8 @@ def find_missing(levels: np.ndarray) -> Missing:
         hole = _without_frame(hole)
         sharp = _sharp_parts(hole, levels, colour)
         shape = _shape(sharp, levels) if _LEAST_SHARE <= sharp.mean() < 1 else ""
-        shape = "" if shape == "regions" and impulses > 2e-3 else shape
+        if shape == "regions" and (impulses > 2e-3 or _similar_share(levels, colour) > 0.1 * sharp.mean()):
+            shape = ""  # an area of the image that is over- or underexposed has similar colours beside it
         # Where pixels are missing, those beside dark ones are missing too.
         hole = hole if shape == "pixels" and sharp.sum() > 0.5 * hole.sum() else sharp
         if shape:
@@ -75,6 +76,12 @@ def _impulse_share(levels: np.ndarray) -> float:
     extreme &= ~extreme.all(2, keepdims=True)
     alone = extreme & (np.abs(here - left) > 30) & (np.abs(here - right) > 30)
     return float(alone.mean())
+
+
+def _similar_share(levels: np.ndarray, colour: int) -> float:
+    """Share of pixels that differ from a colour by at most 8 levels, but differ."""
+    apart = np.abs(levels.astype(np.int16) - _value(colour, levels.shape[2])).max(2)
+    return float(((apart > 0) & (apart <= 8)).mean())
 
 
 def _without_frame(hole: np.ndarray) -> np.ndarray:
