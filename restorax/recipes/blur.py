@@ -59,7 +59,7 @@ RECIPES["scanunet_s-gray-blur-direct"] = direct(
     RECIPES["scanunet_s-gray-blur"],
     stages=stages(3_000, 6_000, degradation=_BLUR, patch=128, auxiliary_loss=0.1, later=_LATE_SCAN),
 )
-# 69 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 27.83 / 22.19 / 27.11 dB.
+# 69 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 27.99 / 22.05 / 27.27 dB.
 RECIPES["prenet-gray-blur"] = replace(
     RECIPES["wiener_unet-gray-blur"],
     architecture="prenet",
