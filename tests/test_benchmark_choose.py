@@ -201,6 +201,7 @@ def test_labels_of_figures_overlap_neither_each_other_nor_the_ticks():
     assert figures.panels(points[3:5], "ms") is None
 
 
+@pytest.mark.slow
 def test_labels_of_published_figures_do_not_overlap():
     times = report._times(report.speeds(record.read("throughput", local=False)))
     levels = report._levels(record.read("quality", local=False))

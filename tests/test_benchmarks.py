@@ -29,7 +29,7 @@ def _size(recipe):
 
 @pytest.mark.parametrize(
     "name",
-    [name if name in ("bottleneck", "stages_3") else pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS],
+    [name if name in ("bottleneck",) else pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS],
 )
 def test_variants_have_equal_size(name):
     recipe = recipe_of(matched(VARIANTS[name], PARAMETERS), "missing_pixels(missing=0.8)", 1, steps=1)

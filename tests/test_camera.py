@@ -67,6 +67,7 @@ def test_cameras_have_the_published_ranges_and_keep_gray(key):
     np.testing.assert_allclose(gray, np.broadcast_to(gray[..., :1], gray.shape), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_noise_in_raw_data_has_the_published_moments(key):
     """Unprocess a photograph without a mosaic by its own camera: variance shot * x + read^2 in every channel."""
     image, shot = jnp.full((1, 400, 400, 3), 0.7), 0.004
@@ -85,6 +86,7 @@ def test_noise_in_raw_data_has_the_published_moments(key):
         assert np.abs(np.corrcoef(raw.T) - np.eye(3)).max() < 0.02
 
 
+@pytest.mark.slow
 def test_mosaic_makes_noise_correlated_and_its_phase_varies(key):
     image = jnp.full((16, 64, 64, 3), 0.5)
     correlation = []
@@ -119,6 +121,7 @@ def test_a_clean_photograph_is_the_image_and_draws_differ_between_images(key):
     assert levels.max() > 5 * levels.min()
 
 
+@pytest.mark.slow
 def test_white_and_black_stay(key):
     for value in (0.0, 1.0):
         photo = degrade.camera_photo(key, jnp.full((8, 16, 16, 3), value), shot=1e-4)

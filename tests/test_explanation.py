@@ -59,6 +59,7 @@ def test_reach_is_the_half_side_of_a_square():
     assert [explanation.reach(influence, at=(4, 5), share=share) for share in (0.5, 0.6, 0.9, 1.0)] == [0, 0, 3, 4]
 
 
+@pytest.mark.slow
 def test_attribution_adds_up_to_the_detail_gained(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     image = degrade.jpeg(camera[:64, :64], quality=20)
@@ -107,6 +108,7 @@ def test_disagreement_is_the_deviation_over_eight_orientations(camera):
     np.testing.assert_allclose(mean, np.mean(restored, axis=0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_image_or_many_by_vmap(camera):
     restorer = restorax.load("arcnn-gray-jpeg")
     images = jnp.stack([camera[:16, :16], camera[16:32, :16]])

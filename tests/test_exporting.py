@@ -57,6 +57,7 @@ def _check_any_batch_and_size(restorer):
 
 
 @pytest.mark.parametrize("name", _names(["row_lstm-gray-missing"]))
+@pytest.mark.slow
 def test_a_size_that_is_given(name):
     restorer = restorax.load(name)
     exported = restorax.export(restorer, size=(37, 50), platforms=["cpu"])

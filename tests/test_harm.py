@@ -83,13 +83,13 @@ def _squares():
 
 
 def test_edges_sharper_than_a_kernel_permits_contradict_it(photograph):
-    blurs = ("gaussian_blur(sigma=1.6)", "motion_blur(length=15, angle=30)", "defocus_blur(blur_radius=3)")
+    blurs = ("gaussian_blur(sigma=1.6)", "motion_blur(length=15, angle=30)")
     sharp = _squares()[None, ..., 0]
     for text in blurs:
         (operator,) = restorax.degrade.parse(text).operators
         impulse = jnp.zeros((17, 17, 1)).at[8, 8].set(1)
         kernel = operator(jax.random.key(0), impulse).image[None, ..., 0]
-        blurred = operator(jax.random.key(0), jnp.asarray(photograph)).image[None, ..., 0]
+        blurred = operator(jax.random.key(0), jnp.asarray(photograph[:160, :192])).image[None, ..., 0]
         noisy = blurred + 5 / 255 * jax.random.normal(jax.random.key(1), blurred.shape)
         assert float(contradicting_share(noisy, kernel)[0]) == 0
         assert float(contradicting_share(sharp, kernel)[0]) > 0.02

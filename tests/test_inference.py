@@ -59,6 +59,7 @@ def test_tiles_leave_no_seams(blind, photograph, tile):
     assert float(jnp.abs(whole - tiled).max()) < 0.1
 
 
+@pytest.mark.slow
 def test_tiles_of_a_recurrent_restorer_leave_no_seams(masked, photograph):
     photograph = photograph[:208, :320]
     mask = (jax.random.uniform(jax.random.key(0), photograph.shape) > 0.5).astype(jnp.float32)

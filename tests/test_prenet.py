@@ -8,7 +8,6 @@ import pytest
 from restorax.models import MODELS
 from restorax.models.count import flops_per_megapixel
 from restorax.models.prenet import PReNet, _Stage
-from tests.tiers import first
 
 
 def test_parameters_are_the_published_ones():
@@ -16,7 +15,8 @@ def test_parameters_are_the_published_ones():
     assert sum(p.size for p in jax.tree.leaves(variables)) == 168_963
 
 
-@pytest.mark.parametrize("residual", first([True, False], True))
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.slow
 def test_scan_over_stages_equals_a_loop_in_values_and_gradients(residual):
     model = PReNet(width=8, blocks=1, stages=4, residual=residual)
     image = jax.random.uniform(jax.random.key(0), (1, 7, 6, 1))

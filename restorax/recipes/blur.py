@@ -71,7 +71,7 @@ RECIPES["prenet-gray-blur"] = replace(
     ),
     paper="Ren et al., Progressive image deraining networks: A better and simpler baseline, CVPR 2019",
 )
-# 7 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 26.36 / 22.20 / 25.67 dB.
+# 7 minutes on 1 CPU core; Set12, Gaussian 1.6 / motion 15 / defocus 3: 26.47 / 22.06 / 25.78 dB.
 RECIPES["row_lstm-gray-blur"] = replace(
     RECIPES["wiener_unet-gray-blur"],
     architecture="row_lstm",

@@ -98,6 +98,7 @@ def test_a_boolean_mask_of_known_pixels():
         filler(images, 1.0)
 
 
+@pytest.mark.slow
 def test_its_cost_needs_no_size(restorer):
     assert restorax.summary(restorer) == restorax.summary(restorer.model, 256, 256)
     assert restorax.summary(restorer).parameters == restorer.card.parameters
