@@ -92,6 +92,7 @@ def test_summary_of_a_chain_of_convolutions():
     assert str(cost).startswith("parameters ")
 
 
+@pytest.mark.slow
 def test_memory_is_what_the_compiler_needs():
     model, params = restorax.create("dncnn", width=16)
     image = jnp.zeros((1, 64, 64, 1))

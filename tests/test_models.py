@@ -254,6 +254,7 @@ def test_restores_a_photograph_at_its_published_size(name, photograph):
         ("resunet_s", {"condition": Condition.MASK}, None),
     ],
 )
+@pytest.mark.slow
 def test_receptive_field(name, fields, expected):
     assert measure_receptive_field(_small(name, **fields), 128) == expected
 

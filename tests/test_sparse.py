@@ -54,6 +54,7 @@ def test_known_pixels_stay_and_values_in_holes_are_ignored(photograph):
     np.testing.assert_allclose(filled, fill(image), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_sparse_filling_continues_textures_and_beats_smooth_filling(photograph):
     rows, columns = jnp.meshgrid(jnp.arange(96.0), jnp.arange(96.0), indexing="ij")
     texture = (0.5 + 0.3 * jnp.sin(1.1 * rows + 0.7 * columns))[None, ..., None]

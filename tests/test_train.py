@@ -77,6 +77,7 @@ def test_unfit_validation_images_are_refused_at_once(shape, pictures, tmp_path):
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 def test_a_validation_that_fails_loses_no_steps(pictures, validation, tmp_path, monkeypatch):
     arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation, "validate_every": 2}
     recipe = with_steps(3)
@@ -157,6 +158,7 @@ def test_resuming_is_bit_identical(pictures, validation, tmp_path):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_the_published_parameters_are_those_of_the_best_step(pictures, validation, tmp_path, monkeypatch, capsys):
     """Validations say 20, 22, 21 dB: the second of three is published, and its checkpoint stays."""
     said = iter((20.0, 22.0, 21.0))
