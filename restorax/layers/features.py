@@ -67,7 +67,7 @@ def contradicting_share(image: Array, kernel: Array) -> Array:
     size = image.shape[1:]
     image = jnp.pad(image, ((0, 0), *((0, max(0, BLOCK - side)) for side in size)), mode="edge")
     noise = jnp.minimum(5 * _noise_level(image), _MOST_NOISE)
-    padded, count = jnp.pad(kernel, ((0, 0), (1, 1), (1, 1))), jnp.zeros(len(image))
+    padded, count = jnp.pad(kernel, ((0, 0), (1, 1), (1, 1))), jnp.zeros_like(noise)
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
         most = jnp.maximum(padded - jnp.roll(padded, (down, right), (1, 2)), 0).sum((1, 2))
         most = _SLACK * most + _LEAST_STEP + noise
