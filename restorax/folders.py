@@ -187,7 +187,7 @@ def attempt(job: Job, work: Callable[[Job], None]) -> str | None:
 
 @contextlib.contextmanager
 def _on_disk(job: Job) -> Iterator[Job]:
-    """Yield a job on local files; what it writes beside its target is uploaded too."""
+    """Yield a job with local files: files in buckets are downloaded first, and all results are uploaded at the end."""
     if not any(is_remote(path) for path in (job.source, job.target, job.mask) if path):
         job.target.parent.mkdir(parents=True, exist_ok=True)
         yield job

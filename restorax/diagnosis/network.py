@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
@@ -13,15 +14,14 @@ import numpy as np
 
 from ..files.atomic import AnyPath, write_atomically, written_beside
 from ..types import Array, Params
-from ..zoo import ZOO
 from .statistics import ANGLES
 
 BLURS = ("none", "gaussian", "defocus", "motion")
 FLAGS = ("noise", "correlated", "impulses", "random_impulses", "jpeg")
 STRENGTHS = ("noise", "impulses", "jpeg", "blur")
-FOLDER = ZOO / "diagnosis"
+FOLDER = Path(__file__).parent / "parameters"
 """The folder of the published parameters. It is no entry of :func:`restorax.list_models`, which lists restorers."""
-CARD = "network.json"
+CARD = "card.json"
 
 
 class Outputs(NamedTuple):
