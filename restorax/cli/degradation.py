@@ -6,22 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .batch import (
-    Force,
-    MaxPixels,
-    Quality,
-    Range,
-    Recursive,
-    Share,
-    SkipExisting,
-    Sources,
-    Suffix,
-    Target,
-    check_replaced,
-    parse_range,
-    run,
-    select,
-)
+from . import batch
 
 if TYPE_CHECKING:
     from ..files.atomic import AnyPath
@@ -33,8 +18,8 @@ _SIZES = 32  # sizes whose compiled operators are kept
 
 
 def degrade(
-    sources: Sources,
-    target: Target,
+    sources: batch.Sources,
+    target: batch.Target,
     operators: Annotated[
         str,
         typer.Option(
@@ -42,14 +27,14 @@ def degrade(
         ),
     ],
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    recursive: Recursive = False,
-    suffix: Suffix = "",
-    skip_existing: SkipExisting = False,
-    share: Share = None,
-    quality: Quality = None,
-    value_range: Range = None,
-    max_pixels: MaxPixels = None,
-    force: Force = False,
+    recursive: batch.Recursive = False,
+    suffix: batch.Suffix = "",
+    skip_existing: batch.SkipExisting = False,
+    share: batch.Share = None,
+    quality: batch.Quality = None,
+    value_range: batch.Range = None,
+    max_pixels: batch.MaxPixels = None,
+    force: batch.Force = False,
 ) -> None:
     """Degrade images and folders of them. A mask or noise level is written as NAME-mask.png.
 
@@ -67,10 +52,10 @@ def degrade(
         raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {seed}")
     operation = parse(operators)
     collection = collect(sources, target, recursive=recursive, suffix=suffix)
-    chosen = select(collection, share=share, skip_existing=skip_existing, force=force)
+    chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force)
     sizes: set[tuple[int, ...]] = set()
 
-    limits = parse_range(value_range)
+    limits = batch.parse_range(value_range)
 
     def read(job: Job) -> Any:
         return read_single(job.source, value_range=limits, max_pixels=max_pixels)
@@ -95,7 +80,7 @@ def degrade(
     conflict = _mask_conflict(collection.jobs, force)
     if conflict and shape_of(read(collection.jobs[0]).pixels).condition is not None:
         raise ValueError(conflict)
-    run(chosen, work, threads=1, title="degrading")
+    batch.run(chosen, work, threads=1, title="degrading")
 
 
 def _mask_of(target: AnyPath) -> AnyPath:
@@ -109,7 +94,7 @@ def _mask_conflict(jobs: Sequence[Job], force: bool) -> str | None:
     if twice := next((mask for mask in masks if written[mask] > 1), None):
         return f"{twice.name} would be written twice; file names must differ in more than suffix and -mask"
     try:
-        check_replaced(masks, [job.source for job in jobs], force)
+        batch.check_replaced(masks, [job.source for job in jobs], force)
     except ValueError as error:
         return str(error)
     return None

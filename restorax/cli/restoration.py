@@ -7,22 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .batch import (
-    Force,
-    MaxPixels,
-    Quality,
-    Range,
-    Recursive,
-    Share,
-    SkipExisting,
-    Sources,
-    Suffix,
-    Target,
-    check_replaced,
-    parse_range,
-    run,
-    select,
-)
+from . import batch
 from .common import ENTRY, console
 from .compilation import CompilationTimer, use_cache
 from .diagnosis import AutomaticWork
@@ -40,8 +25,8 @@ _SLOW = 1.0  # seconds of compilation that are explained
 
 
 def restore(
-    sources: Sources,
-    target: Target,
+    sources: batch.Sources,
+    target: batch.Target,
     model: Annotated[
         str | None, typer.Option(help=f"{ENTRY} By default the image is diagnosed, and the entries are chosen by that.")
     ] = None,
@@ -65,20 +50,20 @@ def restore(
     compare: Annotated[
         bool, typer.Option("--compare", help="Also write input and result side by side, as NAME-compare.png.")
     ] = False,
-    recursive: Recursive = False,
-    suffix: Suffix = "",
-    skip_existing: SkipExisting = False,
+    recursive: batch.Recursive = False,
+    suffix: batch.Suffix = "",
+    skip_existing: batch.SkipExisting = False,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", help="Files to read and write while another is computed.", min=1)
     ] = 2,
-    share: Share = None,
-    quality: Quality = None,
-    value_range: Range = None,
-    max_pixels: MaxPixels = None,
+    share: batch.Share = None,
+    quality: batch.Quality = None,
+    value_range: batch.Range = None,
+    max_pixels: batch.MaxPixels = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Do not keep compiled programs in ~/.cache/restorax.")
     ] = False,
-    force: Force = False,
+    force: batch.Force = False,
 ) -> None:
     """Restore images and folders of them; video restorers take a folder of frames, an animation or pages of a TIFF.
 
@@ -95,15 +80,15 @@ def restore(
     from ..inference import check_file_options
 
     cache = None if no_cache else use_cache()
-    stored = {"quality": quality, "value_range": parse_range(value_range), "max_pixels": max_pixels}
+    stored = {"quality": quality, "value_range": batch.parse_range(value_range), "max_pixels": max_pixels}
     if model is None:
         needing = {"mask": mask, "mask-marks": mask_marks, "strength": strength, "compare": compare or None}
         if unused := [f"--{name}" for name, value in needing.items() if value is not None]:
             raise ValueError(f"{', '.join(unused)} requires --model")
         collection = collect(sources, target, recursive=recursive, suffix=suffix)
-        chosen = select(collection, share=share, skip_existing=skip_existing, force=force)
+        chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force)
         work = AutomaticWork(amount=amount, force=force, tile=tile, ensemble=ensemble, **stored)
-        run(chosen, work, threads=1, title="restoring")
+        batch.run(chosen, work, threads=1, title="restoring")
         return
     restorer = zoo.load(model)
     if restorer.model.takes_frames:
@@ -123,9 +108,9 @@ def restore(
     check_file_options(restorer, has_mask=mask is not None, strength=strength, tile=tile)
     collection = collect(sources, target, recursive=recursive, suffix=suffix, mask=mask)
     strips = [compared(job.target) for job in collection.jobs] if compare else []
-    chosen = select(collection, share=share, skip_existing=skip_existing, force=force, extra=strips)
+    chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force, extra=strips)
     options = {"mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
-    run(chosen, _Work(restorer, amount, compare, options | stored, cache), threads=jobs, title="restoring")
+    batch.run(chosen, _Work(restorer, amount, compare, options | stored, cache), threads=jobs, title="restoring")
 
 
 def compared(target: AnyPath) -> AnyPath:
@@ -192,7 +177,7 @@ def _restore_frames(restorer: Restorer, source: Path, target: Path, options: dic
     from ..files.image import list_pictures
 
     frames = list_pictures(source) if source.is_dir() else [source]
-    check_replaced(
+    batch.check_replaced(
         [target / one.name for one in frames] if source.is_dir() else [target], [*frames, options["mask"]], force
     )
     with Progress(console=console) as bar:
