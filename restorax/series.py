@@ -13,6 +13,29 @@ from .zoo import Restorer
 _EXACT = 4  # sizes that are compiled as they are
 
 
+class SizeLimit:
+    """Empties JAX's caches (``jax.clear_caches``) after a number of sizes, so that memory does not grow.
+
+    Args:
+        most: number of sizes whose compiled functions are kept; ``None`` for no limit.
+
+    Example:
+        >>> limit = SizeLimit(2)
+        >>> for side in range(4):
+        ...     limit.add((side, side))
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._most, self._sizes = most, set[tuple[int, ...]]()
+
+    def add(self, size: tuple[int, ...]) -> None:
+        """Note a size before it is compiled."""
+        if self._most and len(self._sizes | {size}) > self._most:
+            jax.clear_caches()
+            self._sizes.clear()
+        self._sizes.add(size)
+
+
 class Series:
     """:func:`restorax.restore` for many images of many sizes, from several threads, of which one computes at a time.
 
@@ -33,7 +56,7 @@ class Series:
     def __init__(self, *, clear_after: int | None = None) -> None:
         self._lock = threading.Lock()
         self._exact: set[tuple[int, ...]] = set()
-        self._clear_after, self._recent = clear_after, set[tuple[int, ...]]()
+        self._limit = SizeLimit(clear_after)
 
     def __call__(
         self, restorer: Restorer, image: Image, condition: ConditionLike | None = None, **options: Any
@@ -44,8 +67,5 @@ class Series:
             if len(self._exact) < _EXACT:
                 self._exact.add(image.shape)
             bucket = image.shape not in self._exact
-            self._recent.add(image.shape)
-            if self._clear_after and len(self._recent) > self._clear_after:
-                jax.clear_caches()
-                self._recent.clear()
+            self._limit.add(image.shape)
             return np.asarray(restore(restorer, image, condition, bucket=bucket, **options))

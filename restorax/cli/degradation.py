@@ -47,15 +47,14 @@ def degrade(
     from ..files import image
     from ..files.frames import read_single
     from ..folders import collect
+    from ..series import SizeLimit
 
     if not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {seed}")
     operation = parse(operators)
     collection = collect(sources, target, recursive=recursive, suffix=suffix)
     chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force)
-    sizes: set[tuple[int, ...]] = set()
-
-    limits = batch.parse_range(value_range)
+    sizes, limits = SizeLimit(_SIZES), batch.parse_range(value_range)
 
     def read(job: Job) -> Any:
         return read_single(job.source, value_range=limits, max_pixels=max_pixels)
@@ -67,9 +66,6 @@ def degrade(
         picture = read(job)
         if shape_of(picture.pixels).image.shape != picture.pixels.shape:
             raise ValueError(f"{operators!r} returns several images; use a degradation that returns one")
-        if len(sizes | {picture.pixels.shape}) > _SIZES:
-            jax.clear_caches()
-            sizes.clear()
         sizes.add(picture.pixels.shape)
         key = jax.random.fold_in(jax.random.key(seed), job.index)
         observed = operation(key, jax.numpy.asarray(picture.pixels))
