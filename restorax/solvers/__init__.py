@@ -1,0 +1,7 @@
+"""Restoration of images with a known linear degradation: plug-and-play methods with a denoiser of the zoo."""
+
+from .iteration import Schedule
+from .plug_and_play import METHODS, solve
+from .priors import default_denoiser, denoisers
+
+__all__ = ["METHODS", "Schedule", "default_denoiser", "denoisers", "solve"]
