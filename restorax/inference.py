@@ -16,6 +16,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from .buckets import pad_to_bucket
+from .tiling import GRID, OVERLAP, Window, in_tiles
 from .types import (
     Array,
     Condition,
@@ -28,8 +29,6 @@ from .types import (
 )
 from .zoo import Restorer, gray_twin
 
-OVERLAP = 64
-_GRID = 16  # tiles start at multiples of this, to align with the network's coarse grid in the whole image
 _ALWAYS_WHOLE = 2**20  # pixels that fit any memory
 _LARGEST_BUDGET = 2 * 2**30  # bytes
 _Values = Array | np.ndarray
@@ -192,7 +191,12 @@ def _restore_in_tiles(
     if traced:
         raise ValueError("tiles are restored sequentially, which jit and vmap do not support; omit `tile` there")
     on_grid, mask = np.asarray(_to_grid(image)), None if condition is None else np.asarray(_to_grid(condition))
-    restored = _restore_tiles(restorer, on_grid, mask, context, side, bucket, progress)
+
+    def run(window: Window) -> np.ndarray:
+        here = (..., *window, slice(None))
+        return np.asarray(_run(restorer, on_grid[here], None if mask is None else mask[here], context, bucket))
+
+    restored = in_tiles((on_grid.shape[-3], on_grid.shape[-2]), side, run, progress)
     return _library(image).asarray(restored[..., :height, :width, :], image.dtype)
 
 
@@ -338,49 +342,10 @@ def _free_memory() -> float:
         return 2 * _LARGEST_BUDGET
 
 
-def _restore_tiles(
-    restorer: Restorer,
-    image: np.ndarray,
-    condition: np.ndarray | None,
-    context: tuple[Array, ...],
-    side: int,
-    bucket: bool,
-    progress: Callable[[float], None] | None,
-) -> np.ndarray:
-    (rows, side_y), (columns, side_x) = (_tiles(length, side) for length in image.shape[-3:-1])
-    window = _ramp(side_y)[:, None, None] * _ramp(side_x)[None, :, None]
-    total, weight = np.zeros(()), np.zeros((*image.shape[-3:-1], 1), np.float32)
-    places = [(y, x) for y in rows for x in columns]
-    for done, (top, left) in enumerate(places):
-        here = (..., slice(top, top + side_y), slice(left, left + side_x), slice(None))
-        part = None if condition is None else condition[here]
-        restored = np.asarray(_run(restorer, image[here], part, context, bucket))
-        if total.ndim == 0:  # allocated here: a burst loses its frame axis
-            total = np.zeros((*restored.shape[:-3], *image.shape[-3:]), np.float32)
-        total[here] += window * restored
-        weight[here] += window
-        if progress:
-            progress((done + 1) / len(places))
-    return total / weight
-
-
 def _to_grid(x: _Values) -> _Values:
     """Pad an image by reflection until both sides are multiples of the grid."""
-    pads = [(0, 0)] * (x.ndim - 3) + [(0, -x.shape[-3] % _GRID), (0, -x.shape[-2] % _GRID), (0, 0)]
+    pads = [(0, 0)] * (x.ndim - 3) + [(0, -x.shape[-3] % GRID), (0, -x.shape[-2] % GRID), (0, 0)]
     return _library(x).pad(x, pads, mode="reflect") if any(after for _, after in pads) else x
-
-
-def _tiles(length: int, side: int) -> tuple[list[int], int]:
-    """Return starts and side of evenly spaced tiles on the grid that overlap by about ``OVERLAP``."""
-    side = min(side + -side % _GRID, length)
-    count = math.ceil((length - OVERLAP) / (side - OVERLAP)) if side < length else 1
-    return [round(i * (length - side) / max(count - 1, 1) / _GRID) * _GRID for i in range(count)], side
-
-
-def _ramp(side: int) -> np.ndarray:
-    """Return blending weights along one axis, which taper over ``OVERLAP`` pixels at both ends."""
-    distance = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5
-    return (np.sin(np.pi / 2 * np.minimum(distance / OVERLAP, 1)) ** 2 + 1e-4).astype(np.float32)
 
 
 def check_file_options(

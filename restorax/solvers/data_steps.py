@@ -94,11 +94,16 @@ def harmonic(operator: Linear, observed: Array, shape: tuple[int, ...], weight: 
     level = (ones * observed).sum() / jnp.maximum((ones**2).sum(), 1e-6)
 
     def differences(x: Array) -> Array:
-        return 4 * x - sum(
-            jnp.concatenate([x[:1], x[:-1]], 0) if down > 0 else jnp.concatenate([x[1:], x[-1:]], 0) for down in (1, -1)
-        ) - sum(
-            jnp.concatenate([x[:, :1], x[:, :-1]], 1) if right > 0 else jnp.concatenate([x[:, 1:], x[:, -1:]], 1)
-            for right in (1, -1)
+        return (
+            4 * x
+            - sum(
+                jnp.concatenate([x[:1], x[:-1]], 0) if down > 0 else jnp.concatenate([x[1:], x[-1:]], 0)
+                for down in (1, -1)
+            )
+            - sum(
+                jnp.concatenate([x[:, :1], x[:, :-1]], 1) if right > 0 else jnp.concatenate([x[:, 1:], x[:, -1:]], 1)
+                for right in (1, -1)
+            )
         )
 
     system = lambda x: adjoint(operator(x)) + weight * differences(x)  # noqa: E731

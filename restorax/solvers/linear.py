@@ -16,7 +16,6 @@ from ..types import Array, PRNGKeyArray
 
 Linear = Callable[[Array], Array]
 
-_MASKS = tuple(name for name in REGISTRATIONS if name.startswith("missing_")) + ("bayer_mosaic",)
 _TOLERANCE = 1e-4  # relative, of float32 sums over an image
 _PROBE = 48  # side of the image on which operators written as text are checked
 
@@ -77,8 +76,8 @@ class LinearParts(NamedTuple):
             if REGISTRATIONS[op.name].random:
                 if observed is None:
                     raise ValueError(
-                        f"{op.name} removes random pixels; give the mask of known ones, as `observed=Observation(image, "
-                        "mask)`"
+                        f"{op.name} removes random pixels; give the mask of known ones, as "
+                        "`observed=Observation(image, mask)`"
                     )
                 condition = observed
             else:
@@ -116,7 +115,7 @@ def read_parts(degradation: Expression) -> LinearParts:
             raise ValueError(f"{part.name} has a random {sampled[0]}; give the value that was applied")
         if part.name == "gaussian_noise":
             noise = float(part.strengths["sigma"])
-        elif part.name in _MASKS:
+        elif part.name.startswith("missing_") or part.name == "bayer_mosaic":
             masks.append(part)
         elif masks:
             raise ValueError(f"{masks[-1].name} must come after the other operators, got {part.name} after it")

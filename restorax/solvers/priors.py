@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +16,9 @@ Denoiser = Callable[[Array, Array], Array]
 """Function ``(image, level) -> image`` of an image ``[height, width, channel]`` and the deviation of its noise."""
 
 # The mean of the channels and two differences: orthogonal, so white noise stays white, at these levels.
-_TO_OPPONENT = np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, 0, -1 / 2], [1 / np.sqrt(12), -1 / np.sqrt(3), 1 / np.sqrt(12)]])
+_TO_OPPONENT = np.array(
+    [[1 / 3, 1 / 3, 1 / 3], [1 / 2, 0, -1 / 2], [1 / np.sqrt(12), -1 / np.sqrt(3), 1 / np.sqrt(12)]]
+)
 _LEVELS = np.sqrt((_TO_OPPONENT**2).sum(1))
 _SHIFTS = np.array([0, 0.5, 0.5])  # of the differences, into [0, 1]
 
@@ -46,9 +48,7 @@ def denoisers(channels: int) -> list[str]:
     ]
     measured = [{(r.dataset, r.degradation): r.psnr for r in card.results} for card in suitable]
     shared = set.intersection(*map(set, measured)) if measured else set()
-    quality = {
-        card.name: sum(results[key] for key in shared) for card, results in zip(suitable, measured, strict=True)
-    }
+    quality = {card.name: sum(results[key] for key in shared) for card, results in zip(suitable, measured, strict=True)}
     return sorted(quality, key=lambda name: -quality[name])
 
 
@@ -83,7 +83,7 @@ def check_denoiser(denoiser: Any, channels: int) -> Restorer | Denoiser:
             raise TypeError(
                 f"`denoiser` must be an entry, its name or a function (image, level), got {type(denoiser).__name__}"
             )
-        return denoiser
+        return cast(Denoiser, denoiser)
     name, told = denoiser.card.name, ", ".join(denoisers(channels) or denoisers(1))
     if denoiser.model.condition is not Condition.NOISE_LEVEL or denoiser.model.takes_frames:
         raise ValueError(f"{name} is not told the noise level, which `solve` requires; told are {told}")
