@@ -20,7 +20,7 @@ def _step(problem: Problem, state: State, level: Array, weight: Array) -> State:
     return x, z, multiplier + weight * (x - z)
 
 
-ADMM = Method(_start, _step, lambda state: state[1], balance=0.23)
+ADMM = Method(_start, _step, lambda state: state[1], balance=0.5)
 """As half-quadratic splitting, with a multiplier that sums the weighted differences of ``x`` and ``z``.
 
 Reference:

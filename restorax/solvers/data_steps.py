@@ -62,18 +62,21 @@ def conjugate_gradients(system: Linear, right: Array, start: Array, iterations: 
         [0.5, 0.5, 0.5]
     """
     residual = right - system(start)
+    power = (residual**2).sum()
+    enough = 1e-12 * (right**2).sum()  # beyond the precision of float32, where steps would divide 0 by 0
 
     def step(state: tuple[Array, Array, Array, Array], _: None) -> tuple[tuple[Array, Array, Array, Array], None]:
         x, residual, direction, power = state
         image = system(direction)
-        # Once the residual vanishes, nothing moves any more.
-        length = power / jnp.maximum((direction * image).sum(), 1e-30)
+        curvature = (direction * image).sum()
+        goes_on = (power > enough) & (curvature > 0)
+        length = jnp.where(goes_on, power / jnp.where(goes_on, curvature, 1), 0)
         x, residual = x + length * direction, residual - length * image
         after = (residual**2).sum()
-        return (x, residual, residual + after / jnp.maximum(power, 1e-30) * direction, after), None
+        share = jnp.where(goes_on, after / jnp.where(goes_on, power, 1), 0)
+        return (x, residual, residual + share * direction, after), None
 
-    state = (start, residual, residual, (residual**2).sum())
-    return jax.lax.scan(step, state, None, length=iterations)[0][0]
+    return jax.lax.scan(step, (start, residual, residual, power), None, length=iterations)[0][0]
 
 
 def harmonic(operator: Linear, observed: Array, shape: tuple[int, ...], weight: Array, iterations: int) -> Array:
@@ -93,18 +96,9 @@ def harmonic(operator: Linear, observed: Array, shape: tuple[int, ...], weight: 
     ones = operator(jnp.ones(shape))
     level = (ones * observed).sum() / jnp.maximum((ones**2).sum(), 1e-6)
 
-    def differences(x: Array) -> Array:
-        return (
-            4 * x
-            - sum(
-                jnp.concatenate([x[:1], x[:-1]], 0) if down > 0 else jnp.concatenate([x[1:], x[-1:]], 0)
-                for down in (1, -1)
-            )
-            - sum(
-                jnp.concatenate([x[:, :1], x[:, :-1]], 1) if right > 0 else jnp.concatenate([x[:, 1:], x[:, -1:]], 1)
-                for right in (1, -1)
-            )
-        )
+    def laplacian(x: Array) -> Array:
+        padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge")
+        return 4 * x - padded[:-2, 1:-1] - padded[2:, 1:-1] - padded[1:-1, :-2] - padded[1:-1, 2:]
 
-    system = lambda x: adjoint(operator(x)) + weight * differences(x)  # noqa: E731
+    system = lambda x: adjoint(operator(x)) + weight * laplacian(x)  # noqa: E731
     return conjugate_gradients(system, adjoint(observed), jnp.full(shape, level), iterations)

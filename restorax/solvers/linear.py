@@ -186,10 +186,16 @@ def check_linear(operator: Linear, shape: tuple[int, ...], name: str) -> Linear:
             ]
         ).max()
 
-    found = jax.jit(deviation)(jax.random.key(0))
+    found = _evaluated(deviation)
     if not isinstance(found, Tracer) and not float(found) < _TOLERANCE:
         raise refusal
     return adjoint
+
+
+def _evaluated(function: Callable[[PRNGKeyArray], Array]) -> Array:
+    """Compute now, also while JAX traces, unless the function closes over traced values."""
+    with jax.ensure_compile_time_eval():
+        return jax.jit(function)(jax.random.key(0))
 
 
 def adjoint_of(operator: Linear, shape: tuple[int, ...]) -> Linear:
@@ -228,7 +234,7 @@ def kind_of(operator: Linear, shape: tuple[int, ...]) -> str:
         alike = jnp.stack([operator(jnp.ones(shape)) * x, convolved])
         return jnp.abs(alike - observed[None]).max((1, 2, 3)) / (jnp.abs(observed).max() + 1e-6)
 
-    found = jax.jit(deviations)(jax.random.key(0))
+    found = _evaluated(deviations)
     if isinstance(found, Tracer):
         return "general"
     diagonal, circular = np.asarray(found) < _TOLERANCE

@@ -1,9 +1,10 @@
 """What was observed, and by which degradation: arguments of :func:`restorax.solve` checked and brought to one form."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from ..degrade import Expression, parse
@@ -78,7 +79,8 @@ def interpret(degradation: Any, observed: Any, shape: tuple[int, int, int] | Non
         degradation = parse(degradation)
     if not isinstance(degradation, Expression | JpegIntervals):
         return _by_function(degradation, values, shape)
-    last = (values.shape[-3], values.shape[-2], values.shape[-1]) if check_image(values, "observed").ndim > 2 else ()
+    check_image(values, "observed")
+    last = (values.shape[-3], values.shape[-2], values.shape[-1])
     if shape is not None and tuple(shape) != last:
         raise ValueError(f"`shape` must be that of the observation, {last}, unless a function is given; got {shape}")
     if isinstance(degradation, JpegIntervals):
@@ -105,6 +107,7 @@ def _by_function(operator: Any, observed: Array, shape: tuple[int, int, int] | N
     name = getattr(operator, "__name__", type(operator).__name__)
     if not callable(operator):
         raise TypeError(f"`degradation` must be text, a degradation or a function, got {name}")
+    operator = cast(Linear, operator)
     if shape is None:
         if observed.ndim < 3:
             raise ValueError(f"`shape` of the restored image is required for an observation of shape {observed.shape}")
@@ -126,9 +129,10 @@ def _by_function(operator: Any, observed: Array, shape: tuple[int, int, int] | N
 
 def _checked(image: Any) -> Array:
     """Return the observation as an array, without NaN."""
-    values = jnp.asarray(image)
-    if not jnp.issubdtype(values.dtype, jnp.floating):
-        raise TypeError(f"`observed` must be floating point in [0, 1], got {values.dtype}; divide 8-bit values by 255")
-    if not isinstance(values, Tracer) and not bool(jnp.isfinite(values).all()):
+    if not isinstance(image, jax.Array):
+        image = np.asarray(image)
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        raise TypeError(f"`observed` must be floating point in [0, 1], got {image.dtype}; divide 8-bit values by 255")
+    if not isinstance(image, Tracer) and not np.isfinite(np.asarray(image, np.float32)).all():
         raise ValueError("`observed` must be finite, got NaN or infinity")
-    return values.astype(jnp.float32)
+    return jnp.asarray(image, jnp.float32)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ from .red import RED
 METHODS = {"hqs": HQS, "admm": ADMM, "red": RED, "pg": PROXIMAL_GRADIENT}
 """Methods by name."""
 
-FIRST_LEVEL, LAST_LEVEL = 49 / 255, 1 / 255
+FIRST_LEVEL, LAST_LEVEL = 49 / 255, 0.5 / 255
 """Noise levels of the denoiser in the first iteration, and in the last one of an observation without noise."""
 
 _GRADIENT = 0.05  # root mean square of the differences between neighbours in photographs
