@@ -16,6 +16,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from .buckets import pad_to_bucket
+from .degrade.quantisation_intervals import JpegIntervals
 from .tiling import GRID, OVERLAP, Window, in_tiles
 from .types import (
     Array,
@@ -43,6 +44,7 @@ def restore(
     tile: int | None = None,
     ensemble: bool = False,
     bucket: bool = False,
+    consistent: JpegIntervals | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Array:
     """Restore an image and clip it to [0, 1].
@@ -65,6 +67,8 @@ def restore(
         bucket: let images of many sizes share a few compiled programs: convolutional networks compute in the next
             larger of a few sides (``restorax.buckets``), with the same result to rounding. Other networks,
             and calls inside ``jit`` or ``vmap``, keep the size.
+        consistent: intervals that the quantisation of the JPEG file of the image leaves
+            (:func:`restorax.solvers.read_intervals`), into which the result is moved.
         progress: called after every tile with the fraction done.
 
     Returns:
@@ -81,10 +85,19 @@ def restore(
         >>> restore(restorax.load("resunet_s-gray-noise"), jnp.full((20, 30, 1), 0.5)).shape
         (20, 30, 1)
     """
+    if consistent is not None:
+        consistent.check(np.shape(image))
+        restored = restore(restorer, image, condition, tile=tile, ensemble=ensemble, bucket=bucket, progress=progress)
+        return jnp.clip(_move_into(consistent, restored), 0, 1)
     if ensemble:
         outputs = dihedral_outputs(restorer, image, condition, tile=tile, bucket=bucket, progress=progress)
         return _on_device((functools.reduce(operator.add, outputs) / 8).astype(_on_device(image).dtype))
     return _on_device(_restore(restorer, *_checked(restorer, image, condition, tile), tile, bucket, progress))
+
+
+@jax.jit
+def _move_into(intervals: JpegIntervals, image: Array) -> Array:
+    return intervals.project(image)
 
 
 def _library(image: Image) -> Any:
@@ -380,6 +393,7 @@ def restore_file(
     value_range: tuple[float, float] | None = None,
     max_pixels: int | None = None,
     quality: int | None = None,
+    consistent: bool = False,
     progress: Callable[[float], None] | None = None,
     apply: Callable[..., ArrayLike] = restore,
     **options: Any,
@@ -396,6 +410,7 @@ def restore_file(
         value_range: stored values of black and white, as in :func:`restorax.files.image.read`.
         max_pixels: largest number of pixels to read, as in :func:`restorax.files.image.read`.
         quality: quality of a lossy output, as in :func:`restorax.files.image.write`.
+        consistent: move the result into the intervals that the quantisation of ``source``, a JPEG file, leaves.
         progress: called with the fraction done.
         apply: function to use instead of :func:`restore`, with the same arguments.
         **options: ``tile``, ``ensemble`` and ``bucket`` of :func:`restore`.
@@ -407,9 +422,11 @@ def restore_file(
             the target does not hold several frames.
     """
     from .files.frames import check_target, read_frames, write_frames
+    from .files.jpeg import read_planes
     from .files.mask import read_mask
 
     check_file_options(restorer, has_mask=mask is not None, strength=strength)
+    intervals = JpegIntervals.of(read_planes(source)) if consistent else None
     frames, restored = read_frames(source, value_range=value_range, max_pixels=max_pixels), []
     check_target(target, frames)
     for index, picture in enumerate(frames.pictures):
@@ -421,6 +438,9 @@ def restore_file(
         if strength is not None:
             values = np.full((*picture.pixels.shape[:2], 1), strength, np.float32)
         part = progress and (lambda share, index=index: progress((index + share) / len(frames.pictures)))
+        if intervals is not None:
+            intervals.check_decoded(picture.pixels)
+            options["consistent"] = intervals
         pixels = np.asarray(apply(restorer, picture.pixels, values, progress=part, **options))
         restored.append(picture.with_pixels(pixels))
     write_frames(target, replace(frames, pictures=restored), quality=quality)

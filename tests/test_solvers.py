@@ -114,9 +114,7 @@ def test_gradients_are_those_of_finite_differences(key):
     def loss(width, noise):
         kernel = jnp.exp(-((jnp.arange(-1.0, 2.0) / width) ** 2)).reshape(3, 1)
         kernel = kernel / kernel.sum()
-        out = restorax.solve(
-            lambda x: degrade.kernel_blur(x, kernel=kernel), y, shrink(0.5), noise=noise, iterations=2
-        )
+        out = restorax.solve(lambda x: degrade.kernel_blur(x, kernel=kernel), y, shrink(0.5), noise=noise, iterations=2)
         return (out**2).sum()
 
     value, slopes = jax.jit(jax.value_and_grad(loss, (0, 1)))(0.8, 0.1)

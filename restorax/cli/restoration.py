@@ -47,6 +47,9 @@ def restore(
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Average over flips and rotations: better, 8 times slower.")
     ] = False,
+    consistent: Annotated[
+        bool, typer.Option("--consistent", help="Keep to what the quantisation of a JPEG file allows.")
+    ] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also write input and result side by side, as NAME-compare.png.")
     ] = False,
@@ -83,6 +86,7 @@ def restore(
     stored = {"quality": quality, "value_range": batch.parse_range(value_range), "max_pixels": max_pixels}
     if model is None:
         needing = {"mask": mask, "mask-marks": mask_marks, "strength": strength, "compare": compare or None}
+        needing["consistent"] = consistent or None
         if unused := [f"--{name}" for name, value in needing.items() if value is not None]:
             raise ValueError(f"{', '.join(unused)} requires --model")
         collection = collect(sources, target, recursive=recursive, suffix=suffix)
@@ -94,6 +98,7 @@ def restore(
     if restorer.model.takes_frames:
         given = {
             **{"tile": tile, "ensemble": ensemble, "compare": compare, "amount": amount < 1, "share": share},
+            **{"consistent": consistent},
             **{"recursive": recursive, "suffix": suffix, "skip-existing": skip_existing},
         }
         if unused := [f"--{name}" for name, value in given.items() if value]:
@@ -110,6 +115,7 @@ def restore(
     strips = [compared(job.target) for job in collection.jobs] if compare else []
     chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force, extra=strips)
     options = {"mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
+    options["consistent"] = consistent
     batch.run(chosen, _Work(restorer, amount, compare, options | stored, cache), threads=jobs, title="restoring")
 
 

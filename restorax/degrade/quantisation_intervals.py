@@ -68,6 +68,18 @@ class JpegIntervals(NamedTuple):
                 f"got {tuple(shape[-3:])}"
             )
 
+    def check_decoded(self, image: Image) -> None:
+        """Check that an image is what the file decodes to, as it is not after a rotation or a change of colours.
+
+        Raises:
+            ValueError: if it has another size, or moves by more than rounding explains.
+        """
+        moved = float(jnp.abs(self.project(image) - image).mean())
+        if moved > 1 / 255:
+            raise ValueError(
+                "the pixels are not those that the JPEG file stores; its orientation or its colour profile changes them"
+            )
+
     def project(self, image: Image) -> Array:
         """Move the coefficients of an image into the intervals.
 

@@ -1,5 +1,6 @@
 """What was observed, and by which degradation: arguments of :func:`restorax.solve` checked and brought to one form."""
 
+import os
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -9,6 +10,7 @@ from jax.core import Tracer
 
 from ..degrade import Expression, parse
 from ..degrade.quantisation_intervals import JpegIntervals
+from ..files.jpeg import read_planes
 from ..types import Array, Observation, check_image
 from .linear import Linear, LinearParts, check_linear, kind_of, read_parts
 
@@ -36,6 +38,26 @@ class Forward(NamedTuple):
         if self.operator is None or isinstance(self.operator, LinearParts):
             return []
         return jax.make_jaxpr(self.operator)(jax.ShapeDtypeStruct(self.shape, jnp.float32)).consts
+
+
+def read_intervals(path: str | os.PathLike) -> JpegIntervals:
+    """Read what a JPEG file says of its image, as a degradation for :func:`restorax.solve`.
+
+    Args:
+        path: gray JPEG file, or colour JPEG file with 4:4:4 or 4:2:0 chroma.
+
+    Returns:
+        The intervals in which quantisation left the coefficients. Blocks that the border cuts, and those where decoding
+        clipped values, are not constrained.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not such a JPEG file.
+
+    Example:
+        >>> restored = restorax.solve(read_intervals("a.jpg"), image, iterations=4)  # doctest: +SKIP
+    """
+    return JpegIntervals.of(read_planes(path))
 
 
 class Observed(NamedTuple):

@@ -28,6 +28,8 @@ METHODS = {"hqs": HQS, "admm": ADMM, "red": RED, "pg": PROXIMAL_GRADIENT}
 FIRST_LEVEL, LAST_LEVEL = 49 / 255, 0.5 / 255
 """Noise levels of the denoiser in the first iteration, and in the last one of an observation without noise."""
 
+_FIRST_OF_JPEG = 12 / 255  # more smooths what the quantisation left
+
 _GRADIENT = 0.05  # root mean square of the differences between neighbours in photographs
 _HARMONIC_STEPS = 40  # of conjugate gradients for the first image
 _DATA_STEPS = 12  # of conjugate gradients per iteration
@@ -96,9 +98,12 @@ def _solve_all(
     denoise = as_function(cast(Restorer, restorer)) if program.denoiser is None else program.denoiser
 
     def one(y: Array, mask: Known, level: Array) -> Array:
-        numbers = schedule or default_schedule(level, program.iterations, method.balance, FIRST_LEVEL, LAST_LEVEL)
-        problem = _of_intervals(y, mask) if isinstance(mask, JpegIntervals) else _of_operator(program, y, mask, level)
-        return iterate(method, problem._replace(denoise=denoise), numbers)
+        quantised = isinstance(mask, JpegIntervals)
+        problem = _of_intervals(y, mask) if quantised else _of_operator(program, y, mask, level)
+        levels = (_FIRST_OF_JPEG, 4 * LAST_LEVEL) if quantised else (FIRST_LEVEL, LAST_LEVEL)
+        numbers = schedule or default_schedule(level, program.iterations, method.balance, *levels)
+        restored = iterate(method, problem._replace(denoise=denoise), numbers)
+        return mask.project(restored) if quantised else restored
 
     rim, (height, width, _) = program.forward.rim, program.forward.shape
     return jax.vmap(one)(observed, known, noise)[:, rim : height - rim, rim : width - rim]
