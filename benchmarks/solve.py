@@ -151,15 +151,23 @@ def missing(images: Images) -> list[dict[str, Any]]:
             if name in ("biharmonic", "Telea")
         }
         for name in MISSING:
-            methods[name] = [lambda o, r=restorax.load(name): restorax.restore(r, o.image, o.condition)]
-        for kind in ("hqs", "admm"):
-            methods[f"solve, {kind}"] = [
-                lambda o, m=kind: restorax.solve(
-                    "missing_pixels(missing=0.5)", o, noise=0.0, iterations=_LONG, method=m
-                )
-            ]
+            methods[name] = [partial(_filled, restorax.load(name))]
+        methods |= _solving(text)
         rows += compare("missing", "kodak24", text, parse(text), images, methods)
     return rows
+
+
+def _filled(restorer: restorax.Restorer, observed: Observation) -> jax.Array:
+    return restorax.restore(restorer, observed.image, observed.condition)
+
+
+def _solving(text: str) -> dict[str, list[Restore]]:
+    """Return methods for observations without noise of which much is unknown."""
+    forms = {}
+    for method in ("hqs", "admm"):
+        apply = partial(restorax.solve, text, noise=0.0, iterations=_LONG, method=method)
+        forms[f"solve, {method}"] = [apply]
+    return forms
 
 
 def mosaic(images: Images) -> list[dict[str, Any]]:
@@ -169,10 +177,7 @@ def mosaic(images: Images) -> list[dict[str, Any]]:
         for name in ("bilinear", "malvar", "hamilton_adams")
     }
     methods["OpenCV, edge aware"] = [_opencv_demosaicked]
-    for kind in ("hqs", "admm"):
-        methods[f"solve, {kind}"] = [
-            lambda o, m=kind: restorax.solve("bayer_mosaic()", o.image, noise=0.0, iterations=_LONG, method=m)
-        ]
+    methods |= _solving("bayer_mosaic()")
     observed = [degrade.bayer_mosaic(jnp.asarray(one)) for one in images.values()]
     return _rows("mosaic", "kodak24", "bayer_mosaic()", observed, list(images.values()), methods, border=4)
 
@@ -194,8 +199,8 @@ def super_resolution(images: Images) -> list[dict[str, Any]]:
         small = partial(_reduced, factor)
         observed = [Observation(small(jnp.asarray(one))) for one in whole.values()]
         methods: dict[str, list[Restore]] = {
-            "bicubic": [lambda o: _enlarged(o.image, factor)],
-            "solve": [lambda o: _super_resolved(o.image, small, factor)],
+            "bicubic": [partial(_enlarged, factor)],
+            "solve": [partial(_super_resolved, factor, small)],
         }
         rows += _rows(
             "super-resolution", "set14", f"bicubic, 1/{factor}", observed, list(whole.values()), methods, factor
@@ -207,11 +212,13 @@ def _reduced(factor: int, image: jax.Array) -> jax.Array:
     return degrade.resize(image, height=image.shape[0] // factor, width=image.shape[1] // factor)
 
 
-def _enlarged(image: jax.Array, factor: int) -> jax.Array:
+def _enlarged(factor: int, observed: Observation) -> jax.Array:
+    image = jnp.asarray(observed.image)
     return degrade.resize(image, height=factor * image.shape[0], width=factor * image.shape[1])
 
 
-def _super_resolved(image: jax.Array, small: Callable[[jax.Array], jax.Array], factor: int) -> jax.Array:
+def _super_resolved(factor: int, small: Callable[[jax.Array], jax.Array], observed: Observation) -> jax.Array:
+    image = observed.image
     shape = (factor * image.shape[0], factor * image.shape[1], 1)
     return restorax.solve(small, image, noise=0.0, shape=shape)
 
@@ -230,7 +237,9 @@ def jpeg(images: Images, dataset: str) -> list[dict[str, Any]]:
         forms["solve"] = lambda x, i: restorax.solve(i, x)
         for method, apply in forms.items():
             restored = [np.round(np.clip(np.asarray(apply(x, i)), 0, 1) * 255) / 255 for x, i in files]
-            blocks = [float(psnr_b(jnp.asarray(r, jnp.float32), jnp.asarray(c))) for r, c in zip(restored, clean)]
+            blocks = [
+                float(psnr_b(jnp.asarray(r, jnp.float32), jnp.asarray(c))) for r, c in zip(restored, clean, strict=True)
+            ]
             found = np.mean([quality(r, c) for r, c in zip(restored, clean, strict=True)])
             rows.append(
                 {"part": "jpeg", "dataset": dataset, "images": len(clean), "degradation": f"jpeg(quality={q})"}

@@ -65,26 +65,27 @@ def solve(
         raise ValueError("give what is known of the degradation: --known, --kernel, --mask, --jpeg or --blind")
     if not no_cache:
         use_cache()
+    from .. import zoo
     from ..degrade import Chain, Op, kernel_blur, parse
     from ..files.kernel import read_kernel
     from ..folders import collect
-    from ..solvers import priors
     from ..solvers.linear import read_parts
     from ..solvers.pictures import solve_file
+    from ..solvers.priors import check_denoiser
 
     parts = [Op(kernel_blur, kernel=read_kernel(kernel))] if kernel else []
     degradation = Chain(*parts, *([parse(known)] if known else [])) if known or kernel else None
-    if degradation is not None:
-        stated = read_parts(degradation).noise
+    stated = None if degradation is None else read_parts(degradation).noise
     level = None if noise is None else _number(noise)
-    if level is None and not jpeg and (degradation is None or stated is None):
+    if level is None and not jpeg and stated is None:
         raise ValueError("--noise, the standard deviation of the noise in [0, 1], is required; 0 for none")
-    if denoiser is not None:
-        priors.check_denoiser(denoiser, 3 if "-color-" in denoiser else 1)
+    restorer = None if denoiser is None else zoo.load(denoiser)
+    if restorer is not None:
+        check_denoiser(restorer, restorer.card.channels)
     collection = collect(sources, target, recursive=recursive, suffix=suffix, mask=mask)
-    chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force, extra=())
+    chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force)
     options: dict[str, Any] = {
-        **{"noise": level, "mask_marks": mask_marks, "jpeg": jpeg, "blind": blind, "denoiser": denoiser},
+        **{"noise": level, "mask_marks": mask_marks, "jpeg": jpeg, "blind": blind, "denoiser": restorer},
         **{"method": method, "iterations": iterations, "tile": tile, "quality": quality, "max_pixels": max_pixels},
         **{"value_range": batch.parse_range(value_range)},
     }

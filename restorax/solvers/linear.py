@@ -56,7 +56,7 @@ class LinearParts(NamedTuple):
         key = jax.random.key(0)  # of operators without randomness
         for op in self.blurs:
             image = jnp.asarray(op(key, image).image)
-        image = crop_border(image, self.rim)
+        image = jnp.asarray(crop_border(image, self.rim))
         for op in self.others:
             image = jnp.asarray(op(key, image).image)
         return image if mask is None else image * mask
@@ -73,15 +73,14 @@ class LinearParts(NamedTuple):
         """
         known = None
         for op in self.masks:
-            if REGISTRATIONS[op.name].random:
-                if observed is None:
-                    raise ValueError(
-                        f"{op.name} removes random pixels; give the mask of known ones, as "
-                        "`observed=Observation(image, mask)`"
-                    )
-                condition = observed
-            else:
+            condition = observed
+            if not REGISTRATIONS[op.name].random:
                 condition = op(jax.random.key(0), jnp.ones(shape, jnp.float32)).condition
+            if condition is None:
+                raise ValueError(
+                    f"{op.name} removes random pixels; give the mask of known ones, as "
+                    "`observed=Observation(image, mask)`"
+                )
             known = condition if known is None else known * condition
         return known
 
@@ -109,13 +108,14 @@ def read_parts(degradation: Expression) -> LinearParts:
     for part in degradation.parts if isinstance(degradation, Chain) else (degradation,):
         if not isinstance(part, Op):
             raise ValueError(f"'{part}' is random; give the degradation that was applied")
-        if noise is not None:
+        removes = part.name.startswith("missing_") or part.name == "bayer_mosaic"
+        if noise is not None and not removes:
             raise ValueError(f"gaussian_noise must come last, got {part.name} after it")
         if sampled := [name for name, value in part.strengths.items() if isinstance(value, Sampler)]:
             raise ValueError(f"{part.name} has a random {sampled[0]}; give the value that was applied")
         if part.name == "gaussian_noise":
             noise = float(part.strengths["sigma"])
-        elif part.name.startswith("missing_") or part.name == "bayer_mosaic":
+        elif removes:
             masks.append(part)
         elif masks:
             raise ValueError(f"{masks[-1].name} must come after the other operators, got {part.name} after it")

@@ -75,13 +75,6 @@ def solve_file(
                 parts.append(Op(missing_overlay, mask=values))
                 if picture.alpha is not None:
                     picture = replace(picture, alpha=np.maximum(picture.alpha, 1 - values))
-            pixels = solve(Chain(*_noise_last(parts)), picture.pixels, noise=noise, **options)
+            pixels = solve(Chain(*parts), picture.pixels, noise=noise, **options)
         restored.append(picture.with_pixels(np.asarray(pixels)))
     write_frames(target, replace(frames, pictures=restored), quality=quality)
-
-
-def _noise_last(parts: list[Expression]) -> list[Expression]:
-    """Move Gaussian noise behind a mask, which removes its pixels too."""
-    flat = [inner for part in parts for inner in (part.parts if isinstance(part, Chain) else (part,))]
-    is_noise = lambda part: isinstance(part, Op) and part.name == "gaussian_noise"  # noqa: E731
-    return sorted(flat, key=is_noise) if sum(map(is_noise, flat[:-1])) <= 1 else flat
