@@ -6,6 +6,7 @@ from .observation import read_intervals
 from .plug_and_play import solve
 from .priors import default_denoiser, denoisers
 from .programs import METHODS
+from .schedule_training import train_schedule
 
 __all__ = [
     "METHODS",
@@ -17,4 +18,5 @@ __all__ = [
     "estimate_kernel",
     "read_intervals",
     "solve",
+    "train_schedule",
 ]

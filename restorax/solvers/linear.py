@@ -100,7 +100,7 @@ def read_parts(degradation: Expression) -> LinearParts:
 
     Example:
         >>> from restorax.degrade import parse
-        >>> parts = read_parts(parse("motion_blur(length=15) + gaussian_noise(sigma=2.55/255)"))
+        >>> parts = read_parts(parse("motion_blur(length=15) + gaussian_noise(sigma=0.01)"))
         >>> [op.name for op in parts.blurs], parts.noise, parts.rim
         (['motion_blur'], 0.01, 8)
     """
