@@ -17,12 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 
 import restorax
-from restorax import data, degrade, solvers
+from restorax import data, degrade
 from restorax.degrade import Chain, Expression, Op, crop_border, parse
 from restorax.degrade.quantisation_intervals import JpegIntervals
 from restorax.files.jpeg import read_planes
 from restorax.metrics import psnr_b
 from restorax.models.blind_deconvolution import BlindDeconvolution
+from restorax.solvers import default_denoiser
 from restorax.types import Observation
 
 from . import classical
@@ -124,19 +125,19 @@ def blur(images: Images) -> list[dict[str, Any]]:
 
 
 def shake(images: Images, count: int = 8) -> list[dict[str, Any]]:
-    """Measure simulated shakes, each on some of the images in turn; rows hold the mean over kernels."""
+    """Measure simulated shakes, each on one of the images in turn; rows hold the mean over kernels."""
     rows = []
     for noise in (SIGMA, 3 * SIGMA):
         measured = []
         for index, kernel in enumerate(shake_kernels()[:count]):
-            names = [list(images)[(3 * index + i) % len(images)] for i in range(min(3, len(images)))]
+            name = list(images)[index % len(images)]
             degradation, methods = deblurring(Op(degrade.kernel_blur, kernel=kernel.astype(np.float32)), noise)
-            part = {name: images[name] for name in names}
-            measured += compare("shake", "set12", f"shakes, {255 * noise:.2f}/255", degradation, part, methods)
+            text = f"shakes, {255 * noise:.2f}/255"
+            measured += compare("shake", "set12", text, degradation, {name: images[name]}, methods)
         for method in dict.fromkeys(row["method"] for row in measured):
             same = [row for row in measured if row["method"] == method]
             mean = np.mean([float(row["psnr"]) for row in same])
-            rows.append(same[0] | {"images": sum(row["images"] for row in same), "psnr": f"{mean:.2f}"})
+            rows.append(same[0] | {"images": len(same), "psnr": f"{mean:.2f}"})
     return rows
 
 
@@ -259,19 +260,16 @@ def _encoded(clean: np.ndarray, q: int) -> tuple[jax.Array, JpegIntervals]:
     return jnp.asarray(decoded), JpegIntervals.of(read_planes(file.getvalue()))
 
 
-PARTS = ("blur", "shake", "missing", "mosaic", "super-resolution", "jpeg")
-
-
 def main(
     data_folder: Annotated[Path | None, option("Folder with set12, set14, kodak24, classic5, live1.", "--data")] = None,
-    part: Annotated[list[str] | None, option(f"One of {', '.join(PARTS)}, repeatable [all].")] = None,
+    part: Annotated[
+        list[str] | None, option("blur, shake, missing, mosaic, super-resolution or jpeg, repeatable [all].")
+    ] = None,
     limit: Annotated[int | None, option("Number of images per set [all].")] = None,
     side: Annotated[int, option("Side of the central crops of Kodak24 and Set14.")] = 256,
     publish: Publish = False,
     quick: Quick = False,
 ) -> None:
-    rows = []
-
     def read(name: str, channels: int, crop: int | None) -> Images:
         if data_folder is None:
             samples = data.sample_images(channels)
@@ -283,27 +281,23 @@ def main(
     def small_set12() -> Images:
         return {key: one for key, one in read("set12", 1, None).items() if max(one.shape) <= 256}
 
-    for one in part or ("blur",) if quick else part or PARTS:
-        if one == "blur":
-            rows += blur(small_set12())
-        elif one == "shake":
-            rows += shake(small_set12())
-        elif one == "missing":
-            rows += missing(read("kodak24", 3, side))
-        elif one == "mosaic":
-            rows += mosaic(read("kodak24", 3, side))
-        elif one == "super-resolution":
-            rows += super_resolution(read("set14", 1, side))
-        elif one == "jpeg":
-            for name in ("classic5", "live1"):
-                rows += jpeg(read(name, 1, None), name)
-        else:
-            raise ValueError(f"`part` must be one of {', '.join(PARTS)}, got {one!r}")
-    told = f"{solvers.denoisers(1)[0]} (gray), {(solvers.denoisers(3) or solvers.denoisers(1))[0]} (colour)"
-    rows = [row | {"denoiser": told if row["method"].startswith("solve") else ""} for row in rows]
-    print(table(rows, ("part", "dataset", "images", "degradation", "method", "psnr")))
-    if not quick:
-        record("solve", rows, publish=publish)
+    measure: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "blur": lambda: blur(small_set12()),
+        "shake": lambda: shake(small_set12()),
+        "missing": lambda: missing(read("kodak24", 3, side)),
+        "mosaic": lambda: mosaic(read("kodak24", 3, side)),
+        "super-resolution": lambda: super_resolution(read("set14", 1, side)),
+        "jpeg": lambda: [row for name in ("classic5", "live1") for row in jpeg(read(name, 1, None), name)],
+    }
+    if unknown := set(part or ()) - set(measure):
+        raise ValueError(f"`part` must be one of {', '.join(measure)}, got {unknown.pop()!r}")
+    gray, colour = (default_denoiser(channels).card.name for channels in (1, 3))
+    told = gray if gray == colour else f"{gray}, {colour} for colour"
+    for one in ("super-resolution",) if quick else part or tuple(measure):
+        rows = [row | {"denoiser": told if row["method"].startswith("solve") else ""} for row in measure[one]()]
+        print(table(rows, ("part", "dataset", "images", "degradation", "method", "psnr")))
+        if not quick:
+            record("solve", rows, publish=publish)
 
 
 def _central(image: np.ndarray, side: int) -> np.ndarray:
