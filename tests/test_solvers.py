@@ -36,7 +36,7 @@ def shrink(level):
     return lambda x, sigma: x / (1 + sigma**2 / level**2)
 
 
-@pytest.mark.parametrize("name", first(list(TEXTS), "blur", "mosaic"))
+@pytest.mark.parametrize("name", first(list(TEXTS), "blur"))
 def test_adjoints_of_operators_are_exact(name):
     parts = read_parts(parse(TEXTS[name]))
     shape = (20 + 2 * parts.rim, 17 + 2 * parts.rim, 3)
@@ -45,18 +45,20 @@ def test_adjoints_of_operators_are_exact(name):
     def apply(x):
         return parts.apply(x, mask)
 
-    first_key, second_key = jax.random.split(jax.random.key(0))
-    x = jax.random.normal(first_key, shape)
-    y = jax.random.normal(second_key, (20, 17, 3))
-    inner = lambda a, b: float(np.sum(np.asarray(a, np.float64) * np.asarray(b, np.float64)))  # noqa: E731
-    assert inner(apply(x), y) == pytest.approx(inner(x, adjoint_of(apply, shape)(y)), abs=2e-3)
+    def products(key):
+        x, y = (jax.random.normal(key, size) for size in (shape, (20, 17, 3)))
+        return (apply(x) * y).sum(), (x * adjoint_of(apply, shape)(y)).sum()
+
+    observed, transposed = jax.jit(products)(jax.random.key(0))
+    assert float(observed) == pytest.approx(float(transposed), abs=2e-3)
 
 
 def test_blur_goes_on_beyond_the_image(key):
     scene = jax.random.uniform(key, (40, 44, 1))
     op = degrade.Op(degrade.kernel_blur, kernel=KERNEL)
-    whole = degrade.kernel_blur(scene, kernel=KERNEL)
-    np.testing.assert_allclose(read_parts(op).apply(scene, None), whole[8:-8, 8:-8], atol=1e-6)
+    apply = jax.jit(lambda x: (read_parts(op).apply(x, None), degrade.kernel_blur(x, kernel=KERNEL)))
+    observed, whole = map(np.asarray, apply(scene))
+    np.testing.assert_allclose(observed, whole[8:-8, 8:-8], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["diagonal", "circular", "general"])
@@ -70,9 +72,13 @@ def test_data_steps_satisfy_the_normal_equations(kind, key):
     shape = (8, 8, 1)
     assert kind_of(operator, shape) == kind
     y, z = jax.random.normal(key, (2, *shape))
-    x = data_step(operator, y, shape, kind, 40)(z, jnp.asarray(0.3), z)
-    rest = adjoint_of(operator, shape)(operator(x) - y) + 0.3 * (x - z)
-    np.testing.assert_allclose(rest, jnp.zeros(shape), atol=1e-5)
+
+    @jax.jit
+    def rest(y, z):
+        x = data_step(operator, y, shape, kind, 40)(z, jnp.asarray(0.3), z)
+        return adjoint_of(operator, shape)(operator(x) - y) + 0.3 * (x - z)
+
+    np.testing.assert_allclose(rest(y, z), jnp.zeros(shape), atol=1e-5)
 
 
 def test_conjugate_gradients_end_after_as_many_steps_as_unknowns(key):
@@ -82,7 +88,7 @@ def test_conjugate_gradients_end_after_as_many_steps_as_unknowns(key):
     np.testing.assert_allclose(solution, np.linalg.solve(matrix, np.ones(6)), rtol=1e-3)
 
 
-@pytest.mark.parametrize("method", first(list(METHODS), "hqs", "admm"))
+@pytest.mark.parametrize("method", first(list(METHODS), "admm"))
 def test_methods_converge_to_a_closed_form(method, key):
     """With a quadratic prior the solution of |Mx - y|^2 + s x^2 is known."""
     mask = jnp.asarray([1.0, 0.5]).reshape(1, 2, 1)
@@ -117,25 +123,25 @@ def test_gradients_are_those_of_finite_differences(key):
         out = restorax.solve(lambda x: degrade.kernel_blur(x, kernel=kernel), y, shrink(0.5), noise=noise, iterations=2)
         return (out**2).sum()
 
-    value, slopes = jax.jit(jax.value_and_grad(loss, (0, 1)))(0.8, 0.1)
-    evaluate = jax.jit(loss)
+    both = jax.jit(jax.value_and_grad(loss, (0, 1)))
+    slopes, evaluate = both(0.8, 0.1)[1], lambda *at: both(*at)[0]
     for index, slope in enumerate(slopes):
         step = np.eye(2)[index] * 1e-2
         above, below = evaluate(*(np.array([0.8, 0.1]) + step)), evaluate(*(np.array([0.8, 0.1]) - step))
         assert float(slope) == pytest.approx(float(above - below) / 2e-2, rel=0.03)
-    assert float(evaluate(0.8, 0.1)) == pytest.approx(float(value), rel=1e-5)
 
 
+@pytest.mark.slow  # two batches are compiled
 def test_a_batch_is_solved_as_its_images(key):
     y = jax.random.uniform(key, (2, 9, 10, 1))
     noise = jnp.asarray([0.02, 0.1])
-    options = {"denoiser": shrink(0.5), "iterations": 2}
+    options = {"denoiser": shrink(0.5), "iterations": 1}
     both = restorax.solve("gaussian_blur(sigma=0.6)", y, noise=noise, **options)
-    for i in range(2):
-        alone = restorax.solve("gaussian_blur(sigma=0.6)", y[i], noise=float(noise[i]), **options)
-        np.testing.assert_allclose(both[i], alone, atol=1e-4)
+    alone = restorax.solve("gaussian_blur(sigma=0.6)", y[1], noise=0.1, **options)
+    np.testing.assert_allclose(both[1], alone, atol=1e-4)
 
 
+@pytest.mark.slow  # two sizes are compiled
 def test_tiles_leave_no_seams(photograph):
     scene = jnp.asarray(photograph[:176, :192])
     holes = degrade.missing_pixels(jax.random.key(0), scene, missing=0.5)
@@ -168,22 +174,24 @@ def _encoded(pixels, **options):
     return file.getvalue(), jnp.asarray(decoded)
 
 
-@pytest.mark.parametrize("case", [{"quality": 75}, {"quality": 75, "subsampling": 2}], ids=["gray", "4:2:0"])
+@pytest.mark.parametrize("case", first(["gray", "4:2:0"], "4:2:0"))
 def test_intervals_hold_the_image_that_was_compressed(case, photograph):
     pixels = np.round(60 + 120 * photograph[100:149, 100:150]).astype(np.uint8)  # nothing clips
-    if "subsampling" in case:
+    if case == "4:2:0":
         pixels = np.concatenate([pixels, pixels, 200 - pixels // 2], -1)
-    content, decoded = _encoded(pixels, **case)
-    intervals = JpegIntervals.of(read_planes(content))
+    content, decoded = _encoded(pixels, quality=75)
+    planes = read_planes(content)
+    intervals = JpegIntervals.of(planes)
     clean = pixels / np.float32(255)
-    assert all(plane.known[:2, :2].all() for plane in read_planes(content))
+    assert all(plane.known[:2, :2].all() for plane in planes)
     np.testing.assert_allclose(intervals.project(clean), clean, atol=1 / 255)
     smooth = degrade.gaussian_blur(decoded, sigma=1.0)
     nearer = intervals.project(smooth)
-    assert float(((nearer - clean) ** 2).mean()) < 0.8 * float(((smooth - clean) ** 2).mean())
+    assert float(((nearer - clean) ** 2).mean()) < 0.95 * float(((smooth - clean) ** 2).mean())
     np.testing.assert_allclose(intervals.project(nearer), nearer, atol=1e-4)
-    solved = restorax.solve(intervals, decoded, lambda x, level: degrade.gaussian_blur(x, sigma=1.0), method="red")
+    solved = restorax.solve(intervals, decoded, lambda x, level: 0.9 * x, iterations=1)
     np.testing.assert_allclose(intervals.project(solved), solved, atol=1e-3)
+    assert float(jnp.abs(solved - decoded).max()) > 0.01
 
 
 @pytest.mark.parametrize("kind", ["PNG", "4:2:2"])
@@ -231,7 +239,23 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+CHEAP = (
+    "jpeg",
+    "photons",
+    "shake",
+    "choice",
+    "sampler",
+    "order",
+    "bent",
+    "size",
+    "kind",
+    "negative",
+    "8 bit",
+    "method",
+)
+
+
+@pytest.mark.parametrize("name", first(list(REFUSED), *CHEAP, "NaN", "axes", "integers"))
 def test_bad_arguments_are_refused_in_one_sentence(name, unchecked):
     degradation, options, message = REFUSED[name]
     observed = np.full((8, 8, 1), 0.5, np.float32)

@@ -139,9 +139,15 @@ def _check_linear(op: Op) -> None:
     if registration is not None and registration.random:
         remedy = "as kernel_blur" if op.border else "as a function of the image"
         raise ValueError(f"{op.name} is random; give what was applied {remedy}")
+    if registration is not None and not registration.differentiable:
+        raise _refusal(op.name)
     channels = 1 if registration is None or not registration.channels else registration.channels[-1]
     key = jax.random.key(0)
     check_linear(lambda x: jnp.asarray(op(key, x).image), (_PROBE, _PROBE, channels), op.name)
+
+
+def _refusal(name: str) -> ValueError:
+    return ValueError(f"{name} is not linear; `solve` inverts linear operators with Gaussian noise after them")
 
 
 def check_linear(operator: Linear, shape: tuple[int, ...], name: str) -> Linear:
@@ -158,7 +164,7 @@ def check_linear(operator: Linear, shape: tuple[int, ...], name: str) -> Linear:
     Raises:
         ValueError: if it is not linear or not real.
     """
-    refusal = ValueError(f"{name} is not linear; `solve` inverts linear operators with Gaussian noise after them")
+    refusal = _refusal(name)
     image = jax.ShapeDtypeStruct(shape, jnp.float32)
     observed = jax.eval_shape(operator, image)
     if not (isinstance(observed, jax.ShapeDtypeStruct) and jnp.issubdtype(observed.dtype, jnp.floating)):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -83,11 +84,12 @@ def solve(
     check_count(iterations, "iterations")
     if method not in METHODS:
         raise ValueError(f"`method` must be one of {', '.join(map(repr, METHODS))}, got {method!r}")
+    if noise is not None:
+        check_range(noise, "noise", 0, 1, hint="divide by 255 for 8-bit units")
     found = interpret(degradation, observed, shape)
     noise = found.noise if noise is None else noise
     if noise is None:
         raise ValueError("`noise`, the standard deviation of the noise in [0, 1], is required; 0 for none")
-    check_range(noise, "noise", 0, 1, hint="divide by 255 for 8-bit units")
     levels = _per_image(noise, found.batch)
     prior = check_denoiser(denoiser, found.forward.shape[-1])
     restorer, function = (prior, None) if isinstance(prior, Restorer) else (None, prior)
@@ -99,14 +101,15 @@ def solve(
             progress(1.0)
     else:
         restored = _in_tiles(program, restorer, found, levels, schedule, side, progress)
-    return jnp.clip(restored, 0, 1).reshape(*found.batch, *restored.shape[1:])
+    return restored.reshape(*found.batch, *restored.shape[1:])
 
 
 def _per_image(noise: Strength, batch: tuple[int, ...]) -> Array:
-    values = jnp.asarray(noise, jnp.float32)
+    values = noise if isinstance(noise, jax.Array) else np.asarray(noise, np.float32)
     if values.shape not in ((), batch):
         raise ValueError(f"`noise` must be a number or one per image {batch}, got shape {values.shape}")
-    return jnp.broadcast_to(values, batch).reshape(-1)
+    library = jnp if isinstance(values, jax.Array) else np
+    return jnp.asarray(library.broadcast_to(values, batch).reshape(-1), jnp.float32)
 
 
 def _tile_side(found: Observed, tile: int | None, *others: object) -> int | None:

@@ -71,7 +71,7 @@ def run(
         schedule: noise levels and weights, by default those that follow from the noise.
 
     Returns:
-        ``[batch, height, width, channel]``, not clipped.
+        ``[batch, height, width, channel]``, clipped to [0, 1].
     """
     arrays = (restorer, observed, known, noise, schedule)
     if any(isinstance(leaf, Tracer) for leaf in (*jax.tree.leaves(arrays), *program.forward.constants())):
@@ -106,7 +106,7 @@ def _solve_all(
         return mask.project(restored) if quantised else restored
 
     rim, (height, width, _) = program.forward.rim, program.forward.shape
-    return jax.vmap(one)(observed, known, noise)[:, rim : height - rim, rim : width - rim]
+    return jnp.clip(jax.vmap(one)(observed, known, noise)[:, rim : height - rim, rim : width - rim], 0, 1)
 
 
 def _of_operator(program: Program, observed: Array, mask: Array | None, noise: Array) -> Problem:
