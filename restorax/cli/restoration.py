@@ -30,13 +30,8 @@ def restore(
     model: Annotated[
         str | None, typer.Option(help=f"{ENTRY} By default the image is diagnosed, and the entries are chosen by that.")
     ] = None,
-    mask: Annotated[
-        str | None,
-        typer.Option(help="Mask image, white where pixels are known, or a folder with NAME-mask.png for each image."),
-    ] = None,
-    mask_marks: Annotated[
-        str | None, typer.Option(help="What white marks in the mask: known (default) or damaged pixels.")
-    ] = None,
+    mask: batch.Mask = None,
+    mask_marks: batch.MaskMarks = None,
     strength: Annotated[
         float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that need it.")
     ] = None,
@@ -63,9 +58,7 @@ def restore(
     quality: batch.Quality = None,
     value_range: batch.Range = None,
     max_pixels: batch.MaxPixels = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Do not keep compiled programs in ~/.cache/restorax.")
-    ] = False,
+    no_cache: batch.NoCache = False,
     force: batch.Force = False,
 ) -> None:
     """Restore images and folders of them; video restorers take a folder of frames, an animation or pages of a TIFF.

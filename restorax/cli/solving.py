@@ -22,13 +22,8 @@ def solve(
         typer.Option(help="Degradation, e.g. 'motion_blur(length=15, angle=30)', linear and with known strengths."),
     ] = None,
     kernel: Annotated[str | None, typer.Option(help="Image of the blur kernel, with odd sides.")] = None,
-    mask: Annotated[
-        str | None,
-        typer.Option(help="Mask image, white where pixels are known, or a folder with NAME-mask.png for each image."),
-    ] = None,
-    mask_marks: Annotated[
-        str | None, typer.Option(help="What white marks in the mask: known (default) or damaged pixels.")
-    ] = None,
+    mask: batch.Mask = None,
+    mask_marks: batch.MaskMarks = None,
     jpeg: Annotated[
         bool, typer.Option("--jpeg", help="IN is a JPEG file; the result keeps to what its quantisation allows.")
     ] = False,
@@ -50,9 +45,7 @@ def solve(
     quality: batch.Quality = None,
     value_range: batch.Range = None,
     max_pixels: batch.MaxPixels = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Do not keep compiled programs in ~/.cache/restorax.")
-    ] = False,
+    no_cache: batch.NoCache = False,
     force: batch.Force = False,
 ) -> None:
     """Restore images with a known linear degradation, such as a blur kernel or a mask, with a denoiser as the prior.

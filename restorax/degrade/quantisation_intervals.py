@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..types import Array, Image
-from .codec import RGB_TO_YCC, YCC_TO_RGB
+from .codec import RGB_TO_YCC, YCC_TO_RGB, dct_matrix
 
 Interval = tuple[Array, Array]
+
+_DCT = dct_matrix()
 
 
 class JpegIntervals(NamedTuple):
@@ -134,12 +136,3 @@ def _moved(plane: Array, bounds: Interval) -> Array:
     change = jnp.clip(coefficients, *bound) - coefficients
     change = jnp.einsum("...aubv,ui,vj->...aibj", change, _DCT, _DCT, precision="highest").reshape(small.shape)
     return jnp.repeat(jnp.repeat(change, down, -2), right, -1)
-
-
-def _transform() -> np.ndarray:
-    """Return the orthonormal matrix ``[8, 8]`` of the discrete cosine transform."""
-    k, n = np.mgrid[:8, :8]
-    return (np.cos(np.pi * (2 * n + 1) * k / 16) / np.where(k == 0, np.sqrt(8), 2)).astype(np.float32)
-
-
-_DCT = _transform()

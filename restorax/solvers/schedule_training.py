@@ -9,7 +9,7 @@ from ..degrade import Chain, Expression, Op, gaussian_noise, parse
 from ..types import Array, Image, check_count, check_image
 from ..zoo import Restorer
 from .iteration import Schedule, default_schedule
-from .observation import interpret
+from .linear import read_parts
 from .plug_and_play import solve
 from .priors import Denoiser
 from .programs import FIRST_LEVEL, LAST_LEVEL, METHODS
@@ -73,7 +73,7 @@ def train_schedule(
     clean = check_image(clean)
     blur = parse(degradation) if isinstance(degradation, str) else degradation
     chain = Chain(blur, Op(gaussian_noise, sigma=noise))
-    interpret(chain, clean, None)  # refuses what is not linear
+    read_parts(chain)  # refuses what is not linear
     start = default_schedule(jnp.asarray(noise), iterations, METHODS[method].balance or 0.23, FIRST_LEVEL, LAST_LEVEL)
 
     def loss(logarithms: Schedule, key: Array, chosen: Array) -> Array:
