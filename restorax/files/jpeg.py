@@ -3,7 +3,7 @@
 import io
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import fft
@@ -95,9 +95,9 @@ def _plane(pixels: np.ndarray, steps: np.ndarray, multiple: tuple[int, int]) -> 
     padded = np.pad(pixels.astype(np.float32), pads, mode="edge")
     rows, columns = (side // BLOCK for side in padded.shape)
     blocks = padded.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
-    coefficients = fft.dctn(blocks - 128, axes=(2, 3), norm="ortho")  # type: ignore[arg-type]
+    coefficients: Any = fft.dctn(blocks - 128, axes=(2, 3), norm="ortho")  # type: ignore[arg-type]
     levels = np.round(coefficients / steps)
-    decoded = fft.idctn(levels * steps, axes=(2, 3), norm="ortho")  # type: ignore[arg-type]
+    decoded: Any = fft.idctn(levels * steps, axes=(2, 3), norm="ortho")  # type: ignore[arg-type]
     decoded = np.clip(np.round(decoded) + 128, 0, 255)
     known = (np.abs(decoded - blocks) <= 1).all((2, 3))
     known[height // BLOCK :], known[:, width // BLOCK :] = False, False
