@@ -6,6 +6,7 @@ are. Outputs are rounded to 8 bits. Classical methods know the degradation, and 
 """
 
 import io
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from restorax.degrade.quantisation_intervals import JpegIntervals
 from restorax.files.jpeg import read_planes
 from restorax.metrics import psnr_b
 from restorax.models.blind_deconvolution import BlindDeconvolution
-from restorax.solvers import default_denoiser
+from restorax.solvers import deblur, default_denoiser
 from restorax.types import Observation
 
 from . import classical
@@ -97,9 +98,20 @@ def deblurring(op: Op, noise: float) -> tuple[Expression, dict[str, list[Restore
     for name in DECONVOLVING:
         restorer = restorax.load(name)
         assert isinstance(restorer.model, BlindDeconvolution)
+        methods[name] = [partial(_restored, restorer)]
         methods[f"{name}, true kernel"] = [partial(_deconvolved, restorer, support)]
+    methods["solve, estimated kernel"] = [partial(_deblurred, noise)]
     methods["solve"] = [lambda o: restorax.solve(blur, o.image)]
     return blur, methods
+
+
+def _restored(restorer: restorax.Restorer, observed: Observation) -> jax.Array:
+    return restorax.restore(restorer, observed.image)
+
+
+def _deblurred(noise: float, observed: Observation) -> jax.Array:
+    with warnings.catch_warnings(action="ignore"):
+        return deblur(jnp.asarray(observed.image), noise=noise)[0]
 
 
 def _classical(method: classical.Method, observed: Observation) -> np.ndarray:

@@ -132,7 +132,7 @@ def read_parts(degradation: Expression) -> LinearParts:
     return LinearParts(tuple(blurs), tuple(others), tuple(masks), noise, rim, circular)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _check_linear(op: Op) -> None:
     """Check an operator on a small image."""
     registration = REGISTRATIONS.get(op.name)
