@@ -26,7 +26,7 @@ _SHIFTS = np.array([0, 0.5, 0.5])  # of the differences, into [0, 1]
 def denoisers(channels: int) -> list[str]:
     """List the entries of the zoo that are told the level of Gaussian noise, the best first.
 
-    They are ranked by the mean PSNR on the test images that all of them were measured on.
+    They are ranked by the mean PSNR on the test images that all were measured on; those without results come last.
 
     Args:
         channels: of the images, 1 or 3.
@@ -46,9 +46,10 @@ def denoisers(channels: int) -> list[str]:
         and card.channels == channels
         and card.degradation.startswith("gaussian_noise(")
     ]
-    measured = [{(r.dataset, r.degradation): r.psnr for r in card.results} for card in suitable]
+    results = {card.name: {(r.dataset, r.degradation): r.psnr for r in card.results} for card in suitable}
+    measured = [psnr for psnr in results.values() if psnr]
     shared = set.intersection(*map(set, measured)) if measured else set()
-    quality = {card.name: sum(results[key] for key in shared) for card, results in zip(suitable, measured, strict=True)}
+    quality = {name: sum(psnr[key] for key in shared) if psnr else -np.inf for name, psnr in results.items()}
     return sorted(quality, key=lambda name: -quality[name])
 
 
