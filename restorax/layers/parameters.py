@@ -9,8 +9,8 @@ from ..types import Array
 def param(module: nn.Module, name: str, init: nn.initializers.Initializer, shape: tuple[int, ...]) -> Array:
     """Return a parameter, initialised if it is new, as ``module.param`` does.
 
-    Where a parameter exists, Flax traces its initialiser to compare the shapes, in half of the time of tracing a network;
-    this compares them directly.
+    Where a parameter exists, Flax traces its initialiser to compare the shapes, in half of the time of tracing a
+    network; this compares them directly.
 
     Args:
         module: the module that holds the parameter.
