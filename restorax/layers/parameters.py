@@ -29,10 +29,10 @@ def param(module: nn.Module, name: str, init: nn.initializers.Initializer, shape
         >>> class Gain(nn.Module):
         ...     @nn.compact
         ...     def __call__(self, x):
-        ...         return x * param(self, "gain", nn.initializers.ones, x.shape[-1:])
-        >>> x = jax.numpy.ones((1, 2))
+        ...         return x * param(self, "gain", nn.initializers.ones, x.shape)
+        >>> x = jax.numpy.ones(2)
         >>> Gain().apply(Gain().init(jax.random.key(0), x), x).tolist()
-        [[1.0, 1.0]]
+        [1.0, 1.0]
     """
     if not module.has_variable("params", name):
         return module.param(name, init, shape)
