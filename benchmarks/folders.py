@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, default=30, help="number of sizes [30]")
     parser.add_argument("--least", type=int, default=100, help="smallest side in pixels [100]")
     parser.add_argument("--most", type=int, default=300, help="largest side in pixels [300]")
-    parser.add_argument("--model", default="resunet_s-color-noise", help="entry [resunet_s-color-noise]")
+    parser.add_argument("--model", default="resunet_s-color-noise", help="entry, or automatic [resunet_s-color-noise]")
     parser.add_argument("--workers", type=int, nargs="*", default=[], help="processes of Beam [none]")
     parser.add_argument("--quick", action="store_true", help="smoke test: three small images, nothing recorded")
     parser.add_argument("--publish", action="store_true", help=PUBLISH)
@@ -53,7 +53,8 @@ def main() -> None:
         environment["XDG_CACHE_HOME"] = str(cache)
         for run in ("empty cache", "warm cache"):
             out = Path(place) / run
-            command = ["-m", "restorax", "restore", str(folder), str(out), "--model", options.model]
+            command = ["-m", "restorax", "restore", str(folder), str(out)]
+            command += [] if options.model == "automatic" else ["--model", options.model]
             rows.append({"run": run} | measure(command, out, options.images, environment))
         for workers in options.workers:
             out = Path(place) / f"beam{workers}"

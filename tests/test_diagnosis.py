@@ -89,6 +89,17 @@ def test_missing_pixels_and_regions_are_found_with_their_mask():
         assert found.share == pytest.approx(hole.mean(), abs=0.01)
 
 
+def test_missing_pixels_of_smooth_images_are_found_and_halftones_miss_none():
+    smooth = np.broadcast_to(np.arange(200)[:, None, None] // 10 + 90, (200, 200, 3)).astype(np.uint8)
+    for share in (0.06, 0.6):
+        hole = RNG.random((200, 200)) < share
+        found = pixels.find_missing(np.where(hole[..., None], np.uint8(0), smooth))
+        assert found.shape == "pixels"
+        np.testing.assert_array_equal(found.mask, ~hole)
+    halftone = np.repeat(255 * (RNG.random((200, 200, 1)) < 0.6), 3, 2).astype(np.uint8)
+    assert pixels.find_missing(halftone).mask is None
+
+
 def test_other_images_miss_no_pixels():
     levels = _levels(CLEAN)
     draws = RNG.random(levels.shape)

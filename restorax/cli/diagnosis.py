@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..folders import Job
 
 _SHOWN = 3  # choices
+_SIZES = 32  # sizes after which JAX's caches are emptied; every entry has programs of its own
 
 
 def diagnose(
@@ -56,7 +57,9 @@ class AutomaticWork:
     """
 
     def __init__(self, **options: Any) -> None:
-        self._options = options
+        from ..series import Series
+
+        self._options: dict[str, Any] = options | {"apply": Series(clear_after=_SIZES)}
 
     def __call__(self, job: "Job", progress: "Callable[[float], None]") -> None:
         """Process a job."""

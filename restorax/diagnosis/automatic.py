@@ -44,6 +44,7 @@ def restore_automatically(
     force: bool = False,
     tile: int | None = None,
     ensemble: bool = False,
+    apply: Callable[..., Array | np.ndarray] = inference.restore,
     progress: Callable[[float], None] | None = None,
 ) -> Outcome:
     """Diagnose an image, choose entries and restore it with them; leave it alone where none is known to help.
@@ -57,6 +58,7 @@ def restore_automatically(
         force: restore with the best entry even where leaving the image alone is the best choice.
         tile: side of the tiles, as for :func:`restorax.restore`.
         ensemble: average over flips and rotations.
+        apply: restores an image with an entry, as :func:`restorax.inference.restore` does.
         progress: called with the fraction done.
 
     Returns:
@@ -75,13 +77,14 @@ def restore_automatically(
     image = check_image(image)
     diagnosis = diagnose(image, file=file)
     choice = select(image, diagnosis, force=force)
-    restored = image
+    restored: Any = image
     for number, name in enumerate(choice.entries):
         part = None if progress is None else lambda done, n=number: progress((n + done) / len(choice.entries))
-        restored = apply_entry(name, restored, diagnosis, tile=tile, ensemble=ensemble, progress=part)
+        options: dict[str, Any] = {"tile": tile, "ensemble": ensemble, "progress": part}
+        restored = apply_entry(name, restored, diagnosis, apply=apply, **options)
     if choice.entries and amount < 1:
-        restored = amount * restored + (1 - amount) * jnp.clip(image, 0, 1)
-    return Outcome(restored, diagnosis, choice)
+        restored = amount * restored + (1 - amount) * np.clip(np.asarray(image), 0, 1)
+    return Outcome(jax.device_put(restored), diagnosis, choice)
 
 
 def restore(
@@ -138,7 +141,14 @@ def _load(name: str) -> zoo.Restorer:
     return zoo.load(name)
 
 
-def apply_entry(name: str, image: Array, diagnosis: Diagnosis, **options: Any) -> Array:
+def apply_entry(
+    name: str,
+    image: Image,
+    diagnosis: Diagnosis,
+    *,
+    apply: Callable[..., Array | np.ndarray] = inference.restore,
+    **options: Any,
+) -> Any:
     """Restore an image with an entry, which gets the condition that it needs from the diagnosis."""
     restorer = _load(name)
     condition = {
@@ -147,7 +157,7 @@ def apply_entry(name: str, image: Array, diagnosis: Diagnosis, **options: Any) -
         Condition.NOISE_LEVEL: lambda: min(diagnosis.noise.level, 1.0),
         Condition.JPEG_QUALITY: lambda: diagnosis.jpeg.quality / 100,
     }[restorer.model.required_condition]()
-    return inference.restore(restorer, image, condition, **options)
+    return apply(restorer, image, condition, **options)
 
 
 def select(image: Array, diagnosis: Diagnosis, *, force: bool = False) -> Choice:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..files.atomic import AnyPath, write_atomically, written_beside
+from ..layers.parameters import param
 from ..types import Array, Params
 from .statistics import ANGLES
 
@@ -88,8 +89,8 @@ class DiagnosisNetwork(nn.Module):
     def _normalised(self, name: str, value: Array) -> Array:
         """Standardise with the mean and the deviation of the training data, which are stored with the parameters."""
         shape = value.shape[1:] if name == "vector" else value.shape[2:]
-        mean = self.param(f"{name}_mean", nn.initializers.zeros, shape)
-        deviation = self.param(f"{name}_deviation", nn.initializers.ones, shape)
+        mean = param(self, f"{name}_mean", nn.initializers.zeros, shape)
+        deviation = param(self, f"{name}_deviation", nn.initializers.ones, shape)
         axes = (1,) * (value.ndim - len(shape))
         standard = (value - mean.reshape(axes + shape)) / deviation.reshape(axes + shape)
         return jnp.clip(standard, -6, 6)

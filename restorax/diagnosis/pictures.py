@@ -57,7 +57,7 @@ def restore_file_automatically(
         max_pixels: largest number of pixels to read.
         quality: quality of a lossy output.
         progress: called with the fraction done.
-        **options: ``tile`` and ``ensemble`` of :func:`restorax.restore`.
+        **options: ``tile``, ``ensemble`` and ``apply`` of :func:`restorax.diagnosis.restore_automatically`.
 
     Returns:
         The result for the first frame.

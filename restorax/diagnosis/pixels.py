@@ -8,7 +8,8 @@ _LEAST_SHARE = 0.004  # of the image that a colour of missing pixels covers; les
 _LARGEST_SHARE = 0.97
 _CONTRAST = 0.35  # of the pixels beside a hole, relative to all others
 _LEAST_CONTRAST = 24  # in 8-bit units
-_DRAWN = 0.3  # share of equal neighbours from which an image is taken for a drawing
+_DRAWN = 0.4  # share of equal neighbours from which an image is taken for a drawing
+_RANDOM = (3.8, 4.15)  # edges of a hole to known pixels, over the share of these, that random places have
 _SAMPLES = 200_000
 
 
@@ -44,7 +45,7 @@ def find_missing(levels: np.ndarray) -> Missing:
         hole = _without_frame(hole)
         sharp = _sharp_parts(hole, levels, colour)
         shape = _shape(sharp, levels) if _LEAST_SHARE <= sharp.mean() < 1 else ""
-        if shape == "regions" and (impulses > 2e-3 or _similar_share(levels, colour) > 0.1 * sharp.mean()):
+        if shape == "regions" and _similar_share(levels, colour) > 0.1 * sharp.mean():
             shape = ""  # an area of the image that is over- or underexposed has similar colours beside it
         # Where pixels are missing, those beside dark ones are missing too.
         hole = hole if shape == "pixels" and sharp.sum() > 0.5 * hole.sum() else sharp
@@ -58,7 +59,7 @@ def find_missing(levels: np.ndarray) -> Missing:
 
 
 def _packed(levels: np.ndarray) -> np.ndarray:
-    factors = np.array([1 << (8 * i) for i in range(levels.shape[2])], np.uint32)
+    factors = np.array([1 << (8 * i) for i in range(levels.shape[-1])], np.uint32)
     return levels.astype(np.uint32) @ factors
 
 
@@ -129,22 +130,30 @@ def _shape(hole: np.ndarray, levels: np.ndarray) -> str:
 
     right, down = hole[:, 1:] != hole[:, :-1], hole[1:] != hole[:-1]
     # A pixel has four edges; of holes at random places, a neighbour is one as often as any pixel.
-    scattered = (right.sum() + down.sum()) / hole.sum() > 3 * (1 - hole.mean())
+    edges = (right.sum() + down.sum()) / hole.sum() / (1 - hole.mean())
     known = ~hole[:, 1:] & ~hole[:, :-1]
     step = 1 + known.size // 2_000_000
     steps = np.abs(np.diff(levels[::step].astype(np.int16), axis=1)).max(2)[known[::step]]
     jumps = np.abs(np.diff(levels[::step].astype(np.int16), axis=1)).max(2)[right[::step]]
     if not len(steps) or not len(jumps):
         return ""
+    if _RANDOM[0] < edges < _RANDOM[1] and _colours(levels[~hole]) > 4:
+        return "pixels"
     # Known neighbours resemble each other more than the hole, and are not flat as in drawings.
-    if (steps == 0).mean() > _DRAWN or np.median(steps) > 0.4 * np.median(jumps):
+    if (steps == 0).mean() > _DRAWN or np.median(steps) > 0.5 * np.median(jumps):
         return ""
-    if scattered:
+    if edges > 3:
         return "pixels"
     distance = cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 3)
     along = np.concatenate([hole[0], hole[-1], hole[:, 0], hole[:, -1]]).mean()
     # Thinner ones are chance, thicker ones and those along the border may belong to the image.
-    return "regions" if 3 <= 2 * distance.max() <= 0.45 * min(hole.shape) and along < 0.15 else ""
+    return "regions" if 3 <= 2 * distance.max() <= 0.45 * min(hole.shape) and along < 0.22 else ""
+
+
+def _colours(values: np.ndarray) -> int:
+    """Count the colours that half of the pixels ``[pixels, channel]`` have, the most frequent first."""
+    counts = np.unique(_packed(values[:: 1 + len(values) // _SAMPLES]), return_counts=True)[1]
+    return int(np.searchsorted(np.cumsum(np.sort(counts)[::-1]), 0.5 * counts.sum())) + 1
 
 
 def find_stripes(luma: np.ndarray) -> Stripes:

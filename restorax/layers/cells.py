@@ -10,6 +10,7 @@ from jax import lax
 
 from ..types import Array
 from . import conv
+from .parameters import param
 
 State = tuple[Array, ...]
 
@@ -73,8 +74,8 @@ class Dense(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map ``[..., in_channels]`` to ``[..., features]``."""
-        kernel = self.param("kernel", self.init, (x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = param(self, "kernel", self.init, (x.shape[-1], self.features))
+        bias = param(self, "bias", nn.initializers.zeros, (self.features,))
         return dense(x, kernel.astype(x.dtype)) + bias.astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
 
 
@@ -92,9 +93,9 @@ class _RecurrentLayer(nn.Module):
     def _kernels(self, x: Array) -> tuple[Array, Array, Array]:
         """Return the kernels of input and hidden state and the bias, of all gates, in the type of ``x``."""
         width, init = self.gates * self.features, nn.initializers.lecun_normal()
-        input_kernel = self.param("entering", init, (*self.size, x.shape[-1], width))
-        hidden_kernel = self.param("hidden", init, (*self.size, self.features, width))
-        bias = self.param("bias", nn.initializers.zeros, (width,))
+        input_kernel = param(self, "entering", init, (*self.size, x.shape[-1], width))
+        hidden_kernel = param(self, "hidden", init, (*self.size, self.features, width))
+        bias = param(self, "bias", nn.initializers.zeros, (width,))
         return input_kernel.astype(x.dtype), hidden_kernel.astype(x.dtype), bias.astype(x.dtype)
 
     def _advance(self, kernels: tuple[Array, Array, Array], state: State, x: Array) -> State:

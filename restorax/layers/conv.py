@@ -15,6 +15,7 @@ from jax import lax
 
 from ..types import Array
 from .derivatives import transposed, with_derivatives
+from .parameters import param
 from .varying_axes import match_varying_axes
 
 small_normal = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
@@ -209,8 +210,8 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map ``[batch, height, width, in_channels]`` to ``[batch, height, width, features]``."""
-        kernel = self.param("kernel", self.init, (self.size, self.size, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,)) if self.bias else None
+        kernel = param(self, "kernel", self.init, (self.size, self.size, x.shape[-1], self.features))
+        bias = param(self, "bias", nn.initializers.zeros, (self.features,)) if self.bias else None
         if self.dilation > 1:
             return xla_conv_bias_act(x, kernel, bias, dilation=self.dilation, relu=self.relu)
         return conv_bias_act(x, kernel, bias, relu=self.relu)
@@ -239,7 +240,7 @@ class TransposedConv(nn.Module):
         """Map ``[batch, height, width, in_channels]`` to ``[batch, 2 height, 2 width, features]``."""
         n, height, width, channels = x.shape
         taps = self.size // 2
-        kernel = self.param("kernel", nn.initializers.he_normal(), (taps, taps, channels, 4 * self.features))
+        kernel = param(self, "kernel", nn.initializers.he_normal(), (taps, taps, channels, 4 * self.features))
         if taps == 2:
             x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         out = conv_bias_act(x, kernel, padding="VALID")
@@ -250,5 +251,5 @@ class TransposedConv(nn.Module):
         both = jnp.stack([rows[:, :, :, :width, 0], rows[:, :, :, odd : odd + width, 1]], 4)
         y = both.reshape(n, 2 * height, 2 * width, self.features)
         if self.bias:
-            y = y + self.param("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype).reshape(1, 1, 1, -1)
+            y = y + param(self, "bias", nn.initializers.zeros, (self.features,)).astype(x.dtype).reshape(1, 1, 1, -1)
         return nn.relu(y) if self.relu else y

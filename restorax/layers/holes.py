@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from ..types import Array
 from . import conv
 from .conv import Conv
+from .parameters import param
 
 
 class PartialConv(nn.Module):
@@ -37,7 +38,7 @@ class PartialConv(nn.Module):
         window = jnp.full((3, 3, 1, 1), 1 / 9, known.dtype)
         mean = conv.conv_bias_act(known, window)
         any_known = (mean > 0).astype(x.dtype)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(x.dtype).reshape(1, 1, 1, -1)
+        bias = param(self, "bias", nn.initializers.zeros, (self.features,)).astype(x.dtype).reshape(1, 1, 1, -1)
         y = Conv(self.features, bias=False, name="conv")(x)
         return nn.relu(y * any_known / jnp.where(mean > 0, mean, 1) + bias * any_known), any_known
 

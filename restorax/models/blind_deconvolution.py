@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from ..layers import fourier
 from ..layers.features import contradicting_share, feature_share
 from ..layers.kernel_estimator import KernelEstimator
+from ..layers.parameters import param
 from ..types import Array, ConditionLike, DTypeLike, Float, Image, check_image
 from .base import RestorationNetwork
 
@@ -50,7 +51,7 @@ class BlindDeconvolution(RestorationNetwork):
         """Create the kernel estimator, and the filters from sharp and noisy to smooth."""
         if self.filters:
             self.read = KernelEstimator(self.radius, self.estimator_width)
-            self.balance = self.param("balance", _init_balance, (self.filters,))
+            self.balance = param(self, "balance", _init_balance, (self.filters,))
 
     def append_filtered(self, x: Array, image: Image, kernel: Array | None) -> Array:
         """Append the Wiener-filtered images to the input of :meth:`body`.

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from ..layers import conv
 from ..layers.conv import Conv, TransposedConv, small_normal
+from ..layers.parameters import param
 from ..layers.resample import repeat_pixels
 from ..layers.unet import ResidualBlock
 from ..types import Array
@@ -23,8 +24,8 @@ class StridedConv(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Map ``[batch, height, width, in_channels]``, both sides even, to half the sides."""
-        kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = param(self, "kernel", nn.initializers.he_normal(), (3, 3, x.shape[-1], self.features))
+        bias = param(self, "bias", nn.initializers.zeros, (self.features,))
         x = jnp.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)))
         return conv.conv_bias_act(x, kernel, bias, strides=(2, 2), padding="VALID", relu=True)
 

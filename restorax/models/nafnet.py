@@ -7,6 +7,7 @@ from ..layers.conv import Conv, small_normal
 from ..layers.depthwise import depthwise_conv
 from ..layers.gating import simple_gate
 from ..layers.norm import layer_norm
+from ..layers.parameters import param
 from ..layers.resample import pixel_shuffle, pixel_unshuffle
 from ..types import Array
 from .base import RestorationNetwork
@@ -30,7 +31,7 @@ class NAFBlock(nn.Module):
         c = self.features
 
         def vector(name, init, features=c):
-            return self.param(name, init, (features,))
+            return param(self, name, init, (features,))
 
         def norm(x, name):
             return layer_norm(x, vector(f"{name}_scale", nn.initializers.ones), vector(f"{name}_bias", _zeros))
@@ -39,7 +40,7 @@ class NAFBlock(nn.Module):
             return Conv(features, size=1, init=nn.initializers.lecun_normal(), name=name)
 
         y = dense(2 * c, "conv1")(norm(x, "norm1"))
-        kernel = self.param("depthwise_kernel", nn.initializers.lecun_normal(), (3, 3, 1, 2 * c))
+        kernel = param(self, "depthwise_kernel", nn.initializers.lecun_normal(), (3, 3, 1, 2 * c))
         y = simple_gate(depthwise_conv(y, kernel, vector("depthwise_bias", _zeros, 2 * c)))
         mean = y.mean((1, 2), keepdims=True, dtype=jnp.float32).astype(y.dtype)
         y = dense(c, "conv3")(y * dense(c, "attention")(mean))

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from ..layers.conv import Conv
+from ..layers.parameters import param
 from ..layers.recurrence import linear_recurrence
 from ..layers.unet import UNet
 from ..types import Array, DTypeLike
@@ -33,7 +34,7 @@ class QuadrantScan(nn.Module):
         """Map ``[batch, height, width, features]`` to the same shape; every output depends on every input."""
         projected = Conv(5 * self.state, size=1, init=nn.initializers.lecun_normal(), name="project")(x)
         value, gate, input_gate, row_gate, column_gate = jnp.split(projected, 5, axis=-1)
-        rate = self.param("rate", _init_rate, (2, self.state))
+        rate = param(self, "rate", _init_rate, (2, self.state))
         hidden = (value * nn.sigmoid(input_gate)).astype(jnp.float32)
         hidden = _sweep(hidden, row_gate, rate[0], axis=2, backward=(False, False, True, True))
         hidden = _sweep(hidden, column_gate, rate[1], axis=1, backward=(False, True, False, True))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from ..layers import conv
 from ..layers.cells import ConvLSTM
 from ..layers.conv import Conv, small_normal
+from ..layers.parameters import param
 from ..layers.resample import double, halve, pixel_shuffle
 from ..types import Array
 from .base import RestorationNetwork
@@ -76,8 +77,8 @@ class _Shrink(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", nn.initializers.he_normal(), (5, 5, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = param(self, "kernel", nn.initializers.he_normal(), (5, 5, x.shape[-1], self.features))
+        bias = param(self, "bias", nn.initializers.zeros, (self.features,))
         return conv.conv_bias_act(x, kernel, bias, strides=(2, 2), relu=True)
 
 
@@ -95,8 +96,8 @@ class _Grow(nn.Module):
         init = nn.initializers.variance_scaling(
             8.0, "fan_in", "normal"
         )  # an output pixel depends on a quarter of the taps
-        kernel = self.param("kernel", init, (4, 4, channels, self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        kernel = param(self, "kernel", init, (4, 4, channels, self.features))
+        bias = param(self, "bias", nn.initializers.zeros, (self.features,))
         phases = _phases(_phases(kernel, 0), 2)  # [3, 2, 3, 2, in, out]
         dense = phases.transpose(0, 2, 4, 1, 3, 5).reshape(3, 3, channels, 4 * self.features)
         return pixel_shuffle(conv.conv_bias_act(x, dense, jnp.tile(bias, 4), relu=True))
