@@ -283,7 +283,7 @@ SECTIONS = (
         ("part", "dataset", "images", "size", "degradation", "best of the others", "its PSNR", "solve", "solve PSNR"),
         _solved,
         timed=False,
-        note="The best method beside the best form of solve; the first images of each set, cropped to size; PSNR in dB.",
+        note="The best method beside the best form of solve; the first images of each set, cropped to size.",
     ),
     Section(
         "gains",
