@@ -20,6 +20,7 @@ SUITES = (
     "quality",
     "robustness",
     "harm",
+    "solve",
     "gains",
     "diagnosis",
     "explain",

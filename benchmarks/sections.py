@@ -228,6 +228,21 @@ def _best_gains(rows: Sequence[Row]) -> list[Row]:
     return [max(group, key=lambda row: float(row["gain"])) for group in _groups(colour, "degradation")]
 
 
+def _solved(rows: Sequence[Row]) -> list[Row]:
+    """One line per degradation: the best form of ``solve`` beside the best of the other methods."""
+    lines = []
+    for group in _groups(rows, "part", "dataset", "degradation"):
+        forms = [row for row in group if row["method"].startswith("solve")]
+        others = [row for row in group if row not in forms]
+        best, other = (max(some, key=lambda row: float(row["psnr"])) for some in (forms, others))
+        lines.append(
+            best
+            | {"best of the others": other["method"], "its PSNR": other["psnr"]}
+            | {"solve": best["method"], "solve PSNR": best["psnr"]}
+        )
+    return lines
+
+
 def _without_details(rows: Sequence[Row]) -> list[Row]:
     """The rows over all sets."""
     parts = ("estimate", "gain", "harm", "time")
@@ -260,6 +275,15 @@ SECTIONS = (
         lambda rows: sorted(rows, key=lambda row: -float(row["odd"])),
         timed=False,
         note="PSNR of the output for clean input, at most 60 dB; black and white in 8-bit units.",
+    ),
+    Section(
+        "solve",
+        "How does `restorax.solve` with a known degradation compare with trained entries and classical methods?",
+        ("part", "dataset", "degradation", "method"),
+        ("part", "dataset", "images", "size", "degradation", "best of the others", "its PSNR", "solve", "solve PSNR"),
+        _solved,
+        timed=False,
+        note="The best method beside the best form of solve; the first images of each set, cropped to size.",
     ),
     Section(
         "gains",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .exporting import export
     from .models.count import summary
     from .models.create import create
+    from .solvers import solve
     from .types import Degradation, Observation
     from .zoo import Card, Restorer, list_models, load, save, verify
 
@@ -35,6 +36,7 @@ __all__ = [
     "explanation",
     "metrics",
     "restore",
+    "solve",
     # what is wrong with an image
     "Choice",
     "Diagnosis",
@@ -56,6 +58,7 @@ _MODULES = {
     "exporting": ("export",),
     "models.count": ("summary",),
     "models.create": ("create",),
+    "solvers": ("solve",),
     "types": ("Degradation", "Observation"),
     "zoo": ("Card", "Restorer", "list_models", "load", "save", "verify"),
 }

@@ -16,6 +16,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from .buckets import pad_to_bucket
+from .degrade.quantisation_intervals import JpegIntervals
+from .tiling import GRID, OVERLAP, Window, in_tiles
 from .types import (
     Array,
     Condition,
@@ -28,8 +30,6 @@ from .types import (
 )
 from .zoo import Restorer, gray_twin
 
-OVERLAP = 64
-_GRID = 16  # tiles start at multiples of this, to align with the network's coarse grid in the whole image
 _ALWAYS_WHOLE = 2**20  # pixels that fit any memory
 _LARGEST_BUDGET = 2 * 2**30  # bytes
 _Values = Array | np.ndarray
@@ -44,6 +44,7 @@ def restore(
     tile: int | None = None,
     ensemble: bool = False,
     bucket: bool = False,
+    consistent: JpegIntervals | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Array:
     """Restore an image and clip it to [0, 1].
@@ -66,6 +67,8 @@ def restore(
         bucket: let images of many sizes share a few compiled programs: convolutional networks compute in the next
             larger of a few sides (``restorax.buckets``), with the same result to rounding. Other networks,
             and calls inside ``jit`` or ``vmap``, keep the size.
+        consistent: intervals that the quantisation of the JPEG file of the image leaves
+            (:func:`restorax.solvers.read_intervals`), into which the result is moved.
         progress: called after every tile with the fraction done.
 
     Returns:
@@ -82,10 +85,19 @@ def restore(
         >>> restore(restorax.load("resunet_s-gray-noise"), jnp.full((20, 30, 1), 0.5)).shape
         (20, 30, 1)
     """
+    if consistent is not None:
+        consistent.check(np.shape(image))
+        restored = restore(restorer, image, condition, tile=tile, ensemble=ensemble, bucket=bucket, progress=progress)
+        return jnp.clip(_move_into(consistent, restored), 0, 1)
     if ensemble:
         outputs = dihedral_outputs(restorer, image, condition, tile=tile, bucket=bucket, progress=progress)
         return _on_device((functools.reduce(operator.add, outputs) / 8).astype(_on_device(image).dtype))
     return _on_device(_restore(restorer, *_checked(restorer, image, condition, tile), tile, bucket, progress))
+
+
+@jax.jit
+def _move_into(intervals: JpegIntervals, image: Array) -> Array:
+    return intervals.project(image)
 
 
 def _library(image: Image) -> Any:
@@ -192,7 +204,12 @@ def _restore_in_tiles(
     if traced:
         raise ValueError("tiles are restored sequentially, which jit and vmap do not support; omit `tile` there")
     on_grid, mask = np.asarray(_to_grid(image)), None if condition is None else np.asarray(_to_grid(condition))
-    restored = _restore_tiles(restorer, on_grid, mask, context, side, bucket, progress)
+
+    def run(window: Window) -> np.ndarray:
+        here = (..., *window, slice(None))
+        return np.asarray(_run(restorer, on_grid[here], None if mask is None else mask[here], context, bucket))
+
+    restored = in_tiles((on_grid.shape[-3], on_grid.shape[-2]), side, run, progress)
     return _library(image).asarray(restored[..., :height, :width, :], image.dtype)
 
 
@@ -338,49 +355,10 @@ def _free_memory() -> float:
         return 2 * _LARGEST_BUDGET
 
 
-def _restore_tiles(
-    restorer: Restorer,
-    image: np.ndarray,
-    condition: np.ndarray | None,
-    context: tuple[Array, ...],
-    side: int,
-    bucket: bool,
-    progress: Callable[[float], None] | None,
-) -> np.ndarray:
-    (rows, side_y), (columns, side_x) = (_tiles(length, side) for length in image.shape[-3:-1])
-    window = _ramp(side_y)[:, None, None] * _ramp(side_x)[None, :, None]
-    total, weight = np.zeros(()), np.zeros((*image.shape[-3:-1], 1), np.float32)
-    places = [(y, x) for y in rows for x in columns]
-    for done, (top, left) in enumerate(places):
-        here = (..., slice(top, top + side_y), slice(left, left + side_x), slice(None))
-        part = None if condition is None else condition[here]
-        restored = np.asarray(_run(restorer, image[here], part, context, bucket))
-        if total.ndim == 0:  # allocated here: a burst loses its frame axis
-            total = np.zeros((*restored.shape[:-3], *image.shape[-3:]), np.float32)
-        total[here] += window * restored
-        weight[here] += window
-        if progress:
-            progress((done + 1) / len(places))
-    return total / weight
-
-
 def _to_grid(x: _Values) -> _Values:
     """Pad an image by reflection until both sides are multiples of the grid."""
-    pads = [(0, 0)] * (x.ndim - 3) + [(0, -x.shape[-3] % _GRID), (0, -x.shape[-2] % _GRID), (0, 0)]
+    pads = [(0, 0)] * (x.ndim - 3) + [(0, -x.shape[-3] % GRID), (0, -x.shape[-2] % GRID), (0, 0)]
     return _library(x).pad(x, pads, mode="reflect") if any(after for _, after in pads) else x
-
-
-def _tiles(length: int, side: int) -> tuple[list[int], int]:
-    """Return starts and side of evenly spaced tiles on the grid that overlap by about ``OVERLAP``."""
-    side = min(side + -side % _GRID, length)
-    count = math.ceil((length - OVERLAP) / (side - OVERLAP)) if side < length else 1
-    return [round(i * (length - side) / max(count - 1, 1) / _GRID) * _GRID for i in range(count)], side
-
-
-def _ramp(side: int) -> np.ndarray:
-    """Return blending weights along one axis, which taper over ``OVERLAP`` pixels at both ends."""
-    distance = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5
-    return (np.sin(np.pi / 2 * np.minimum(distance / OVERLAP, 1)) ** 2 + 1e-4).astype(np.float32)
 
 
 def check_file_options(
@@ -415,6 +393,7 @@ def restore_file(
     value_range: tuple[float, float] | None = None,
     max_pixels: int | None = None,
     quality: int | None = None,
+    consistent: bool = False,
     progress: Callable[[float], None] | None = None,
     apply: Callable[..., ArrayLike] = restore,
     **options: Any,
@@ -431,6 +410,7 @@ def restore_file(
         value_range: stored values of black and white, as in :func:`restorax.files.image.read`.
         max_pixels: largest number of pixels to read, as in :func:`restorax.files.image.read`.
         quality: quality of a lossy output, as in :func:`restorax.files.image.write`.
+        consistent: move the result into the intervals that the quantisation of ``source``, a JPEG file, leaves.
         progress: called with the fraction done.
         apply: function to use instead of :func:`restore`, with the same arguments.
         **options: ``tile``, ``ensemble`` and ``bucket`` of :func:`restore`.
@@ -442,9 +422,11 @@ def restore_file(
             the target does not hold several frames.
     """
     from .files.frames import check_target, read_frames, write_frames
+    from .files.jpeg import read_planes
     from .files.mask import read_mask
 
     check_file_options(restorer, has_mask=mask is not None, strength=strength)
+    intervals = JpegIntervals.of(read_planes(source)) if consistent else None
     frames, restored = read_frames(source, value_range=value_range, max_pixels=max_pixels), []
     check_target(target, frames)
     for index, picture in enumerate(frames.pictures):
@@ -456,6 +438,9 @@ def restore_file(
         if strength is not None:
             values = np.full((*picture.pixels.shape[:2], 1), strength, np.float32)
         part = progress and (lambda share, index=index: progress((index + share) / len(frames.pictures)))
+        if intervals is not None:
+            intervals.check_decoded(picture.pixels)
+            options["consistent"] = intervals
         pixels = np.asarray(apply(restorer, picture.pixels, values, progress=part, **options))
         restored.append(picture.with_pixels(pixels))
     write_frames(target, replace(frames, pictures=restored), quality=quality)

@@ -50,6 +50,7 @@ LONG = {
     *(f"restorax.degrade.{name}" for name in ("blur", "compression", "compose", "distributions", "missing")),
     *(f"restorax.models.{name}" for name in ("burst_rnn", "create", "fbcnn", "wiener_unet")),
     *(f"restorax.layers.{name}" for name in ("fourier", "resample", "sparse")),
+    *(f"restorax.solvers.{name}" for name in ("blind", "linear", "plug_and_play", "schedule_training")),
 }
 
 
@@ -78,7 +79,7 @@ def test_examples_of_readme_run(title, folder, run_cli):
         exec(compile(block, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("page", first(["index", "training", "explanation", "files"], "files"))
+@pytest.mark.parametrize("page", first(["index", "training", "explanation", "files", "solve"], "files"))
 def test_code_of_pages_runs(page, folder):
     code = _blocks((ROOT / "docs" / f"{page}.md").read_text(), "python")
     assert code

@@ -17,6 +17,7 @@ from .diagnosis import diagnose
 from .entries import convert, demo, export, info, list_
 from .evaluation import evaluate
 from .restoration import restore
+from .solving import solve
 from .tables import print_line
 from .training import train
 
@@ -24,7 +25,7 @@ __all__ = ["app", "console", "main", "stderr"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 for _panel, _commands in {
-    "Images": {"restore": restore, "diagnose": diagnose, "degrade": degrade},
+    "Images": {"restore": restore, "solve": solve, "diagnose": diagnose, "degrade": degrade},
     "Zoo": {"list": list_, "info": info, "demo": demo, "eval": evaluate, "convert": convert, "export": export},
     "Training": {"train": train},
 }.items():

@@ -38,6 +38,12 @@ Range = Annotated[
     typer.Option("--range", metavar="LOW,HIGH", help="Stored values of black and white, e.g. of floating-point TIFF."),
 ]
 MaxPixels = Annotated[int | None, typer.Option(min=1, help="Largest image to read. Default: 178956970 pixels.")]
+Mask = Annotated[
+    str | None,
+    typer.Option(help="Mask image, white where pixels are known, or a folder with NAME-mask.png for each image."),
+]
+MaskMarks = Annotated[str | None, typer.Option(help="What white marks in the mask: known (default) or damaged pixels.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Do not keep compiled programs in ~/.cache/restorax.")]
 Force = Annotated[bool, typer.Option("--force", help="Allow OUT to replace IN or the mask.")]
 
 _NAMED = 5

@@ -30,13 +30,8 @@ def restore(
     model: Annotated[
         str | None, typer.Option(help=f"{ENTRY} By default the image is diagnosed, and the entries are chosen by that.")
     ] = None,
-    mask: Annotated[
-        str | None,
-        typer.Option(help="Mask image, white where pixels are known, or a folder with NAME-mask.png for each image."),
-    ] = None,
-    mask_marks: Annotated[
-        str | None, typer.Option(help="What white marks in the mask: known (default) or damaged pixels.")
-    ] = None,
+    mask: batch.Mask = None,
+    mask_marks: batch.MaskMarks = None,
     strength: Annotated[
         float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that need it.")
     ] = None,
@@ -46,6 +41,9 @@ def restore(
     tile: Annotated[int | None, typer.Option(help="Side of a tile in pixels. Default: what fits in memory.")] = None,
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Average over flips and rotations: better, 8 times slower.")
+    ] = False,
+    consistent: Annotated[
+        bool, typer.Option("--consistent", help="Keep to what the quantisation of a JPEG file allows.")
     ] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also write input and result side by side, as NAME-compare.png.")
@@ -60,9 +58,7 @@ def restore(
     quality: batch.Quality = None,
     value_range: batch.Range = None,
     max_pixels: batch.MaxPixels = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Do not keep compiled programs in ~/.cache/restorax.")
-    ] = False,
+    no_cache: batch.NoCache = False,
     force: batch.Force = False,
 ) -> None:
     """Restore images and folders of them; video restorers take a folder of frames, an animation or pages of a TIFF.
@@ -83,6 +79,7 @@ def restore(
     stored = {"quality": quality, "value_range": batch.parse_range(value_range), "max_pixels": max_pixels}
     if model is None:
         needing = {"mask": mask, "mask-marks": mask_marks, "strength": strength, "compare": compare or None}
+        needing["consistent"] = consistent or None
         if unused := [f"--{name}" for name, value in needing.items() if value is not None]:
             raise ValueError(f"{', '.join(unused)} requires --model")
         collection = collect(sources, target, recursive=recursive, suffix=suffix)
@@ -94,6 +91,7 @@ def restore(
     if restorer.model.takes_frames:
         given = {
             **{"tile": tile, "ensemble": ensemble, "compare": compare, "amount": amount < 1, "share": share},
+            **{"consistent": consistent},
             **{"recursive": recursive, "suffix": suffix, "skip-existing": skip_existing},
         }
         if unused := [f"--{name}" for name, value in given.items() if value]:
@@ -110,6 +108,7 @@ def restore(
     strips = [compared(job.target) for job in collection.jobs] if compare else []
     chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force, extra=strips)
     options = {"mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
+    options["consistent"] = consistent
     batch.run(chosen, _Work(restorer, amount, compare, options | stored, cache), threads=jobs, title="restoring")
 
 

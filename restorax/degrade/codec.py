@@ -109,6 +109,14 @@ RGB_TO_YCC = np.array(
 YCC_TO_RGB = np.array([[1, 0, 1.402], [1, -0.344136286, -0.714136286], [1, 1.772, 0]], np.float32)
 
 
+def dct_matrix() -> np.ndarray:
+    """Return the orthonormal matrix ``[8, 8]`` of the discrete cosine transform."""
+    k, n = np.mgrid[:8, :8]
+    matrix = 0.5 * np.cos(np.pi * (2 * n + 1) * k / 16)
+    matrix[0] /= np.sqrt(2)
+    return matrix.astype(np.float32)
+
+
 def encode_decode(plane: jax.Array, table: jax.Array) -> jax.Array:
     """Transform, quantise and decode a plane of 8-bit values, int32 ``[*batch, height, width]``."""
     blocks = _to_blocks(plane - 128)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import inference, zoo
 from ..degrade import parse
+from ..degrade.quantisation_intervals import JpegIntervals
 from ..types import Array, Condition, ConditionLike, Image, check_image, check_range
 from .choice import CLOSE, Choice, choose
 from .damages import without
@@ -93,6 +94,7 @@ def restore(
     *,
     tile: int | None = None,
     ensemble: bool = False,
+    consistent: JpegIntervals | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Array:
     """Restore an image with a restorer, or, without one, with those that its diagnosis suggests.
@@ -107,6 +109,8 @@ def restore(
         condition: the condition on the restorer's card.
         tile: side of the tiles in pixels.
         ensemble: average over the eight flips and rotations of the image.
+        consistent: intervals that the quantisation of the JPEG file of the image leaves
+            (:func:`restorax.solvers.read_intervals`), into which the result is moved.
         progress: called after every tile with the fraction done.
 
     Returns:
@@ -122,12 +126,14 @@ def restore(
     """
     if image is not None:
         options: dict[str, Any] = {"tile": tile, "ensemble": ensemble, "progress": progress}
+        options["consistent"] = consistent
         return inference.restore(restorer, image, condition, **options)  # type: ignore[arg-type]
     if isinstance(restorer, zoo.Restorer):
         raise TypeError(f"`image` is missing; restore({restorer.card.name!r}, image) restores an image")
     if condition is not None:
         raise TypeError("`condition` requires a restorer")
-    return restore_automatically(restorer, tile=tile, ensemble=ensemble, progress=progress).image
+    restored = restore_automatically(restorer, tile=tile, ensemble=ensemble, progress=progress).image
+    return restored if consistent is None else jnp.clip(consistent.project(restored), 0, 1)
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ..degrade.codec import RGB_TO_YCC, TABLES
+from ..degrade.codec import RGB_TO_YCC, TABLES, dct_matrix
 from ..types import Array
 
 BLOCK = 8
@@ -87,14 +87,6 @@ def read_tables(file: str | os.PathLike) -> JpegTables | None:
     distance = np.abs(np.log(_LUMA_STEPS / table)).mean((1, 2))
     best = int(distance.argmin())
     return JpegTables(int(QUALITIES[best]), subsampling, bool(distance[best] == 0))
-
-
-def dct_matrix() -> np.ndarray:
-    """Return the orthonormal matrix ``[8, 8]`` of the discrete cosine transform."""
-    k, n = np.mgrid[:BLOCK, :BLOCK]
-    matrix = np.sqrt(2 / BLOCK) * np.cos(np.pi * (2 * n + 1) * k / (2 * BLOCK))
-    matrix[0] /= np.sqrt(2)
-    return matrix.astype(np.float32)
 
 
 def block_coefficients(luma: Array) -> Array:
