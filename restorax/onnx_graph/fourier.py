@@ -13,7 +13,7 @@ import numpy as np
 from jax.export import is_symbolic_dim
 
 from .elementwise import apply, cast
-from .graph import Graph
+from .graph import Dim, Graph
 from .products import product
 from .rules import RULES, Rule
 from .shaping import permuted
@@ -40,9 +40,14 @@ def parts(x: Array) -> tuple[Tensor, Tensor]:
     if isinstance(x, Complex):
         return x.real, x.imag
     if x.constant is None:
-        return x, constant(np.zeros((), x.dtype))
+        return x, _zeros(x.shape)
     real, imag = x.constant.real, np.imag(x.constant)
     return tuple(dataclasses.replace(x, dtype=part.dtype, constant=part) for part in (real, imag))
+
+
+def _zeros(shape: tuple[Dim, ...]) -> Tensor:
+    zero, axes = constant(np.zeros((1,) * len(shape), np.float32)), range(len(shape))
+    return dataclasses.replace(zero, shape=shape, repeated=frozenset(a for a in axes if str(shape[a]) != "1"))
 
 
 def _by_parts(name: str) -> Rule:

@@ -143,6 +143,7 @@ def _concatenate(graph: Graph, inputs: Sequence[Tensor], params: dict, outputs: 
 
 def concatenated(graph: Graph, inputs: Sequence[Tensor], axis: int, shape: tuple[Dim, ...]) -> Tensor:
     """Concatenate tensors along an axis."""
+    inputs = [x for x in inputs if is_symbolic_dim(x.shape[axis]) or x.shape[axis]]  # ``jnp.pad`` adds empty ones
     if len(inputs) == 1:
         return inputs[0]
     axes = common_axes(list(inputs))
