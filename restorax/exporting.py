@@ -1,17 +1,23 @@
 """Export a restorer with its parameters: to StableHLO, to run with JAX alone, or to ONNX, to run without JAX."""
 
+import hashlib
+import importlib
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 from jax import export as jax_export
 
+from .files.atomic import write_atomically, written_beside
 from .layers import conv
 from .typed_json import to_json
 from .types import Array, Condition
-from .zoo import Restorer
+from .zoo import Restorer, load
 
 if TYPE_CHECKING:
     import onnx
@@ -93,8 +99,7 @@ def export_onnx(
         >>> [node.op_type for node in model.graph.node].count("Conv")
         4
     """
-    from .onnx_graph import to_onnx
-
+    to_onnx = _converter().to_onnx
     card, model = restorer.card, restorer.model
     inputs = list(_inputs(restorer, size, 1))
     names = [*INPUTS[: len(inputs)]]
@@ -124,6 +129,58 @@ def export_onnx(
     return exported
 
 
+def export_folder(
+    names: Sequence[str], folder: str | os.PathLike, *, size: tuple[int, int] = (512, 512), dtype: str = "float32"
+) -> list[dict[str, Any]]:
+    """Export entries to ONNX files in a folder, and write ``index.json``, which describes them.
+
+    Args:
+        names: of the zoo.
+        folder: created if needed.
+        size: height and width for networks that cannot be exported for any size.
+        dtype: type of the activations.
+
+    Returns:
+        The index: for each entry ``name``, ``degradation``, ``channels``, ``condition``, ``licence``, and ``file``,
+        ``bytes``, ``sha256`` and ``size``, or the ``reason`` why there is no file.
+
+    Raises:
+        ImportError: if ``onnx`` is not installed.
+    """
+    opset = _converter().OPSET
+    folder, index = Path(folder), []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        restorer = load(name, dtype=jnp.dtype(dtype))
+        metadata = {key: value for key, value in _metadata(restorer, None).items() if key not in ("size", "card")}
+        index.append(metadata | {"channels": restorer.card.channels})
+        try:
+            try:
+                model = export_onnx(restorer)
+            except ValueError:
+                model = export_onnx(restorer, size=size)
+        except ValueError as error:
+            index[-1]["reason"] = str(error)
+            continue
+        content, stored = model.SerializeToString(), {p.key: p.value for p in model.metadata_props}
+        file = f"{name}.onnx"
+        with written_beside(folder / file) as beside:
+            beside.write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        index[-1] |= {"file": file, "bytes": len(content), "sha256": digest, "size": stored["size"]}
+    write_atomically(folder / "index.json", json.dumps({"opset": opset, "entries": index}, indent=1) + "\n")
+    return index
+
+
+def _converter() -> ModuleType:
+    try:
+        return importlib.import_module(".onnx_graph", __package__)
+    except ModuleNotFoundError as error:
+        if error.name != "onnx":
+            raise
+        raise ImportError("exporting to ONNX requires onnx: pip install 'restorax[onnx]'") from error
+
+
 def _metadata(restorer: Restorer, size: tuple[int, int] | None) -> dict[str, str]:
     card, required = restorer.card, restorer.model.required_condition
     return {
@@ -144,9 +201,7 @@ def _needs_size(restorer: Restorer) -> str:
     return f"{restorer.card.name} cannot be exported for any size; give one, such as 512 x 512"
 
 
-def _inputs(
-    restorer: Restorer, size: tuple[int, int] | None, batch: str | int
-) -> tuple[jax.ShapeDtypeStruct, ...]:
+def _inputs(restorer: Restorer, size: tuple[int, int] | None, batch: str | int) -> tuple[jax.ShapeDtypeStruct, ...]:
     """Return image and, if required, condition; sizes that are open are symbols.
 
     Raises:

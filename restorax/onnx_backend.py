@@ -42,8 +42,10 @@ class OnnxRuntime:
     """
 
     def __init__(self, folder: str | os.PathLike, *, threads: int | None = None) -> None:
-        import onnxruntime
-
+        try:
+            import onnxruntime
+        except ModuleNotFoundError as error:
+            raise ImportError("the backend onnxruntime requires it: pip install 'restorax[onnx]'") from error
         self._folder = Path(folder)
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads or 0

@@ -12,8 +12,9 @@ from .common import console, stderr
 from .datasets import check_data, prepare_data
 from .degradation import degrade
 from .diagnosis import diagnose
-from .entries import convert, demo, export, info, list_
+from .entries import convert, demo, info, list_
 from .evaluation import evaluate
+from .exporting import export
 from .restoration import restore
 from .tables import print_line
 from .training import train

@@ -90,9 +90,7 @@ def _body(
     """
     inner = Graph(graph)
     states = [value(inner.new_name(), x.shape, x.dtype, order) for x, order in zip(carry, orders, strict=True)]
-    parts = [
-        value(inner.new_name(), x.shape[1:], x.dtype, tuple(axis - 1 for axis in x.axes if axis)) for x in slices
-    ]
+    parts = [value(inner.new_name(), x.shape[1:], x.dtype, tuple(axis - 1 for axis in x.axes if axis)) for x in slices]
     received = [typed(x.name, x.dtype, None) for x in (*states, *parts)]
     if not slices:
         received.append(typed(inner.new_name(), np.int32, None))

@@ -20,5 +20,3 @@ def rule(*primitives: str) -> Callable[[Rule], Rule]:
         return function
 
     return register
-
-

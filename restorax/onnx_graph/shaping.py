@@ -70,11 +70,13 @@ def reshaped(graph: Graph, x: Tensor, shape: tuple[Dim, ...]) -> Tensor:
     if x.constant is not None:
         repeated = frozenset(new[0] for old, new in groups if len(old) == 1 and old[0] in x.repeated)
         lengths = [1 if axis in repeated else length for axis, length in enumerate(shape)]
-        return dataclasses.replace(
-            constant(x.constant.reshape(lengths)), shape=tuple(shape), repeated=repeated
-        )
+        return dataclasses.replace(constant(x.constant.reshape(lengths)), shape=tuple(shape), repeated=repeated)
     place = {axis: i for i, axis in enumerate(x.axes)}
-    together = all([place[axis] for axis in old] == list(range(place[old[0]], place[old[0]] + len(old))) for old, _ in groups if old)
+    together = all(
+        [place[axis] for axis in old] == list(range(place[old[0]], place[old[0]] + len(old)))
+        for old, _ in groups
+        if old
+    )
     ordered = sorted((group for group in groups if group[0]), key=lambda group: place[group[0][0]])
     if not together:
         ordered = [group for group in groups if group[0]]
@@ -127,7 +129,9 @@ def _broadcast_in_dim(graph: Graph, inputs: Sequence[Tensor], params: dict, outp
     repeated = frozenset(kept[i] for i in x.repeated) | longer | {axis for axis in new if not _is_one(shape[axis])}
     if x.constant is not None:
         array = np.expand_dims(x.constant, tuple(new))
-        return Tensor(tuple(shape), x.dtype, constant=array, axes=tuple(range(len(shape))), repeated=frozenset(repeated))
+        return Tensor(
+            tuple(shape), x.dtype, constant=array, axes=tuple(range(len(shape))), repeated=frozenset(repeated)
+        )
     order, name = tuple(kept[axis] for axis in x.axes), x.name
     if new:
         # New axes come first, or, to channels-first images, where they would lie in them.
@@ -276,7 +280,9 @@ def _gather(graph: Graph, inputs: Sequence[Tensor], params: dict, outputs: Seque
         starts = squeezed_parts(graph, indices)
         cut = [(axis, start) for axis, start in zip(mapped, starts, strict=True) if window[axis] != x.shape[axis]]
         _check_start(x, cut, params["mode"], window)
-        return squeezed(graph, _window(graph, x, cut, window), collapsed) if collapsed else _window(graph, x, cut, window)
+        return (
+            squeezed(graph, _window(graph, x, cut, window), collapsed) if collapsed else _window(graph, x, cut, window)
+        )
     if len(mapped) != 1 or tuple(collapsed) != tuple(mapped):
         raise NotImplementedError("a gather along several axes")
     axis, shape = mapped[0], outputs[0].shape
