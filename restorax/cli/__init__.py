@@ -18,12 +18,13 @@ from .exporting import export
 from .restoration import restore
 from .tables import print_line
 from .training import train
+from .web import web
 
 __all__ = ["app", "console", "main", "stderr"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 for _panel, _commands in {
-    "Images": {"restore": restore, "diagnose": diagnose, "degrade": degrade},
+    "Images": {"restore": restore, "diagnose": diagnose, "degrade": degrade, "web": web},
     "Zoo": {"list": list_, "info": info, "demo": demo, "eval": evaluate, "convert": convert, "export": export},
     "Training": {"train": train},
 }.items():
