@@ -27,9 +27,9 @@ DAMAGES = {
 """Entries by what is wrong with a picture: for colour, and for gray if there is one of its own."""
 
 SAMPLES = {
-    "noise": ("astronaut", (0, 120), "gaussian_noise(sigma=25/255)", "Portrait with noise", "NASA, public domain"),
-    "jpeg": ("chelsea", (10, 90), "jpeg(quality=8)", "Cat with JPEG blocks", "Stéfan van der Walt, CC0"),
-    "specks": ("camera", (60, 130), "salt_and_pepper_noise(amount=0.2)", "Photographer with specks", "Lav Varshney, CC0"),
+    "noise": ("astronaut", (0, 120), "gaussian_noise(sigma=25/255)", "Noisy portrait", "NASA, public domain"),
+    "jpeg": ("chelsea", (10, 90), "jpeg(quality=8)", "JPEG cat", "Stéfan van der Walt, CC0"),
+    "specks": ("camera", (60, 130), "salt_and_pepper_noise(amount=0.2)", "Specks", "Lav Varshney, CC0"),
 }
 """Images of scikit-image by damage: top left corner, degradation, description and terms."""
 

@@ -18,6 +18,7 @@ function say(message: string, wrong = false): void {
   status.textContent = wrong ? "" : message;
   problem.textContent = wrong ? message : "";
   problem.hidden = !wrong;
+  if (wrong) problem.scrollIntoView({ block: "nearest" });
 }
 
 function damage(): Damage {
@@ -80,7 +81,7 @@ function start(): void {
       get("engine").textContent = `Computed with ${data.engine}.`;
     }
     if (data.kind === "progress") advance(data.done, data.steps, began);
-    if (data.kind === "done") finished(source, network, data, (performance.now() - began) / 1000);
+    if (data.kind === "done") finished(network, data, (performance.now() - began) / 1000);
   };
   const gray = source.gray && network.channels === 1;
   const { width, height } = source;
@@ -96,7 +97,7 @@ function advance(done: number, steps: number, began: number): void {
   label.textContent = steps > 1 ? `Restoring: ${done} of ${steps} tiles, about ${time} left` : "Restoring";
 }
 
-function finished(source: Picture, network: Network, data: { pixels: Pixels; engine: string }, seconds: number): void {
+function finished(network: Network, data: { pixels: Pixels; engine: string }, seconds: number): void {
   stop();
   restored = data.pixels;
   strength.value = "100";
@@ -105,8 +106,6 @@ function finished(source: Picture, network: Network, data: { pixels: Pixels; eng
   get("about").textContent = `By ${network.name}. ${network.limits}`;
   say(`Restored in ${seconds.toFixed(1)} s. Move the divider to compare.`);
   document.documentElement.dataset.seconds = String(seconds);
-  run.disabled = source !== picture;
-  run.disabled = false;
 }
 
 function fail(reason: string): void {

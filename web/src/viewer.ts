@@ -36,6 +36,7 @@ export class Viewer {
 
   open(picture: Picture): void {
     this.view.hidden = false;
+    get("empty").hidden = true;
     this.draw(this.before, picture, picture.pixels);
     this.clear();
     this.zoom.value = "fit";
