@@ -16,7 +16,7 @@ from jax import export as jax_export
 from .files.atomic import write_atomically, written_beside
 from .layers import conv
 from .typed_json import to_json
-from .types import Array, Condition
+from .types import Array
 from .zoo import Restorer, load
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ def export_onnx(
         names += INPUTS[2:]
 
     def function(*arrays: Array) -> Array:
-        image, condition = (*arrays[: len(inputs)], None)[:2]
-        restored = model.run(restorer.params, image, condition, arrays[len(inputs) :])
+        condition = arrays[1] if len(inputs) > 1 else None
+        restored = model.run(restorer.params, arrays[0], condition, arrays[len(inputs) :])
         return jnp.clip(restored, 0, 1)
 
     try:
@@ -188,7 +188,7 @@ def _metadata(restorer: Restorer, size: tuple[int, int] | None) -> dict[str, str
         "degradation": card.degradation,
         "channels": str(card.channels),
         "condition": str(required),
-        "condition_description": required.description if required is not Condition.NONE else "",
+        "condition_description": required.description or "",
         "size": f"{size[0]}x{size[1]}" if size else "any",
         "halo": "" if card.halo is None else str(card.halo),
         "licence": card.weights_licence,

@@ -26,6 +26,8 @@ DAMAGES = {
 }
 """Entries by what is wrong with a picture: for colour, and for gray if there is one of its own."""
 
+FIELDS = ("name", "file", "bytes", "channels", "limits", "degradation")
+
 SAMPLES = {
     "noise": ("astronaut", (0, 120), "gaussian_noise(sigma=25/255)", "Noisy portrait", "NASA, public domain"),
     "jpeg": ("chelsea", (10, 90), "jpeg(quality=8)", "JPEG cat", "Stéfan van der Walt, CC0"),
@@ -59,7 +61,8 @@ def main() -> None:
     damages = []
     for key, (title, description, names) in DAMAGES.items():
         networks = [
-            {k: entries[name][k] for k in ("name", "file", "bytes", "channels", "limits", "degradation")} for name in names
+            {k: entries[name][k] for k in ("name", "file", "bytes", "channels", "limits", "degradation")}
+            for name in names
         ]
         damages.append({"id": key, "title": title, "description": description, "networks": networks})
     page = {"damages": damages, "samples": make_samples(PUBLIC / "samples")}

@@ -30,8 +30,8 @@ def restore(
     model: Annotated[
         str | None,
         typer.Option(
-            help=f"{ENTRY} Also an exported file NAME.onnx. By default the image is diagnosed, and the entries are chosen "
-            "by that."
+            help=f"{ENTRY} Or an exported file NAME.onnx. By default the image is diagnosed, and the entries are "
+            "chosen by that."
         ),
     ] = None,
     backend: Annotated[

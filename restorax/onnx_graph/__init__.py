@@ -14,7 +14,7 @@ from jax.export import is_symbolic_dim
 from . import loops, reductions  # noqa: F401, they register rules
 from .graph import OPSET, Graph
 from .interpreter import convert
-from .tensor import dense, typed, value
+from .tensor import dense, real, typed, value
 
 __all__ = ["OPSET", "to_onnx"]
 
@@ -55,7 +55,7 @@ def to_onnx(
             if is_symbolic_dim(size):
                 graph.symbols.setdefault(str(size), (name, axis))
     tensors = [value(name, spec.shape, spec.dtype) for name, spec in zip(input_names, inputs, strict=True)]
-    results = convert(graph, closed.jaxpr, closed.consts, tensors)
+    results = real(convert(graph, closed.jaxpr, closed.consts, tensors))
     for name, x in zip(output_names, results, strict=True):
         graph.rename(dense(graph, x), name)
     described = [typed(n, x.dtype, x.shape) for n, x in zip(output_names, results, strict=True)]

@@ -57,7 +57,7 @@ def _comparison(op: str, graph: Graph, inputs: Sequence[Tensor], params: dict, o
 RULES.update({primitive: partial(_comparison, op) for primitive, op in _COMPARISONS.items()})
 
 
-def _is_value(x: Tensor, number: float) -> bool:
+def _is_value(x: Tensor, number: float | int) -> bool:
     return x.constant is not None and x.constant.size == 1 and x.constant.item() == number
 
 
@@ -180,5 +180,5 @@ def _dim_as_value(graph: Graph, inputs: Sequence[Tensor], params: dict, outputs:
     return cast(graph, value(name, (), np.int64), outputs[0].dtype)
 
 
-def _like(x: Tensor, number: float) -> Tensor:
+def _like(x: Tensor, number: float | int) -> Tensor:
     return constant(np.array(number, x.dtype))

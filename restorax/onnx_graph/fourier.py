@@ -41,8 +41,9 @@ def parts(x: Array) -> tuple[Tensor, Tensor]:
         return x.real, x.imag
     if x.constant is None:
         return x, _zeros(x.shape)
-    real, imag = x.constant.real, np.imag(x.constant)
-    return tuple(dataclasses.replace(x, dtype=part.dtype, constant=part) for part in (real, imag))
+    real, imag = np.real(x.constant), np.imag(x.constant)
+    first = dataclasses.replace(x, dtype=real.dtype, constant=real)
+    return first, dataclasses.replace(x, dtype=imag.dtype, constant=imag)
 
 
 def _zeros(shape: tuple[Dim, ...]) -> Tensor:

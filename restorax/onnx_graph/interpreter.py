@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -39,7 +39,9 @@ def convert(graph: Graph, jaxpr: Any, constants: Sequence[Any], inputs: Sequence
     known: dict[Any, Array] = dict(zip((*jaxpr.constvars, *jaxpr.invars), entries, strict=True))
 
     def read(atom: Any) -> Array:
-        return constant(np.asarray(atom.val, atom.aval.dtype)) if isinstance(atom, core.Literal) else known[atom]
+        if isinstance(atom, core.Literal):
+            return constant(np.asarray(atom.val, cast(Any, atom.aval).dtype))
+        return known[atom]
 
     for equation in jaxpr.eqns:
         results = _convert_equation(graph, equation, [read(atom) for atom in equation.invars])

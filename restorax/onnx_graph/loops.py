@@ -10,7 +10,7 @@ from onnx import helper
 from .graph import Graph
 from .interpreter import Array, convert, opened
 from .rules import rule
-from .tensor import Complex, Tensor, constant, dense, typed, value
+from .tensor import Tensor, constant, dense, real, typed, value
 
 
 @rule("platform_index")
@@ -94,9 +94,7 @@ def _body(
     received = [typed(x.name, x.dtype, None) for x in (*states, *parts)]
     if not slices:
         received.append(typed(inner.new_name(), np.int32, None))
-    results = convert(inner, *opened(params["jaxpr"]), [*fixed, *states, *parts])
-    if any(isinstance(x, Complex) for x in results):
-        raise NotImplementedError("complex numbers")
+    results = real(convert(inner, *opened(params["jaxpr"]), [*fixed, *states, *parts]))
     returned, tensors = [], []
     for index, x in enumerate(results):
         order = orders[index] if index < len(orders) else x.axes

@@ -54,7 +54,7 @@ def _groups(old: Sequence[Dim], new: Sequence[Dim]) -> list[tuple[list[int], lis
             groups.append((list(range(start, i + 1)), list(range(done, matches[0] + 1))))
             start, done = i + 1, matches[0] + 1
     if start < len(old) or done < len(new):
-        if start < len(old) and done < len(new) or not groups:
+        if (start < len(old) and done < len(new)) or not groups:
             groups.append((list(range(start, len(old))), list(range(done, len(new)))))
         else:  # axes of length 1 at the end
             groups[-1] = (groups[-1][0] + list(range(start, len(old))), groups[-1][1] + list(range(done, len(new))))
@@ -134,7 +134,6 @@ def _broadcast_in_dim(graph: Graph, inputs: Sequence[Tensor], params: dict, outp
         )
     order, name = tuple(kept[axis] for axis in x.axes), x.name
     if new:
-        # New axes come first, or, to channels-first images, where they would lie in them.
         order = (*new, *order)
         name = graph.node("Unsqueeze", [name, graph.constant(np.arange(len(new), dtype=np.int64))])
     return Tensor(tuple(shape), x.dtype, name, axes=order, repeated=frozenset(repeated))
@@ -280,9 +279,8 @@ def _gather(graph: Graph, inputs: Sequence[Tensor], params: dict, outputs: Seque
         starts = squeezed_parts(graph, indices)
         cut = [(axis, start) for axis, start in zip(mapped, starts, strict=True) if window[axis] != x.shape[axis]]
         _check_start(x, cut, params["mode"], window)
-        return (
-            squeezed(graph, _window(graph, x, cut, window), collapsed) if collapsed else _window(graph, x, cut, window)
-        )
+        part = _window(graph, x, cut, window)
+        return squeezed(graph, part, collapsed) if collapsed else part
     if len(mapped) != 1 or tuple(collapsed) != tuple(mapped):
         raise NotImplementedError("a gather along several axes")
     axis, shape = mapped[0], outputs[0].shape
@@ -317,8 +315,8 @@ def _check_start(x: Tensor, cut: list[tuple[int, Tensor]], mode: Any, window: tu
     if mode != lax.GatherScatterMode.FILL_OR_DROP:
         return
     for axis, start in cut:
-        inside = start.constant is not None and not is_symbolic_dim(x.shape[axis])
-        if not inside or not 0 <= start.constant.item() <= x.shape[axis] - window[axis]:
+        at = start.constant
+        if at is None or is_symbolic_dim(x.shape[axis]) or not 0 <= at.item() <= x.shape[axis] - window[axis]:
             raise NotImplementedError("a gather of windows that may leave the array")
 
 
@@ -326,9 +324,9 @@ def _inside(graph: Graph, where: Tensor, length: Dim, mode: Any) -> tuple[Tensor
     """Return indices within an axis, and where they had left it if elements there are filled."""
     if mode == lax.GatherScatterMode.PROMISE_IN_BOUNDS:
         return where, None
-    if where.constant is not None and not is_symbolic_dim(length):
-        if where.constant.size == 0 or (0 <= where.constant.min() and where.constant.max() < length):
-            return where, None
+    indices = where.constant
+    if indices is not None and not is_symbolic_dim(length) and ((indices >= 0) & (indices < length)).all():
+        return where, None
     last = cast(graph, value(graph.node("Squeeze", [graph.size(length - 1)]), (), np.int64), where.dtype)
     zero = constant(np.zeros((), where.dtype))
     safe = apply(graph, "Min", [apply(graph, "Max", [where, zero], where.dtype), last], where.dtype)

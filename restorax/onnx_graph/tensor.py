@@ -5,6 +5,7 @@ produced; elementwise operations, slices and reductions take any order, and most
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,17 @@ class Complex:
 
     real: Tensor
     imag: Tensor
+
+
+def real(arrays: Sequence[Tensor | Complex]) -> list[Tensor]:
+    """Return arrays of which none is complex.
+
+    Raises:
+        NotImplementedError: if one is.
+    """
+    if any(isinstance(x, Complex) for x in arrays):
+        raise NotImplementedError("complex numbers as inputs or outputs")
+    return [x for x in arrays if isinstance(x, Tensor)]
 
 
 def constant(array: Any) -> Tensor:
