@@ -58,8 +58,9 @@ def exported(restorer: Restorer, side: int) -> tuple[Any, str, str]:
 def observed(restorer: Restorer, side: int) -> tuple[jax.Array, ...]:
     """Return a photograph, degraded as the first result of the card, with its condition if that is required."""
     card = restorer.card
-    photographs = list(sample_images(card.channels).values())
-    clean = jnp.asarray(np.concatenate([np.asarray(photographs[0])] * 2, 1)[:side, :side])
+    photograph = np.asarray(next(iter(sample_images(card.channels).values())))
+    clean = jnp.asarray(np.tile(photograph, (-(-side // photograph.shape[0]), -(-side // photograph.shape[1]), 1)))
+    clean = clean[:side, :side]
     if restorer.model.takes_frames:
         return tuple(x[:, :, :side, :side] for x in networks.observed(restorer.model, 1, side, side))
     image, condition = parse(card.results[0].degradation)(jax.random.key(0), clean)

@@ -169,15 +169,16 @@ def test_loops(reverse):
     _check(function, IMAGE)
 
 
-def test_a_convolution_in_a_loop_is_not_transposed():
+@pytest.mark.parametrize("length", [3, 9])  # unrolled and not
+def test_a_convolution_in_a_loop_is_not_transposed(length):
     def function(x):
         def step(carry, _):
-            kernel = KERNEL[..., :3] * 0.1
+            kernel = KERNEL[..., :3] * 0.05
             return lax.conv_general_dilated(
                 carry, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
             ), None
 
-        return lax.scan(step, x, length=3)[0]
+        return lax.scan(step, x, length=length)[0]
 
     assert _check(function, IMAGE, rtol=1e-5).count("Transpose") == 2
 

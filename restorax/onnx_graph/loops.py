@@ -12,6 +12,8 @@ from .interpreter import Array, convert, opened
 from .rules import rule
 from .tensor import Tensor, constant, dense, real, typed, value
 
+_UNROLLED = 8  # steps that are written one after the other, since runtimes optimise no body of a loop
+
 
 @rule("platform_index")
 def _platform_index(graph: Graph, inputs: Sequence[Tensor], params: dict, outputs: Sequence) -> Tensor:
@@ -40,6 +42,10 @@ def _scan(graph: Graph, inputs: Sequence[Tensor], params: dict, outputs: Sequenc
     last = len(inputs) - sum(is_slice)
     first = last - is_part.count(False)
     fixed, carry, slices = inputs[:first], inputs[first:last], inputs[last:]
+    if not slices and len(carry) == len(outputs) and params["length"] <= _UNROLLED:
+        for _ in range(params["length"]):
+            carry = convert(graph, *opened(params["jaxpr"]), [*fixed, *carry])
+        return list(carry)
     orders = [x.axes for x in carry]
     body, results = _body(graph, params, fixed, carry, orders, slices)
     # Channels come first in what a convolution returns; such a carry starts in that order, too.
