@@ -20,9 +20,9 @@ from .types import Array
 from .zoo import Restorer, load
 
 if TYPE_CHECKING:
-    import onnx
+    from onnx import ModelProto
 else:
-    onnx = Any  # of the extra `onnx`
+    ModelProto = Any  # of the extra `onnx`
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 INPUTS = ("image", "condition", "kernel", "confidence")
@@ -69,9 +69,7 @@ def export(
         raise
 
 
-def export_onnx(
-    restorer: Restorer, *, size: tuple[int, int] | None = None, with_context: bool = False
-) -> "onnx.ModelProto":
+def export_onnx(restorer: Restorer, *, size: tuple[int, int] | None = None, with_context: bool = False) -> ModelProto:
     """Export a restorer, with its output clipped to [0, 1], to an ONNX model of opset 18.
 
     The model takes ``image``, float32 ``[1, height, width, channels]`` in [0, 1], or ``[1, frames, height, width,
