@@ -8,7 +8,7 @@ import numpy as np
 
 from .graph import Graph
 from .rules import RULES, rule
-from .tensor import Tensor, common_axes, constant, element_type, named, value
+from .tensor import Tensor, common_axes, constant, element_type, expanded, named, value
 
 _SAME_TYPE = {
     **{"add": "Add", "sub": "Sub", "mul": "Mul", "pow": "Pow", "max": "Max", "min": "Min", "neg": "Neg"},
@@ -35,6 +35,12 @@ def apply(graph: Graph, op: str, inputs: Sequence[Tensor], dtype: Any, **attribu
         The result.
     """
     axes, largest = common_axes(list(inputs)), max(inputs, key=lambda x: len(x.shape))
+    if graph.parent is not None:
+        # Broadcasting over the last axis is slow; what comes from before the loop is repeated there, once.
+        last = frozenset(axes[-1:])
+        inputs = [
+            x if x.constant is not None or graph.home(x.name) is graph else expanded(graph, x, last) for x in inputs
+        ]
     names = [named(graph, x, axes if x.shape else ()) for x in inputs]
     everywhere = frozenset(range(len(axes)))
     repeated = everywhere.intersection(*(x.repeated if x.shape else everywhere for x in inputs))

@@ -38,11 +38,20 @@ class Graph:
         self.initializers: list[onnx.TensorProto] = []
         self.symbols: dict[str, tuple[str, int]] = {}
         self._cache: dict[Any, str] = {}
-        self._numbers = itertools.count()
+        self._numbers, self._names = itertools.count(), set[str]()
 
     def new_name(self) -> str:
         """Return a name that the whole model does not use yet."""
-        return f"v{next(self.root._numbers)}"
+        name = f"v{next(self.root._numbers)}"
+        self._names.add(name)
+        return name
+
+    def home(self, *names: str) -> "Graph":
+        """Return the outermost graph that sees values: what is computed from them there is computed once in a loop."""
+        graph = self
+        while graph.parent is not None and not graph._names.intersection(names):
+            graph = graph.parent
+        return graph
 
     def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Add a node with one output and return the name of that."""

@@ -9,7 +9,7 @@ import numpy as np
 from jax.export import is_symbolic_dim
 from jax.extend import core
 
-from .fourier import COMPLEX_RULES, is_complex
+from .fourier import COMPLEX_RULES, is_complex, parts
 from .graph import Graph
 from .rules import RULES
 from .tensor import Complex, Tensor, constant, expanded
@@ -61,6 +61,8 @@ def _convert_equation(graph: Graph, equation: Any, inputs: list[Array]) -> list[
         return convert(graph, *opened(inner), inputs)
     if _can_be_folded(equation, inputs):
         return _folded(graph, equation, inputs)
+    # What does not change from step to step is computed before the loop.
+    graph = graph.home(*(part.name for x in inputs for part in (parts(x) if isinstance(x, Complex) else (x,))))
     with_complex = any(map(is_complex, inputs)) or name == "fft" or any(o.dtype.kind == "c" for o in outputs)
     rules = COMPLEX_RULES if with_complex else RULES
     if name not in rules:

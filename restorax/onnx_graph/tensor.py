@@ -98,8 +98,8 @@ def named(graph: Graph, x: Tensor, axes: tuple[int, ...] | None = None) -> str:
         return graph.constant(x.constant.transpose(axes))
     if axes == x.axes:
         return x.name
-    order = [x.axes.index(axis) for axis in axes]
-    return graph.cached((x.name, *order), lambda: graph.node("Transpose", [x.name], perm=order))
+    order, home = [x.axes.index(axis) for axis in axes], graph.home(x.name)
+    return home.cached((x.name, *order), lambda: home.node("Transpose", [x.name], perm=order))
 
 
 def expanded(graph: Graph, x: Tensor, axes: frozenset[int] | None = None) -> Tensor:
@@ -111,8 +111,9 @@ def expanded(graph: Graph, x: Tensor, axes: frozenset[int] | None = None) -> Ten
     if x.constant is not None and not any(is_symbolic_dim(x.shape[axis]) for axis in here):
         shape = [x.shape[axis] if axis in here else size for axis, size in enumerate(x.constant.shape)]
         return dataclasses.replace(x, constant=np.broadcast_to(x.constant, shape), repeated=rest)
-    shape = [x.shape[axis] if axis in here else 1 for axis in x.axes]
-    name = graph.node("Expand", [named(graph, x, x.axes), graph.sizes(shape)])
+    home, shape = graph.home(x.name), [x.shape[axis] if axis in here else 1 for axis in x.axes]
+    inputs = [named(home, x, x.axes), home.sizes(shape)]
+    name = home.cached(("Expand", *inputs), lambda: home.node("Expand", inputs))
     return Tensor(x.shape, x.dtype, name, axes=x.axes, repeated=rest)
 
 
