@@ -15,6 +15,7 @@ SUITES = (
     "choose",
     "ceiling",
     "throughput",
+    "onnx",
     "training",
     "scaling",
     "quality",

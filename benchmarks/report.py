@@ -22,7 +22,6 @@ from .hardware import CEILINGS, machines
 from .options import option
 from .record import OUT, newest, read, table
 from .sections import (
-    LIMIT,
     SECTIONS,
     SIZE,
     Row,
@@ -93,7 +92,7 @@ def page(plots: Path = PLOTS, *, local: bool = False) -> str:
             continue
         parts += [f"## {section.question}", f"Suite: `{section.suite}`. {section.note}".strip()]
         for mine in machines(rows):
-            selected = list(section.select(mine))[:LIMIT]
+            selected = list(section.select(mine))[: section.limit]
             if selected:
                 parts += [_origin(mine), table(selected, section.columns)]
         parts += _figures(section.suite, plots, local)

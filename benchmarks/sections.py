@@ -29,6 +29,7 @@ class Section(NamedTuple):
         select: chooses and condenses rows of one device.
         timed: whether results depend on the device.
         note: explanation of the columns.
+        limit: rows per table.
     """
 
     suite: str
@@ -38,6 +39,7 @@ class Section(NamedTuple):
     select: Callable[[Sequence[Row]], Sequence[Row]] = list
     timed: bool = True
     note: str = ""
+    limit: int = LIMIT
 
 
 def speeds(rows: Sequence[Row]) -> list[Row]:
@@ -346,6 +348,25 @@ SECTIONS = (
         ("what", "dtype", "side", "by"),
         ("what", "dtype", "side", "by", "rate"),
         _ceilings,
+    ),
+    Section(
+        "onnx",
+        "Which entries run as ONNX files, and how do onnxruntime and JAX compare?",
+        ("entry",),
+        (
+            "entry",
+            "sizes",
+            "reason",
+            "file_MB",
+            "difference",
+            "JAX_ms",
+            "onnxruntime_ms",
+            "PyTorch_ms",
+            "torch.compile_ms",
+        ),
+        lambda rows: [row | {"entry": short_names(row["entry"])} for row in rows],
+        note="One 512 x 512 image in float32; the difference is the largest on a degraded photograph in [0, 1].",
+        limit=25,
     ),
     Section(
         "large_image",

@@ -1,10 +1,11 @@
 """Inference speed of the entries, compared with PyTorch twins: ``python -m benchmarks throughput``.
 
 Measures latency of one image, throughput of batches, and 12 megapixels in tiles, in float32 and bfloat16. PyTorch runs
-channels last, eager and compiled, with the same weights (bfloat16 by autocast). Identical networks are timed once.
+channels last, eager and compiled, with the same weights (bfloat16 by autocast); onnxruntime runs the exported network
+on CPU, one image in float32. Identical networks are timed once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import jax
@@ -53,21 +54,27 @@ def measure(
     model, params = restorer.model, restorer.params
     images = [networks.observed(model, batch, side, side, seed) for seed in range(3)]
     forms, tensors = {}, [()] * len(images)
-    if peers and (twin := _twin(restorer)):
+    if peers and (matched := twin(restorer)):
         from . import peer
 
-        params, network = twin
+        params, network = matched
         tensors = [tuple(map(peer.tensor, observed)) for observed in images]
         forms = peer.restorers(network, dtype, compiled=compiled)
         forms = {form: f for form, f in forms.items() if peer.works(form, f, *tensors[0])}
     apply = jax.jit(model.apply)
     functions = [lambda ours, _: apply({"params": params}, *ours)]
     functions += [lambda _, theirs, f=f: f(*theirs) for f in forms.values()]
+    exported = _exported(restorer.replace(params=params)) if peers and (dtype, batch) == ("float32", 1) else None
+    if exported:
+        functions.append(lambda ours, _: exported(*ours))
     timings = interleaved(functions, list(zip(images, tensors, strict=True)), rounds=30, seconds=seconds)
 
     memory = apply.lower({"params": params}, *images[0]).compile().memory_analysis().temp_size_in_bytes / 2**20
     out = np.asarray(apply({"params": params}, *images[0]), np.float32)
     differences = [np.abs(peer.array(f(*tensors[0])) - out).max() for f in forms.values()]
+    if exported:
+        forms["onnxruntime"] = exported
+        differences.append(np.abs(exported(*images[0]) - np.clip(out, 0, 1)).max())
     work = flops(model.apply, {"params": params}, *images[0])
     return [
         _row(form, dtype, (side, side), batch, timing, work, top, memory_MiB=mib, difference=difference)
@@ -96,12 +103,24 @@ def measure_tiled(
     return _row(f"JAX, tiles of {tile}", dtype, size, 1, timing, work, top, memory_MiB=mib, difference="")
 
 
-def _twin(restorer: Restorer) -> tuple | None:
+def twin(restorer: Restorer) -> tuple | None:
     """Return parameters and the PyTorch twin that shares them, or ``None`` without PyTorch or a twin."""
     try:
         from . import peer
 
         return peer.matched(restorer.model, restorer.params)
+    except (ImportError, ValueError):
+        return None
+
+
+def _exported(restorer: Restorer) -> Callable | None:
+    """Return the exported network of any size as onnxruntime runs it, or ``None`` where there is none."""
+    if jax.default_backend() != "cpu" or restorer.model.has_context:
+        return None
+    try:
+        from . import onnx
+
+        return onnx.runner(restorax.export_onnx(restorer))
     except (ImportError, ValueError):
         return None
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from . import degrade, explanation, metrics, models
     from .diagnosis import Choice, Diagnosis, choose, diagnose, restore
     from .evaluation import evaluate, evaluate_pairs
-    from .exporting import export
+    from .exporting import export, export_onnx
     from .models.count import summary
     from .models.create import create
     from .solvers import solve
@@ -30,6 +30,7 @@ __all__ = [
     "save",
     "verify",
     "export",
+    "export_onnx",
     # restoring and measuring
     "evaluate",
     "evaluate_pairs",
@@ -55,7 +56,7 @@ __all__ = [
 _MODULES = {
     "diagnosis": ("Choice", "Diagnosis", "choose", "diagnose", "restore"),
     "evaluation": ("evaluate", "evaluate_pairs"),
-    "exporting": ("export",),
+    "exporting": ("export", "export_onnx"),
     "models.count": ("summary",),
     "models.create": ("create",),
     "solvers": ("solve",),

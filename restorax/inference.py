@@ -31,6 +31,7 @@ from .types import (
 from .zoo import Restorer, gray_twin
 
 _ALWAYS_WHOLE = 2**20  # pixels that fit any memory
+_TILE = 512  # for runtimes whose memory is not known
 _LARGEST_BUDGET = 2 * 2**30  # bytes
 _Values = Array | np.ndarray
 _PROGRAMS = 32  # shapes whose compiled programs, about 10 MB each, stay in memory
@@ -152,7 +153,7 @@ def _for_gray(restorer: Restorer, image: _Values) -> tuple[Restorer, _Values]:
     """Return the restorer to use for a gray image, and the image with its channels."""
     twin = gray_twin(restorer)
     if twin is not None:
-        return twin, image[..., :1]
+        return twin.replace(runtime=restorer.runtime), image[..., :1]
     if not restorer.model.fills_holes:
         warnings.warn(
             f"the image is gray and {restorer.card.name} was trained on colour images; the result may be poor",
@@ -249,6 +250,8 @@ def _run(
 ) -> _Values:
     """Restore an image or a tile whole, in the library of the image."""
     model, xp = restorer.model, _library(image)
+    if restorer.runtime is not None:
+        return xp.asarray(restorer.runtime(restorer, *jax.tree.map(np.asarray, (image, condition, context))))
     if not (bucket and model.can_be_padded):
         return xp.asarray(_program(np.shape(image))(restorer, image, condition, context))
     height, width = image.shape[-3:-1]
@@ -331,6 +334,8 @@ def _tile_side(restorer: Restorer, image: Image) -> int | None:
     pixels = math.prod(image.shape[:-1])
     if pixels <= _ALWAYS_WHOLE:
         return None
+    if restorer.runtime is not None:
+        return _TILE
     probe = jax.ShapeDtypeStruct((*image.shape[:-3], 256, 256, restorer.card.channels), image.dtype)
     channels = restorer.model.condition.channels
     probe_condition = jax.ShapeDtypeStruct((*probe.shape[:-1], channels), image.dtype) if channels else None

@@ -5,6 +5,7 @@ import difflib
 import functools
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,11 +53,14 @@ class Restorer(flax.struct.PyTreeNode, eq=False, repr=False):
         params: parameters, float32.
         model: the Flax module.
         card: the model card.
+        runtime: computes instead of JAX in :func:`restorax.restore`, as ``restorax.onnx_backend`` does:
+            ``(restorer, image, condition, context) -> restored``, arrays of NumPy, clipped to [0, 1].
     """
 
     params: Params
     model: RestorationNetwork = flax.struct.field(pytree_node=False)
     card: Card = flax.struct.field(pytree_node=False)
+    runtime: Callable[..., np.ndarray] | None = flax.struct.field(pytree_node=False, default=None)
 
     def __call__(self, image: Image, condition: ConditionLike | None = None) -> Array:
         """Restore images without clipping.

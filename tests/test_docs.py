@@ -79,7 +79,10 @@ def test_examples_of_readme_run(title, folder, run_cli):
         exec(compile(block, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("page", first(["index", "training", "explanation", "files", "solve"], "files"))
+PAGES = ["index", "training", "explanation", "files", "deployment", "solve"]
+
+
+@pytest.mark.parametrize("page", first(PAGES, "files", "deployment"))
 def test_code_of_pages_runs(page, folder):
     code = _blocks((ROOT / "docs" / f"{page}.md").read_text(), "python")
     assert code

@@ -41,7 +41,9 @@ ALLOWED = {
     "diagnosis": {"types", "degrade", "layers", "files", "zoo", "inference"},
     "explanation": {"types", "degrade", "zoo", "inference"},
     "video": {"types", "zoo", "files"},
-    "exporting": {"types", "zoo"},
+    "onnx_graph": set(),
+    "exporting": {"types", "files", "layers", "onnx_graph", "typed_json", "zoo"},
+    "onnx_backend": {"card", "exporting", "files", "models", "typed_json", "zoo"},
     "evaluation": {"types", "card", "metrics", "degrade"},
     "pairs": {"files"},
     "demo": {"data", "degrade", "evaluation", "files", "inference", "metrics", "recipe", "zoo"},
@@ -60,7 +62,19 @@ ALLOWED = {
         "zoo",
     },
 }
-HEAVY = ("orbax", "grain", "tensorflow_datasets", "typer", "PIL", "optax", "matplotlib", "skimage", "cv2")
+HEAVY = (
+    "orbax",
+    "grain",
+    "tensorflow_datasets",
+    "typer",
+    "PIL",
+    "optax",
+    "matplotlib",
+    "skimage",
+    "cv2",
+    "onnx",
+    "onnxruntime",
+)
 
 
 def _imported_rooms(path):

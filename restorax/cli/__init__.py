@@ -14,18 +14,20 @@ from .common import console, stderr
 from .datasets import check_data, prepare_data
 from .degradation import degrade
 from .diagnosis import diagnose
-from .entries import convert, demo, export, info, list_
+from .entries import convert, demo, info, list_
 from .evaluation import evaluate
+from .exporting import export
 from .restoration import restore
 from .solving import solve
 from .tables import print_line
 from .training import train
+from .web import web
 
 __all__ = ["app", "console", "main", "stderr"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 for _panel, _commands in {
-    "Images": {"restore": restore, "solve": solve, "diagnose": diagnose, "degrade": degrade},
+    "Images": {"restore": restore, "solve": solve, "diagnose": diagnose, "degrade": degrade, "web": web},
     "Zoo": {"list": list_, "info": info, "demo": demo, "eval": evaluate, "convert": convert, "export": export},
     "Training": {"train": train},
 }.items():

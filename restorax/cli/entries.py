@@ -1,7 +1,6 @@
-"""Commands on zoo entries: list, info, demo, convert and export."""
+"""Commands on zoo entries: list, info, demo and convert."""
 
 import dataclasses
-import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
     from ..zoo import Card
 else:
     Card = object  # --help starts without JAX
-
-# Six months, the compatibility guarantee of jax.export.
-_EXPORT_LIFETIME = datetime.timedelta(days=181)
 
 
 def list_(
@@ -126,43 +122,6 @@ def convert(
     card = run(source, architecture, out, licence=licence, degradation=degradation, member=member)
     print_line(
         console, f"{card.architecture} with {card.parameters:,} parameters: {out} (restorax info {out} shows its card)"
-    )
-
-
-def export(
-    name: Name,
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.")],
-    size: Annotated[
-        str | None, typer.Option(help="HEIGHTxWIDTH of the images. Default: any size, if the network allows it.")
-    ] = None,
-    platform: Annotated[
-        list[str] | None, typer.Option(help="Target platform; repeat for several. Default: cpu, cuda and tpu.")
-    ] = None,
-) -> None:
-    """Export a restorer to one StableHLO file that needs neither restorax nor Flax, only JAX.
-
-    JAX up to six months newer than the one that wrote the file reads it; later versions may refuse it.
-    """
-    import jax
-
-    from .. import zoo
-    from ..exporting import PLATFORMS
-    from ..exporting import export as run
-    from ..files.atomic import written_beside
-
-    sides = (size or "").split("x")
-    if size and not (len(sides) == 2 and all(side.isdecimal() for side in sides)):
-        raise ValueError(f"size {size!r} is not understood; write e.g. 512x768, height first")
-    shape = (int(sides[0]), int(sides[1])) if size else None
-    content = run(zoo.load(name), size=shape, platforms=platform or PLATFORMS).serialize()
-    with written_beside(target) as beside:
-        beside.write_bytes(content)
-    until = datetime.date.today() + _EXPORT_LIFETIME
-    print_line(console, f"{target}: {len(content) / 1e6:.1f} MB, for jax.export.deserialize")
-    print_line(
-        console,
-        f"Good until {until}: jax.export guarantees compatibility with JAX versions up to six months newer than "
-        f"{jax.__version__}.",
     )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from . import batch
 from .common import ENTRY, console
-from .compilation import CompilationTimer, use_cache
+from .compilation import CompilationTimer, cache_folder, use_cache
 from .diagnosis import AutomaticWork
 from .tables import print_line
 
@@ -28,7 +28,15 @@ def restore(
     sources: batch.Sources,
     target: batch.Target,
     model: Annotated[
-        str | None, typer.Option(help=f"{ENTRY} By default the image is diagnosed, and the entries are chosen by that.")
+        str | None,
+        typer.Option(
+            help=f"{ENTRY} Or an exported file NAME.onnx. By default the image is diagnosed, and the entries are "
+            "chosen by that."
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="What computes: jax (default) or onnxruntime, which exports the network when first needed."),
     ] = None,
     mask: batch.Mask = None,
     mask_marks: batch.MaskMarks = None,
@@ -71,15 +79,16 @@ def restore(
 
     IN and OUT may be in a bucket (gs://...). Exit codes: 0, 1 if some of several images failed, 2 after an error.
     """
-    from .. import zoo
     from ..folders import collect
     from ..inference import check_file_options
 
     cache = None if no_cache else use_cache()
     stored = {"quality": quality, "value_range": batch.parse_range(value_range), "max_pixels": max_pixels}
     if model is None:
-        needing = {"mask": mask, "mask-marks": mask_marks, "strength": strength, "compare": compare or None}
-        needing["consistent"] = consistent or None
+        needing = {
+            **{"mask": mask, "mask-marks": mask_marks, "strength": strength, "compare": compare or None},
+            **{"consistent": consistent or None, "backend": backend},
+        }
         if unused := [f"--{name}" for name, value in needing.items() if value is not None]:
             raise ValueError(f"{', '.join(unused)} requires --model")
         collection = collect(sources, target, recursive=recursive, suffix=suffix)
@@ -87,12 +96,11 @@ def restore(
         work = AutomaticWork(amount=amount, force=force, tile=tile, ensemble=ensemble, **stored)
         batch.run(chosen, work, threads=1, title="restoring")
         return
-    restorer = zoo.load(model)
+    restorer = _load(model, backend)
     if restorer.model.takes_frames:
         given = {
             **{"tile": tile, "ensemble": ensemble, "compare": compare, "amount": amount < 1, "share": share},
-            **{"consistent": consistent},
-            **{"recursive": recursive, "suffix": suffix, "skip-existing": skip_existing},
+            **{"consistent": consistent, "recursive": recursive, "suffix": suffix, "skip-existing": skip_existing},
         }
         if unused := [f"--{name}" for name, value in given.items() if value]:
             raise ValueError(f"{restorer.card.name} restores whole frames of a video; omit {', '.join(unused)}")
@@ -108,8 +116,28 @@ def restore(
     strips = [compared(job.target) for job in collection.jobs] if compare else []
     chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force, extra=strips)
     options = {"mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
-    options["consistent"] = consistent
+    options |= {"consistent": consistent}
     batch.run(chosen, _Work(restorer, amount, compare, options | stored, cache), threads=jobs, title="restoring")
+
+
+def _load(model: str, backend: str | None) -> Restorer:
+    """Load an entry or an exported file for a backend."""
+    from .. import zoo
+
+    if backend not in (None, "jax", "onnxruntime"):
+        raise ValueError(f"backend {backend!r} is not known; give jax or onnxruntime")
+    is_file = Path(model).suffix.lower() == ".onnx"
+    if backend != "onnxruntime" and not is_file:
+        return zoo.load(model)
+    if backend == "jax":
+        raise ValueError(f"{model} runs in onnxruntime; omit --backend, or give the name of an entry")
+    from ..onnx_backend import OnnxRuntime
+
+    runtime = OnnxRuntime(cache_folder() / "onnx")
+    restorer = runtime.read(model) if is_file else zoo.load(model).replace(runtime=runtime)
+    if restorer.model.takes_frames:
+        raise ValueError(f"{restorer.card.name} restores videos with JAX alone; give --model NAME without --backend")
+    return restorer
 
 
 def compared(target: AnyPath) -> AnyPath:

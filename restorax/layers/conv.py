@@ -23,6 +23,7 @@ small_normal = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
 _extent: ContextVar[tuple[Array, tuple[int, int]] | None] = ContextVar("extent", default=None)
+_plain: ContextVar[bool] = ContextVar("plain", default=False)
 
 
 def conv_bias_act(
@@ -64,7 +65,7 @@ def conv_bias_act(
     same_size = (
         strides == (1, 1) and dilation == 1 and padding == "SAME" and kernel.shape[0] % 2 == kernel.shape[1] % 2 == 1
     )
-    if same_size and groups == 1 and os.environ.get("RESTORAX_CONV") != "plain":
+    if same_size and groups == 1 and not _plain.get() and os.environ.get("RESTORAX_CONV") != "plain":
         y = _same_conv(x, kernel) if kernel.shape[0] * kernel.shape[1] > 1 else _pointwise(x, kernel)
     else:
         y = _plain_conv(x, kernel, strides, padding, groups, dilation)
@@ -86,6 +87,17 @@ def xla_convolutions() -> Iterator[None]:
         yield
     finally:
         conv_bias_act = backend
+
+
+@contextlib.contextmanager
+def plain_convolutions() -> Iterator[None]:
+    """Trace every convolution as one operation, for other compilers than XLA."""
+    token = _plain.set(True)
+    try:
+        with xla_convolutions():
+            yield
+    finally:
+        _plain.reset(token)
 
 
 @contextlib.contextmanager
