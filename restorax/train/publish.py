@@ -80,7 +80,8 @@ def publish(
         kept = ("results", "ood_results", "pair_results", "throughput", "halo")
         measured = {field: getattr(before, field) for field in kept}
         dataclasses.replace(card, **measured).write(folder)
-    write_preview(folder / "preview.png", recipe, params)
+    if recipe.evaluation:
+        write_preview(folder / "preview.png", recipe, params)
     return folder
 
 
