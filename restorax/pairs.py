@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -209,7 +209,8 @@ def measure_shift(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
         if not np.abs(spectrum).max() > 1e-6:
             return 0.0, 0.0
         spectra.append(spectrum / np.maximum(np.abs(spectrum), 1e-9) * weight)
-    shift, _, _ = phase_cross_correlation(*spectra, upsample_factor=10, space="fourier", normalization=None)
+    options: dict[str, Any] = {"upsample_factor": 10, "space": "fourier", "normalization": None}
+    shift, _, _ = phase_cross_correlation(*spectra, **options)
     return float(shift[0]), float(shift[1])
 
 
