@@ -116,11 +116,12 @@ def evaluate_pairs(
     rows, channels = [], ""
     for degraded, clean in pairs:
         restored = restore(jnp.asarray(degraded), None)
-        psnr, ssim = _quality(restored, clean)
-        rows.append((psnr, ssim, _psnr(jnp.asarray(degraded), clean)))
+        psnr, ssim, *_ = _quality(restored, clean)
+        before = _psnr(jnp.asarray(degraded), clean)
+        rows.append((psnr, ssim, before))
         channels = _channels(clean)
         if measured:
-            measured(PairQuality(*rows[-1], np.asarray(restored)))
+            measured(PairQuality(psnr, ssim, before, np.asarray(restored)))
     if not rows:
         raise ValueError("`pairs` must have at least one pair, got 0.")
     psnr, ssim, input_psnr = (round(float(np.mean(column)), 4) for column in zip(*rows, strict=True))
