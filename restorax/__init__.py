@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import degrade, explanation, metrics, models
+    from .adaptation import Adaptation, adapt
     from .diagnosis import Choice, Diagnosis, choose, diagnose, restore
     from .evaluation import evaluate, evaluate_pairs
     from .exporting import export
@@ -29,6 +30,9 @@ __all__ = [
     "save",
     "verify",
     "export",
+    # one's own images
+    "Adaptation",
+    "adapt",
     # restoring and measuring
     "evaluate",
     "evaluate_pairs",
@@ -51,6 +55,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "adaptation": ("Adaptation", "adapt"),
     "diagnosis": ("Choice", "Diagnosis", "choose", "diagnose", "restore"),
     "evaluation": ("evaluate", "evaluate_pairs"),
     "exporting": ("export",),

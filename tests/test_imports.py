@@ -44,6 +44,8 @@ ALLOWED = {
     "exporting": {"types", "zoo"},
     "evaluation": {"types", "card", "metrics", "degrade"},
     "pairs": {"files"},
+    "noise_model": set(),
+    "adaptation": {"types", "noise_model", "recipe", "train", "zoo"},
     "demo": {"data", "degrade", "evaluation", "files", "inference", "metrics", "recipe", "zoo"},
     "train": {
         "types",

@@ -4,16 +4,26 @@ import jax
 import jax.numpy as jnp
 
 from ...types import Array
-from .base import Restore
+from .base import Restore, draw_noise
 
 
 def recorrupted(
-    restore: Restore, keys: Array, noisy: Array, target: Array, *, sigma: float, alpha: float = 0.5
+    restore: Restore,
+    keys: Array,
+    noisy: Array,
+    target: Array,
+    *,
+    sigma: float,
+    shot: float = 0.0,
+    gain: float = 0.0,
+    rows: float = 0.0,
+    columns: float = 0.0,
+    alpha: float = 0.5,
 ) -> Array:
     """Predict one recorruption of an image from another: ``mean((f(y + alpha z) - (y - z / alpha))**2)``.
 
-    The noise must be white and Gaussian; ``z`` is drawn with the same standard deviation, and then the noise of the two
-    is independent. The network learns noise that is stronger by ``sqrt(1 + alpha**2)``.
+    Here ``z`` is drawn with the covariance of the noise, and then the noise of the two is not correlated. The noise
+    must be Gaussian, or nearly so. The network learns noise that is stronger by ``sqrt(1 + alpha**2)``.
 
     Args:
         restore: the network, ``image -> image``.
@@ -21,6 +31,10 @@ def recorrupted(
         noisy: noisy images ``[batch, height, width, channel]``.
         target: unused; of the other losses.
         sigma: standard deviation of the noise, in units of [0, 1].
+        shot: variance of photon noise per intensity, as in :func:`restorax.train.self_supervised.base.draw_noise`.
+        gain: standard deviation of multiplicative noise.
+        rows: standard deviation of noise that is constant along each row.
+        columns: standard deviation of noise that is constant along each column.
         alpha: share of the noise that the input gets.
 
     Returns:
@@ -34,5 +48,6 @@ def recorrupted(
         >>> float(recorrupted(lambda y: y, jax.random.split(jax.random.key(0), 1), flat, flat, sigma=0.0))
         0.0
     """
-    noise = sigma * jax.vmap(lambda key: jax.random.normal(key, noisy.shape[1:], noisy.dtype))(keys)
+    level = {"sigma": sigma, "shot": shot, "gain": gain, "rows": rows, "columns": columns}
+    noise = draw_noise(keys, noisy, jax.random.normal, **level)
     return jnp.mean((restore(noisy + alpha * noise) - (noisy - noise / alpha)) ** 2)

@@ -1,18 +1,30 @@
-"""SURE: an unbiased estimate of the squared error from the noise level."""
+"""SURE: an unbiased estimate of the squared error from the level of the noise."""
 
 import jax
 import jax.numpy as jnp
 
 from ...types import Array
-from .base import Restore
+from .base import Restore, draw_noise
 
-_STEP = 1e-3  # of the finite difference
+_STEP = 1e-2  # of the finite difference, relative to the noise
 
 
-def sure(restore: Restore, keys: Array, noisy: Array, target: Array, *, sigma: float) -> Array:
-    """Estimate the mean squared error: ``mean((f(y) - y)**2) - sigma**2 + 2 sigma**2 mean(b (f(y + e b) - f(y)) / e)``.
+def sure(
+    restore: Restore,
+    keys: Array,
+    noisy: Array,
+    target: Array,
+    *,
+    sigma: float,
+    shot: float = 0.0,
+    gain: float = 0.0,
+    rows: float = 0.0,
+    columns: float = 0.0,
+) -> Array:
+    """Estimate the mean squared error: ``mean((f(y) - y)**2) - mean(b**2) + 2 mean(b (f(y + e b) - f(y)) / e)``.
 
-    The noise must be white and Gaussian, on images that are not clipped; ``b`` is a random sign per value.
+    Here ``b`` is random with the covariance of the noise; for white noise, ``sigma`` with a random sign. The noise must
+    be Gaussian, or nearly so, on images that are not clipped.
 
     Args:
         restore: the network, ``image -> image``, in float32.
@@ -20,6 +32,10 @@ def sure(restore: Restore, keys: Array, noisy: Array, target: Array, *, sigma: f
         noisy: noisy images ``[batch, height, width, channel]``.
         target: unused; of the other losses.
         sigma: standard deviation of the noise, in units of [0, 1].
+        shot: variance of photon noise per intensity, as in :func:`restorax.train.self_supervised.base.draw_noise`.
+        gain: standard deviation of multiplicative noise.
+        rows: standard deviation of noise that is constant along each row.
+        columns: standard deviation of noise that is constant along each column.
 
     Returns:
         The loss; it may be negative on small images.
@@ -33,7 +49,8 @@ def sure(restore: Restore, keys: Array, noisy: Array, target: Array, *, sigma: f
         >>> round(float(sure(lambda y: y, jax.random.split(jax.random.key(1), 1), noisy, noisy, sigma=0.1)), 4)
         0.01
     """
-    sign = jax.vmap(lambda key: jax.random.rademacher(key, noisy.shape[1:], noisy.dtype))(keys)
+    level = {"sigma": sigma, "shot": shot, "gain": gain, "rows": rows, "columns": columns}
+    probe = draw_noise(keys, noisy, jax.random.rademacher, **level)
     restored = restore(noisy)
-    divergence = jnp.mean(sign * (restore(noisy + _STEP * sign) - restored)) / _STEP
-    return jnp.mean((restored - noisy) ** 2) - sigma**2 + 2 * sigma**2 * divergence
+    change = (restore(noisy + _STEP * probe) - restored) / _STEP
+    return jnp.mean((restored - noisy) ** 2) - jnp.mean(probe**2) + 2 * jnp.mean(probe * change)

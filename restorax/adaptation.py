@@ -1,0 +1,287 @@
+"""Adapt a published restorer to one's own images: noisy ones alone, several shots of scenes, or pairs."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .noise_model import NoiseModel, measure_noise
+from .recipe import Recipe, Stage
+from .train.self_supervised.base import draw_noise
+from .train.step import TrainState, build_model, make_step, optimizer, training_keys
+from .types import Array, Params
+from .zoo import Restorer
+
+_PATCH, _LEAST = 96, 64
+_HELD_OUT = 128  # side of the parts of pairs that are measured
+_CORNERS, _AROUND = 32, 32  # corners that are held out and measured, and pixels around them that the network sees
+_PATIENCE = 5  # measurements without improvement that end the training
+_SURE = 2.0  # standard errors by which the held-out error must fall
+
+
+class Adaptation(NamedTuple):
+    """Result of :func:`adapt`.
+
+    Attributes:
+        restorer: the adapted restorer, or the one to start from if that is no worse.
+        improved: whether it was adapted.
+        before: mean squared error on held-out pixels or images before the training.
+        after: that of ``restorer``. Without ground truth, both include the variance of the noise.
+        steps: optimiser steps of the parameters.
+        seconds: wall-clock time.
+        stage: stage of a recipe that was run.
+        reason: why it was adapted, or not, in a sentence.
+    """
+
+    restorer: Restorer
+    improved: bool
+    before: float
+    after: float
+    steps: int
+    seconds: float
+    stage: Stage
+    reason: str
+
+
+def adapt(
+    restorer: Restorer,
+    images: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray] | None = None,
+    *,
+    seconds: float = 170.0,
+    steps: int | None = None,
+    learning_rate: float = 1e-4,
+    seed: int = 0,
+    progress: Callable[[float, float], None] | None = None,
+) -> Adaptation:
+    """Fine-tune a restorer on images, and keep it as it was if that is no better on what was held out of the training.
+
+    Of noisy images alone, the noise is measured first: its level by intensity, and lines. The network then learns from
+    recorrupted images, and Stein's estimate measures it in the corners of the images, which are held out of the
+    training. Noise that is correlated otherwise, or has outliers, is not learned. Of pairs, every fourth is held out,
+    or the right quarter of each if there are fewer than four.
+
+    Args:
+        restorer: from :func:`restorax.load`; it restores single images without a condition.
+        images: degraded images ``[height, width, channels]``, float32 in [0, 1], which noise may exceed.
+        targets: their clean counterparts, or second shots of the scenes with noise of their own; ``None`` if there are
+            none.
+        seconds: wall-clock time after which the training ends, compilation included.
+        steps: optimiser steps after which it ends instead, for a repeatable result.
+        learning_rate: of the training.
+        seed: random seed.
+        progress: called with the fraction done and the change of the held-out error in percent. Ctrl-C ends the
+            training, and the best parameters so far count.
+
+    Returns:
+        The restorer, with what was measured.
+
+    Raises:
+        ValueError: if the restorer takes bursts or a condition, an image is smaller than 64 x 64 or does not fit the
+            restorer, images and targets differ in number or size, or noisy images alone show no noise that can be
+            learned.
+
+    Reference:
+        Pang et al., Recorrupted-to-Recorrupted, CVPR 2021 (training); Ramani et al., Monte-Carlo SURE, IEEE TIP 2008
+        (measuring); for second shots, Lehtinen et al., Noise2Noise, ICML 2018.
+
+    Example:
+        >>> import restorax
+        >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64, 1)).astype(np.float32)
+        >>> adapt(restorax.load("dncnn-gray-noise25"), [noisy], steps=1).steps <= 1
+        True
+    """
+    start, images = time.monotonic(), [np.asarray(image, np.float32) for image in images]
+    targets = None if targets is None else [np.asarray(target, np.float32) for target in targets]
+    _check(restorer, images, targets)
+    noise = measure_noise(images) if targets is None else None
+    if noise is not None and noise.obstacle:
+        raise ValueError(f"{noise.obstacle}; give pairs of degraded and clean images, or two shots of each scene")
+    patch = min(_PATCH, *(length // 2 // 16 * 16 for image in images for length in image.shape[:2]))
+    stage = _stage(noise, patch, learning_rate)
+    recipe = _recipe(restorer, stage, seed)
+    train, judge = _split(recipe, images, targets, noise)
+    step = jax.jit(make_step(recipe, stage), donate_argnums=0)
+    params = jax.tree.map(jnp.array, restorer.params)
+    state = TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), optimizer(recipe).init(params))
+    before = best = judge(restorer.params)
+    chosen, chosen_steps, key = restorer.params, 0, training_keys(recipe)[1]
+    stale, measured_at, interval = 0, time.monotonic(), 0.0
+    try:
+        for done, patches in enumerate(_batches(train, stage, seed, corners=targets is None), 1):
+            state, metrics = step(state, patches, key)
+            metrics["loss"].block_until_ready()
+            elapsed, now = time.monotonic() - start, time.monotonic()
+            last = done == steps if steps else elapsed + interval >= seconds
+            if last or (done % 25 == 0 and (steps or now - measured_at >= 10 * interval)):
+                errors = judge(state.ema)
+                interval, measured_at = time.monotonic() - now, time.monotonic()
+                stale += 1
+                if errors.mean() < best.mean():
+                    best, chosen, chosen_steps, stale = errors, jax.tree.map(np.asarray, state.ema), done, 0
+                if progress:
+                    progress(done / steps if steps else min(elapsed / seconds, 1.0), _change(before, best))
+            if last or stale >= _PATIENCE:
+                break
+    except KeyboardInterrupt:
+        pass
+    return _result(restorer, stage, before, best, chosen, chosen_steps, time.monotonic() - start)
+
+
+def _result(
+    restorer: Restorer,
+    stage: Stage,
+    before: np.ndarray,
+    best: np.ndarray,
+    params: Params,
+    steps: int,
+    seconds: float,
+) -> Adaptation:
+    """Decide by the differences of all crops whether the error fell by more than chance."""
+    difference = best - before
+    error = difference.std() / max(len(difference) - 1, 1) ** 0.5
+    stage = dataclasses.replace(stage, steps=max(steps, 1))
+    if not difference.mean() < -_SURE * error:
+        reason = "kept as it was: training on these images did not lower the error on what was held out"
+        return Adaptation(restorer, False, float(before.mean()), float(before.mean()), 0, seconds, stage, reason)
+    reason = f"the error on what was held out changed by {_change(before, best):.2f} %"
+    adapted = restorer.replace(params=jax.tree.map(jnp.asarray, params))
+    return Adaptation(adapted, True, float(before.mean()), float(best.mean()), steps, seconds, stage, reason)
+
+
+def _change(before: np.ndarray, after: np.ndarray) -> float:
+    return 100 * float(after.mean() / before.mean() - 1)
+
+
+def _stage(noise: NoiseModel | None, patch: int, learning_rate: float) -> Stage:
+    source, loss = ("pairs", "mse") if noise is None else ("noisy", f"recorrupted({noise.settings()})")
+    steps = 100_000  # the learning rate is constant after the warm-up, whatever the time
+    return Stage(
+        **{"steps": steps, "degradation": "identity()", "source": source, "loss": loss, "batch": 4, "patch": patch},
+        **{"learning_rate": learning_rate, "warmup": 20},
+    )
+
+
+def _recipe(restorer: Restorer, stage: Stage, seed: int) -> Recipe:
+    card = restorer.card
+    return Recipe(
+        architecture=card.architecture,
+        config=card.config,
+        evaluation=tuple(card.evaluation),
+        stages=(stage,),
+        start=card.name,
+        weight_decay=0.0,
+        ema=0.98,
+        seed=seed,
+    )
+
+
+def _check(restorer: Restorer, images: Sequence[np.ndarray], targets: Sequence[np.ndarray] | None) -> None:
+    name, model = restorer.card.name, restorer.model
+    if model.takes_frames or model.required_condition.channels:
+        what = "bursts" if model.takes_frames else f"a condition ({model.required_condition.description})"
+        raise ValueError(f"{name} takes {what}; adapt a restorer of single images without a condition")
+    if not images:
+        raise ValueError("`images` must have at least one image, got none")
+    if targets is not None and len(targets) != len(images):
+        raise ValueError(f"`images` and `targets` must have the same number, got {len(images)} and {len(targets)}")
+    for number, image in enumerate(images):
+        if image.ndim != 3 or image.shape[2] != model.channels or min(image.shape[:2]) < _LEAST:
+            accepted = f"[height, width, {model.channels}] with sides of at least {_LEAST} pixels"
+            raise ValueError(f"image {number} must have shape {accepted}, got {image.shape}")
+        if targets is not None and targets[number].shape != image.shape:
+            raise ValueError(
+                f"image {number} and its target must have one shape, got {image.shape} and {targets[number].shape}"
+            )
+
+
+def _split(
+    recipe: Recipe, images: Sequence[np.ndarray], targets: Sequence[np.ndarray] | None, noise: NoiseModel | None
+) -> tuple[list[np.ndarray], Callable[[Params], np.ndarray]]:
+    """Return arrays to train on, pairs stacked along the channels, and what measures parameters on the others."""
+    if targets is None:
+        assert noise is not None  # measured on images without targets
+        return list(images), _corner_judge(recipe, images, noise)
+    pairs = [np.concatenate(both, -1) for both in zip(images, targets, strict=True)]
+    if len(pairs) >= 4:
+        return [pair for number, pair in enumerate(pairs) if number % 4 != 3], _pair_judge(recipe, pairs[3::4])
+    cut = [3 * pair.shape[1] // 4 for pair in pairs]
+    held_out = [pair[:, at:] for pair, at in zip(pairs, cut, strict=True)]
+    return [pair[:, :at] for pair, at in zip(pairs, cut, strict=True)], _pair_judge(recipe, held_out)
+
+
+def _batches(images: Sequence[np.ndarray], stage: Stage, seed: int, *, corners: bool) -> Iterator[np.ndarray]:
+    """Yield batches of random crops, turned at random; if ``corners`` are held out, crops do not touch them."""
+    side = stage.patch
+    weights = np.array([image.shape[0] * image.shape[1] for image in images], float)
+    for number in range(stage.steps):
+        draw, crops = np.random.default_rng((seed, number)), []
+        while len(crops) < stage.batch:
+            image = images[draw.choice(len(images), p=weights / weights.sum())]
+            top, left = (int(draw.integers(n - side + 1)) for n in image.shape[:2])
+            if corners and all(
+                place < _corner(n) or place + side > n - _corner(n)
+                for place, n in zip((top, left), image.shape[:2], strict=True)
+            ):
+                continue
+            crop = np.rot90(image[top : top + side, left : left + side], draw.integers(4) if not corners else 0)
+            crops.append(crop[:, ::-1] if draw.integers(2) else crop)
+        yield np.stack(crops)
+
+
+def _corner(length: int) -> int:
+    """Return the height or width of the held-out corners of an image: an eighth."""
+    return length // 8
+
+
+def _corner_judge(recipe: Recipe, images: Sequence[np.ndarray], noise: NoiseModel) -> Callable[[Params], np.ndarray]:
+    """Estimate the squared error in corners by Stein's formula, each with its surroundings as context."""
+    model = build_model(recipe)
+    places = [(number, corner) for number in range(len(images)) for corner in range(4)]
+    # Neighbours in this order are different corners of different images.
+    chosen = sorted(places, key=lambda place: ((place[1] + place[0]) % 4, place[0]))[:_CORNERS]
+    inner = [min(_corner(image.shape[axis]) for image in images) for axis in (0, 1)]
+    level = {name: getattr(noise, name) for name in ("sigma", "shot", "gain", "rows", "columns")}
+    crops = []
+    for number, corner in chosen:
+        crop = images[number][:: -1 if corner // 2 else 1, :: -1 if corner % 2 else 1]
+        crops.append(crop[: inner[0] + _AROUND, : inner[1] + _AROUND])
+
+    @jax.jit
+    def measure(params: Params, crop: Array, key: Array) -> Array:
+        probe = draw_noise(key[None], crop, jax.random.rademacher, **level)
+        restored, pull = jax.vjp(lambda y: cast(Array, model.apply({"params": params}, y)), crop)
+        here = jnp.zeros_like(crop).at[:, : inner[0], : inner[1]].set(1)
+        change = pull(here * probe)[0] * probe
+        return (here * ((restored - crop) ** 2 - probe**2) + 2 * change).sum() / here.sum()
+
+    keys = jax.random.split(jax.random.key(recipe.seed), len(crops))
+    return lambda params: np.array(
+        [float(measure(params, jnp.asarray(crop[None]), key)) for crop, key in zip(crops, keys, strict=True)]
+    )
+
+
+def _pair_judge(recipe: Recipe, pairs: Sequence[np.ndarray]) -> Callable[[Params], np.ndarray]:
+    """Measure the squared error to the targets, in parts of one size of the held-out pairs."""
+    model = build_model(recipe)
+    height, width = (min(_HELD_OUT, *(pair.shape[axis] for pair in pairs)) for axis in (0, 1))
+    places = [
+        (number, top, left)
+        for number, pair in enumerate(pairs)
+        for top in range(0, pair.shape[0] - height + 1, height)
+        for left in range(0, pair.shape[1] - width + 1, width)
+    ]
+    chosen = places[:: max(1, len(places) // _CORNERS)]
+
+    @jax.jit
+    def measure(params: Params, pair: Array) -> Array:
+        degraded, target = jnp.split(pair, 2, axis=-1)
+        return jnp.mean((jnp.clip(cast(Array, model.apply({"params": params}, degraded)), 0, 1) - target) ** 2)
+
+    return lambda params: np.array(
+        [float(measure(params, pairs[n][None, top : top + height, left : left + width])) for n, top, left in chosen]
+    )
