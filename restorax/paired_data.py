@@ -206,6 +206,14 @@ class BurstPatches(StoredPatches):
         target = others if patch.dtype.kind == "f" else np.round(others)
         return np.concatenate([patch[number], target.astype(patch.dtype)], -1)
 
+    def all_pairs(self, burst: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return every shot of a burst ``[shots, height, width, channels]`` with its target, float32."""
+        shots = scaled(burst)
+        if self._first_is_mean:
+            return [(shot, shots[0]) for shot in shots[1:]]
+        total, count = shots.sum(0), len(shots) - 1
+        return [(shot, (total - shot) / np.float32(count)) for shot in shots]
+
 
 class TfdsPairPatches(TfdsPatches):
     """Patches of pairs in a TFDS dataset, ``[size, size, 2 * channels]``, read on demand and without TensorFlow."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from .data import Patches, open_patches
 from .files import image
+from .folders import collect
 from .paired_data import BurstPatches, MixedPatches, NoisyPatches, PairPatches, TfdsPairPatches, scaled
 from .pairs import Burst, Pair, find_bursts, find_pairs
 from .recipe import Stage
@@ -200,6 +201,42 @@ def read_held_out(
     draw = np.random.default_rng(0)
     images = [scaled(patches.arrange(pixels, draw)) for pixels in patches.pictures]
     return {f"{number:03d}": pixels for number, pixels in enumerate(images)}
+
+
+def read_shots(
+    images: Sequence[str | os.PathLike],
+    *,
+    pairs: str | None = None,
+    frames: str | None = None,
+    channels: int,
+    limits: tuple[float, float] | None = None,
+) -> tuple[list[np.ndarray], list[np.ndarray] | None, str]:
+    """Read the images of an adaptation.
+
+    Args:
+        images: noisy image files, folders and patterns; empty with pairs or frames.
+        pairs: folder as after ``pairs:`` in :func:`parse_location`.
+        frames: folder of bursts; every shot is one image.
+        channels: 1 (luma) or 3 (RGB).
+        limits: stored values of black and white, as in :func:`restorax.files.image.read`.
+
+    Returns:
+        Degraded images, and their targets or ``None``, ``[height, width, channels]`` float32; a description.
+
+    Raises:
+        FileNotFoundError: if there is no such file or folder.
+        ValueError: as :class:`Sources`.
+    """
+    options: dict[str, Any] = {"size": 1, "channels": channels}
+    if pairs is None and frames is None:
+        patches = _opened([Path(job.source) for job in collect(images, ".").jobs], limits, options)
+        return [scaled(pixels) for pixels in patches.pictures], None, patches.title
+    patches = _opened(list_files(parse_location(f"pairs:{pairs}" if pairs else f"frames:{frames}")), limits, options)
+    if pairs is not None:
+        both = [np.split(scaled(pixels), 2, axis=-1) for pixels in patches.pictures]
+    else:
+        both = [pair for burst in patches.pictures for pair in patches.all_pairs(burst)]
+    return [first for first, _ in both], [second for _, second in both], patches.title
 
 
 def _opened(files: list[Any], value_range: tuple[float, float] | None, options: dict[str, Any]) -> Any:

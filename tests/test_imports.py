@@ -28,7 +28,7 @@ ALLOWED = {
     "recipes": {"recipe"},
     "data": {"types", "files"},
     "paired_data": {"types", "data", "files", "pairs"},
-    "sources": {"data", "files", "paired_data", "pairs", "recipe"},
+    "sources": {"data", "files", "folders", "paired_data", "pairs", "recipe"},
     "dataset_builder": {"files"},
     "card_html": {"card"},
     "zoo": {"types", "card", "card_html", "files", "models"},
@@ -44,8 +44,7 @@ ALLOWED = {
     "exporting": {"types", "zoo"},
     "evaluation": {"types", "card", "metrics", "degrade"},
     "pairs": {"files"},
-    "noise_model": set(),
-    "adaptation": {"types", "noise_model", "recipe", "train", "zoo"},
+    "adaptation": {"types", "provenance", "recipe", "train", "zoo"},
     "demo": {"data", "degrade", "evaluation", "files", "inference", "metrics", "recipe", "zoo"},
     "train": {
         "types",

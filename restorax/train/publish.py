@@ -65,7 +65,7 @@ def publish(
         steps=steps,
         seconds=round(seconds),
         hardware=detected_hardware(hardware),
-        versions={"restorax": _own_version()} | {package: version(package) for package in ("jax", "flax", "optax")},
+        versions=own_versions(),
         commit=provenance.commit(),
         parameters=0,
         parameter_dtype="float16",
@@ -110,7 +110,8 @@ def detected_hardware(note: str = "") -> str:
     return f"{found}, {note}" if note else found
 
 
-def _own_version() -> str:
+def own_versions() -> dict[str, str]:
+    """Return the versions of the libraries that a training depends on."""
     import restorax  # a checkout need not be installed to train
 
-    return restorax.__version__
+    return {"restorax": restorax.__version__} | {package: version(package) for package in ("jax", "flax", "optax")}

@@ -1,6 +1,7 @@
 """Model of the noise in images: its level by intensity, lines, and whether neighbouring pixels share it."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,12 +10,13 @@ import numpy as np
 _BLOCK = 16
 _QUIET = 8  # the share of quiet blocks is one over this
 _QUIET_ENERGY = 0.75  # energy of these blocks relative to all, of white noise
-_BINS = 8  # of intensity
+_BINS, _GROUPS = 8, 4  # of intensity
 _LEAST = 12  # blocks of a bin
 _VISIBLE = 0.6 / 255  # twice what rounding to 8 bits leaves
 _WHITE = -0.55  # correlation of neighbouring differences; -2/3 for white noise
 _LINES = 0.45  # correlation at eight pixels along a line
 _FAR = 8
+_CLIPPED = 0.075  # share of values that the noise takes beyond black or white
 _TAILS = 4.5  # fourth moment relative to that of the variance; 3 for Gaussian noise
 
 
@@ -30,6 +32,7 @@ class NoiseModel(NamedTuple):
         level: standard deviation in quiet areas, without lines.
         lag: correlation of the mixed second difference of horizontal and of vertical neighbours, -2/3 for white noise.
         tails: fourth moment relative to the squared variance, 3 for Gaussian noise.
+        clipped: share of values that such noise takes beyond black or white, where files cut it off.
     """
 
     sigma: float
@@ -40,6 +43,7 @@ class NoiseModel(NamedTuple):
     level: float
     lag: tuple[float, float]
     tails: float
+    clipped: float
 
     @property
     def obstacle(self) -> str:
@@ -56,6 +60,8 @@ class NoiseModel(NamedTuple):
             return f"the noise of neighbouring pixels is correlated (differences by {measured} instead of -0.67)"
         if self.tails > _TAILS:
             return f"the noise is not Gaussian but has outliers (fourth moment {self.tails:.1f} instead of 3)"
+        if self.clipped > _CLIPPED:
+            return f"{100 * self.clipped:.0f} % of the noisy values were clipped at black or white"
         return ""
 
     def settings(self) -> str:
@@ -87,9 +93,12 @@ def measure_noise(images: Sequence[np.ndarray]) -> NoiseModel:
     energies, means = (np.concatenate([fact[i] for fact in facts]) for i in (0, 1))
     across, down, tails, along_rows, along_columns, rows, columns, level = np.median([f[2:] for f in facts], axis=0)
     sigma, shot, gain = _fit(energies, means)
+    clipped = _clipped_share(means, np.sqrt(sigma**2 + shot * means + (gain * means) ** 2))
+    clipped = 0.0 if any(plane.min() < 0 or plane.max() > 1 for plane in planes) else clipped
     return NoiseModel(
         *(sigma, shot, gain, float(rows) if along_rows > _LINES else 0.0),
-        *(float(columns) if along_columns > _LINES else 0.0, float(level), (float(across), float(down)), float(tails)),
+        *(float(columns) if along_columns > _LINES else 0.0, float(level)),
+        *((float(across), float(down)), float(tails), clipped),
     )
 
 
@@ -105,8 +114,9 @@ def _measure(plane: np.ndarray) -> tuple:
         .reshape(-1, _BLOCK, _BLOCK)
         for x in (mixed, plane[1:-1, 1:-1])
     )
-    energies = (blocks**2).mean((1, 2))
-    quiet = blocks[np.argsort(energies)[: max(1, len(energies) // _QUIET)]]
+    energies, means = (blocks**2).mean((1, 2)), scene.mean((1, 2))
+    groups = np.array_split(np.argsort(means), _GROUPS)  # dark and bright ones: the noise may depend on the intensity
+    quiet = blocks[[i for group in groups for i in group[np.argsort(energies[group])][: max(1, len(group) // _QUIET)]]]
     energy = (quiet**2).mean((1, 2), keepdims=True) + 1e-12
     across = (quiet[:, :, 1:] * quiet[:, :, :-1] / energy).mean()
     down = (quiet[:, 1:] * quiet[:, :-1] / energy).mean()
@@ -115,7 +125,13 @@ def _measure(plane: np.ndarray) -> tuple:
     along_columns = (horizontal[_FAR:] * horizontal[:-_FAR]).mean() / ((horizontal**2).mean() + 1e-12)
     lines = [np.sqrt((np.diff(np.median(plane, axis=axis), n=2) ** 2).mean() / 6) for axis in (1, 0)]
     level = np.sqrt(energy.mean() / _QUIET_ENERGY)
-    return energies, scene.mean((1, 2)), across, down, tails, along_rows, along_columns, *lines, level
+    return energies, means, across, down, tails, along_rows, along_columns, *lines, level
+
+
+def _clipped_share(means: np.ndarray, spread: np.ndarray) -> float:
+    """Return the share of Gaussian values outside [0, 1]."""
+    beyond = np.stack([means, 1 - means]).clip(0) / (spread * 2**0.5 + 1e-9)
+    return float(np.mean([(math.erfc(low) + math.erfc(high)) / 2 for low, high in beyond.T]))
 
 
 def _fit(energies: np.ndarray, means: np.ndarray) -> tuple[float, float, float]:

@@ -1,24 +1,22 @@
-"""Adapt a published restorer to one's own images: noisy ones alone, several shots of scenes, or pairs."""
+"""Fine-tune a restorer on one's own images, and decide whether it became better."""
 
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..recipe import Recipe, Stage
+from ..train.step import TrainState, make_step, optimizer, training_keys
+from ..types import Params
+from ..zoo import Restorer, gray_twin
+from .judges import corner, corner_judge, pair_judge
 from .noise_model import NoiseModel, measure_noise
-from .recipe import Recipe, Stage
-from .train.self_supervised.base import draw_noise
-from .train.step import TrainState, build_model, make_step, optimizer, training_keys
-from .types import Array, Params
-from .zoo import Restorer
 
 _PATCH, _LEAST = 96, 64
-_HELD_OUT = 128  # side of the parts of pairs that are measured
-_CORNERS, _AROUND = 32, 32  # corners that are held out and measured, and pixels around them that the network sees
 _PATIENCE = 5  # measurements without improvement that end the training
 _SURE = 2.0  # standard errors by which the held-out error must fall
 
@@ -27,7 +25,8 @@ class Adaptation(NamedTuple):
     """Result of :func:`adapt`.
 
     Attributes:
-        restorer: the adapted restorer, or the one to start from if that is no worse.
+        restorer: the adapted restorer, or the one to start from if that is no worse; its card is still that of the
+            latter, until :func:`restorax.adaptation.save_adaptation` writes an entry.
         improved: whether it was adapted.
         before: mean squared error on held-out pixels or images before the training.
         after: that of ``restorer``. Without ground truth, both include the variance of the noise.
@@ -189,6 +188,10 @@ def _check(restorer: Restorer, images: Sequence[np.ndarray], targets: Sequence[n
         raise ValueError("`images` must have at least one image, got none")
     if targets is not None and len(targets) != len(images):
         raise ValueError(f"`images` and `targets` must have the same number, got {len(images)} and {len(targets)}")
+    if model.channels == 3 and all((image == image[..., :1]).all() for image in images):
+        twin = gray_twin(restorer)
+        instead = twin.card.name if twin else "a gray restorer"
+        raise ValueError(f"the images are gray, but {name} restores colour images; adapt {instead}")
     for number, image in enumerate(images):
         if image.ndim != 3 or image.shape[2] != model.channels or min(image.shape[:2]) < _LEAST:
             accepted = f"[height, width, {model.channels}] with sides of at least {_LEAST} pixels"
@@ -205,13 +208,13 @@ def _split(
     """Return arrays to train on, pairs stacked along the channels, and what measures parameters on the others."""
     if targets is None:
         assert noise is not None  # measured on images without targets
-        return list(images), _corner_judge(recipe, images, noise)
+        return list(images), corner_judge(recipe, images, noise)
     pairs = [np.concatenate(both, -1) for both in zip(images, targets, strict=True)]
     if len(pairs) >= 4:
-        return [pair for number, pair in enumerate(pairs) if number % 4 != 3], _pair_judge(recipe, pairs[3::4])
+        return [pair for number, pair in enumerate(pairs) if number % 4 != 3], pair_judge(recipe, pairs[3::4])
     cut = [3 * pair.shape[1] // 4 for pair in pairs]
     held_out = [pair[:, at:] for pair, at in zip(pairs, cut, strict=True)]
-    return [pair[:, :at] for pair, at in zip(pairs, cut, strict=True)], _pair_judge(recipe, held_out)
+    return [pair[:, :at] for pair, at in zip(pairs, cut, strict=True)], pair_judge(recipe, held_out)
 
 
 def _batches(images: Sequence[np.ndarray], stage: Stage, seed: int, *, corners: bool) -> Iterator[np.ndarray]:
@@ -224,64 +227,10 @@ def _batches(images: Sequence[np.ndarray], stage: Stage, seed: int, *, corners: 
             image = images[draw.choice(len(images), p=weights / weights.sum())]
             top, left = (int(draw.integers(n - side + 1)) for n in image.shape[:2])
             if corners and all(
-                place < _corner(n) or place + side > n - _corner(n)
+                place < corner(n) or place + side > n - corner(n)
                 for place, n in zip((top, left), image.shape[:2], strict=True)
             ):
                 continue
             crop = np.rot90(image[top : top + side, left : left + side], draw.integers(4) if not corners else 0)
             crops.append(crop[:, ::-1] if draw.integers(2) else crop)
         yield np.stack(crops)
-
-
-def _corner(length: int) -> int:
-    """Return the height or width of the held-out corners of an image: an eighth."""
-    return length // 8
-
-
-def _corner_judge(recipe: Recipe, images: Sequence[np.ndarray], noise: NoiseModel) -> Callable[[Params], np.ndarray]:
-    """Estimate the squared error in corners by Stein's formula, each with its surroundings as context."""
-    model = build_model(recipe)
-    places = [(number, corner) for number in range(len(images)) for corner in range(4)]
-    # Neighbours in this order are different corners of different images.
-    chosen = sorted(places, key=lambda place: ((place[1] + place[0]) % 4, place[0]))[:_CORNERS]
-    inner = [min(_corner(image.shape[axis]) for image in images) for axis in (0, 1)]
-    level = {name: getattr(noise, name) for name in ("sigma", "shot", "gain", "rows", "columns")}
-    crops = []
-    for number, corner in chosen:
-        crop = images[number][:: -1 if corner // 2 else 1, :: -1 if corner % 2 else 1]
-        crops.append(crop[: inner[0] + _AROUND, : inner[1] + _AROUND])
-
-    @jax.jit
-    def measure(params: Params, crop: Array, key: Array) -> Array:
-        probe = draw_noise(key[None], crop, jax.random.rademacher, **level)
-        restored, pull = jax.vjp(lambda y: cast(Array, model.apply({"params": params}, y)), crop)
-        here = jnp.zeros_like(crop).at[:, : inner[0], : inner[1]].set(1)
-        change = pull(here * probe)[0] * probe
-        return (here * ((restored - crop) ** 2 - probe**2) + 2 * change).sum() / here.sum()
-
-    keys = jax.random.split(jax.random.key(recipe.seed), len(crops))
-    return lambda params: np.array(
-        [float(measure(params, jnp.asarray(crop[None]), key)) for crop, key in zip(crops, keys, strict=True)]
-    )
-
-
-def _pair_judge(recipe: Recipe, pairs: Sequence[np.ndarray]) -> Callable[[Params], np.ndarray]:
-    """Measure the squared error to the targets, in parts of one size of the held-out pairs."""
-    model = build_model(recipe)
-    height, width = (min(_HELD_OUT, *(pair.shape[axis] for pair in pairs)) for axis in (0, 1))
-    places = [
-        (number, top, left)
-        for number, pair in enumerate(pairs)
-        for top in range(0, pair.shape[0] - height + 1, height)
-        for left in range(0, pair.shape[1] - width + 1, width)
-    ]
-    chosen = places[:: max(1, len(places) // _CORNERS)]
-
-    @jax.jit
-    def measure(params: Params, pair: Array) -> Array:
-        degraded, target = jnp.split(pair, 2, axis=-1)
-        return jnp.mean((jnp.clip(cast(Array, model.apply({"params": params}, degraded)), 0, 1) - target) ** 2)
-
-    return lambda params: np.array(
-        [float(measure(params, pairs[n][None, top : top + height, left : left + width])) for n, top, left in chosen]
-    )

@@ -1,0 +1,74 @@
+"""Measures of parameters on what is held out of an adaptation."""
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..recipe import Recipe
+from ..train.self_supervised.base import draw_noise
+from ..train.step import build_model
+from ..types import Array, Params
+from .noise_model import NoiseModel
+
+_HELD_OUT = 128  # side of the parts of pairs that are measured
+_PARTS = 32  # that are measured
+_AROUND = 32  # pixels around a corner that the network sees
+
+Judge = Callable[[Params], np.ndarray]
+
+
+def corner(length: int) -> int:
+    """Return the height or width of the held-out corners of an image: an eighth."""
+    return length // 8
+
+
+def corner_judge(recipe: Recipe, images: Sequence[np.ndarray], noise: NoiseModel) -> Judge:
+    """Estimate the squared error in corners by Stein's formula, each with its surroundings as context."""
+    model = build_model(recipe)
+    places = [(number, which) for number in range(len(images)) for which in range(4)]
+    # Neighbours in this order are different corners of different images.
+    chosen = sorted(places, key=lambda place: ((place[1] + place[0]) % 4, place[0]))[:_PARTS]
+    inner = [min(corner(image.shape[axis]) for image in images) for axis in (0, 1)]
+    level = {name: getattr(noise, name) for name in ("sigma", "shot", "gain", "rows", "columns")}
+    crops = []
+    for number, which in chosen:
+        crop = images[number][:: -1 if which // 2 else 1, :: -1 if which % 2 else 1]
+        crops.append(crop[: inner[0] + _AROUND, : inner[1] + _AROUND])
+
+    @jax.jit
+    def measure(params: Params, crop: Array, key: Array) -> Array:
+        probe = draw_noise(key[None], crop, jax.random.rademacher, **level)
+        restored, pull = jax.vjp(lambda y: cast(Array, model.apply({"params": params}, y)), crop)
+        here = jnp.zeros_like(crop).at[:, : inner[0], : inner[1]].set(1)
+        change = pull(here * probe)[0] * probe
+        return (here * ((restored - crop) ** 2 - probe**2) + 2 * change).sum() / here.sum()
+
+    keys = jax.random.split(jax.random.key(recipe.seed), len(crops))
+    return lambda params: np.array(
+        [float(measure(params, jnp.asarray(crop[None]), key)) for crop, key in zip(crops, keys, strict=True)]
+    )
+
+
+def pair_judge(recipe: Recipe, pairs: Sequence[np.ndarray]) -> Judge:
+    """Measure the squared error to the targets, in parts of one size of the held-out pairs."""
+    model = build_model(recipe)
+    height, width = (min(_HELD_OUT, *(pair.shape[axis] for pair in pairs)) for axis in (0, 1))
+    places = [
+        (number, top, left)
+        for number, pair in enumerate(pairs)
+        for top in range(0, pair.shape[0] - height + 1, height)
+        for left in range(0, pair.shape[1] - width + 1, width)
+    ]
+    chosen = places[:: max(1, len(places) // _PARTS)]
+
+    @jax.jit
+    def measure(params: Params, pair: Array) -> Array:
+        degraded, target = jnp.split(pair, 2, axis=-1)
+        return jnp.mean((jnp.clip(cast(Array, model.apply({"params": params}, degraded)), 0, 1) - target) ** 2)
+
+    return lambda params: np.array(
+        [float(measure(params, pairs[n][None, top : top + height, left : left + width])) for n, top, left in chosen]
+    )
