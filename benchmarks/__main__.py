@@ -33,6 +33,8 @@ SUITES = (
     "large_image",
     "folders",
     "ablation",
+    "self_supervised",
+    "adapt",
     "conv",
     "report",
     "cards",
