@@ -229,7 +229,7 @@ def read_shots(
     """
     options: dict[str, Any] = {"size": 1, "channels": channels}
     if pairs is None and frames is None:
-        patches = _opened([Path(job.source) for job in collect(images, ".").jobs], limits, options)
+        patches = _opened([Path(job.source) for job in collect(images, ".", suffix=".tif").jobs], limits, options)
         return [scaled(pixels) for pixels in patches.pictures], None, patches.title
     patches = _opened(list_files(parse_location(f"pairs:{pairs}" if pairs else f"frames:{frames}")), limits, options)
     if pairs is not None:
