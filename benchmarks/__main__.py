@@ -53,7 +53,7 @@ def overview() -> str:
     title, about = __doc__.replace("``", "`").split("\n\n")
     lines = [*textwrap.wrap(title, WIDTH), "", *textwrap.wrap(about, WIDTH), ""]
     for name in SUITES:
-        lines += textwrap.wrap(f"  {name:<13}{purpose(name)}", WIDTH, subsequent_indent=15 * " ")
+        lines += textwrap.wrap(f"  {name:<17}{purpose(name)}", WIDTH, subsequent_indent=19 * " ")
     return "\n".join(lines)
 
 

@@ -84,7 +84,7 @@ def test_the_estimate_in_the_corners_is_the_error_there(small, scenes):
     noisy = _degraded("shot_noise(peak=30)", [scenes[0]] * 8)
     noise = measure_noise(noisy)._replace(sigma=0.0, shot=1 / 30, gain=0.0)
     recipe = loop._recipe(small, loop._stage(noise, 32, 1e-4), 0)
-    estimated = corner_judge(recipe, noisy, noise)(small.params).mean()
+    estimated = corner_judge(recipe, noisy, noise)(small.params)[:, 0].mean()
     side = corner(128)
     restored = np.stack([np.asarray(small(one)) for one in noisy])
     squares = np.pad((restored - scenes[0]) ** 2, ((0, 0), (0, 0), (0, 0), (0, 0)))
@@ -120,7 +120,7 @@ def test_what_does_not_help_is_not_kept(small, scenes, tmp_path, monkeypatch):
     """Also after Ctrl-C; the entry that is written is the one to start from."""
     pairs = [scenes, [scene**1.1 for scene in scenes]]
     calls = iter(range(9))
-    monkeypatch.setattr(loop, "pair_judge", lambda *_: lambda params: np.full(8, 1.0 + next(calls)))
+    monkeypatch.setattr(loop, "pair_judge", lambda *_: lambda params: np.full((8, 1), 1.0 + next(calls)))
     monkeypatch.setattr(loop, "make_step", lambda *_: lambda state, *_: (state, {"loss": jnp.zeros(())}))
     kept = adapt(small, *pairs, steps=2)
     assert not kept.improved
@@ -138,8 +138,8 @@ def test_what_does_not_help_is_not_kept(small, scenes, tmp_path, monkeypatch):
 
 def test_a_change_within_chance_is_not_kept(small):
     """The differences of the parts decide, not their mean alone."""
-    before, stage = np.ones(16), loop._stage(None, 32, 1e-4)
-    shift = np.tile([-0.3, 0.28], 8)
+    before, stage = np.ones((16, 1)), loop._stage(None, 32, 1e-4)
+    shift = np.tile([-0.3, 0.28], 8)[:, None]
     results = [
         loop._result(small, stage, before, before + change, small.params, 5, 1.0) for change in (shift, shift - 0.2)
     ]

@@ -423,10 +423,10 @@ def test_fits_is_read_as_pages_of_any_range(kind, tmp_path):
 def test_fits_without_an_image_or_astropy_says_so(tmp_path, monkeypatch):
     fits = pytest.importorskip("astropy.io.fits")
     fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
-    with pytest.raises(ValueError, match="empty.fits holds no image of two or three dimensions"):
+    with pytest.raises(ValueError, match=r"empty.fits holds no image of two or three dimensions"):
         image.read(tmp_path / "empty.fits")
     (tmp_path / "bad.fits").write_bytes(b"no")
-    with pytest.raises(ValueError, match="bad.fits is damaged or cannot be read"):
+    with pytest.raises(ValueError, match=r"bad.fits is damaged or cannot be read"):
         image.read(tmp_path / "bad.fits")
     monkeypatch.setitem(sys.modules, "astropy.io", None)
     with pytest.raises(ImportError, match=r"empty.fits is a FITS file; pip install 'restorax\[fits\]'"):

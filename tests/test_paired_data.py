@@ -287,3 +287,36 @@ def test_noisy_images_alone_are_validated_by_the_loss(folder, tmp_path):
     assert better != before
     with pytest.raises(ValueError, match="loss 'l1' needs clean images; give some by --validate"):
         validation.check(with_steps(4), 1)
+
+
+def test_the_command_trains_on_what_it_is_given(folder, run_cli, monkeypatch, tmp_path):
+    given = {}
+
+    def run(name, recipe, options, validation):
+        given.update(recipe=recipe, options=options, validation=validation)
+        return tmp_path / name
+
+    monkeypatch.setattr("restorax.train.loop.train", run)
+    name = "dncnn-gray-noise25"
+    code, out, _ = run_cli("train", name, "--data", f"pairs:{folder}")
+    assert code == 0
+    assert out.startswith("all stages train on pairs images, not on clean images as in the recipe")
+    assert {stage.source for stage in given["recipe"].stages} == {"pairs"}
+    assert given["options"].hold_out
+    assert len(given["validation"].images) == 1
+    run_cli("train", name, "--data", folder / "clean", "--data", f"pairs:{folder}", "--validate", f"pairs:{folder}")
+    assert given["recipe"].stages[0].source == "clean + pairs"
+    assert not given["options"].hold_out
+    assert len(given["validation"].images) == 5
+    run_cli("train", name, "--data", f"noisy:{folder / 'clean'}", "--loss", "noise2void", "--range", "0,1")
+    assert given["recipe"].stages[0].loss == "noise2void"
+    assert given["options"].value_range == (0, 1)
+    flat = np.kron(np.random.default_rng(0).random((4, 4, 1)), np.ones((24, 24, 1)))
+    for number in range(2):
+        _write(tmp_path / "flat" / f"{number}.png", flat)
+    code, _, err = run_cli("train", name, "--data", f"noisy:{tmp_path / 'flat'}", "--loss", "noise2void", width=300)
+    assert code == 2
+    assert "the images show no noise" in err
+    code, _, err = run_cli("train", name, "--data", f"pairs:{folder / 'clean'}")
+    assert code == 2
+    assert "must contain one of the pairs of subfolders" in err

@@ -26,7 +26,12 @@ def corner(length: int) -> int:
 
 
 def corner_judge(recipe: Recipe, images: Sequence[np.ndarray], noise: NoiseModel) -> Judge:
-    """Estimate the squared error in corners by Stein's formula, each with its surroundings as context."""
+    """Measure corners, each with its surroundings as context.
+
+    Returns:
+        For each corner the squared error that Stein's formula estimates from the noise model, and the squared
+        difference to neighbouring pixels at half the size, which needs no model: ``[corners, 2]``.
+    """
     model = build_model(recipe)
     places = [(number, which) for number in range(len(images)) for which in range(4)]
     # Neighbours in this order are different corners of different images.
@@ -39,21 +44,26 @@ def corner_judge(recipe: Recipe, images: Sequence[np.ndarray], noise: NoiseModel
         crops.append(crop[: inner[0] + _AROUND, : inner[1] + _AROUND])
 
     @jax.jit
-    def measure(params: Params, crop: Array, key: Array) -> Array:
+    def measure(params: Params, crop: Array, key: Array) -> tuple[Array, Array]:
         probe = draw_noise(key[None], crop, jax.random.rademacher, **level)
         restored, pull = jax.vjp(lambda y: cast(Array, model.apply({"params": params}, y)), crop)
         here = jnp.zeros_like(crop).at[:, : inner[0], : inner[1]].set(1)
         change = pull(here * probe)[0] * probe
-        return (here * ((restored - crop) ** 2 - probe**2) + 2 * change).sum() / here.sum()
+        estimate = (here * ((restored - crop) ** 2 - probe**2) + 2 * change).sum() / here.sum()
+        # The diagonal neighbour shares neither rows nor columns.
+        first, second = (crop[:, start : height + start : 2, start : width + start : 2] for start in (0, 1))
+        error = (cast(Array, model.apply({"params": params}, first)) - second) ** 2
+        return estimate, error[:, : inner[0] // 2, : inner[1] // 2].mean()
 
+    height, width = (min(crop.shape[axis] for crop in crops) // 2 * 2 - 1 for axis in (0, 1))
     keys = jax.random.split(jax.random.key(recipe.seed), len(crops))
     return lambda params: np.array(
-        [float(measure(params, jnp.asarray(crop[None]), key)) for crop, key in zip(crops, keys, strict=True)]
+        [jax.device_get(measure(params, jnp.asarray(crop[None]), k)) for crop, k in zip(crops, keys, strict=True)]
     )
 
 
 def pair_judge(recipe: Recipe, pairs: Sequence[np.ndarray]) -> Judge:
-    """Measure the squared error to the targets, in parts of one size of the held-out pairs."""
+    """Measure the squared error to the targets, in parts of one size of the held-out pairs: ``[parts, 1]``."""
     model = build_model(recipe)
     height, width = (min(_HELD_OUT, *(pair.shape[axis] for pair in pairs)) for axis in (0, 1))
     places = [
@@ -70,5 +80,5 @@ def pair_judge(recipe: Recipe, pairs: Sequence[np.ndarray]) -> Judge:
         return jnp.mean((jnp.clip(cast(Array, model.apply({"params": params}, degraded)), 0, 1) - target) ** 2)
 
     return lambda params: np.array(
-        [float(measure(params, pairs[n][None, top : top + height, left : left + width])) for n, top, left in chosen]
+        [[float(measure(params, pairs[n][None, top : top + height, left : left + width]))] for n, top, left in chosen]
     )

@@ -120,7 +120,7 @@ def adapt(
                 errors = judge(state.ema)
                 interval, measured_at = time.monotonic() - now, time.monotonic()
                 stale += 1
-                if errors.mean() < best.mean():
+                if _lower(errors, best) and not _higher(errors, before):
                     best, chosen, chosen_steps, stale = errors, jax.tree.map(np.asarray, state.ema), done, 0
                 if progress:
                     progress(done / steps if steps else min(elapsed / seconds, 1.0), _change(before, best))
@@ -141,19 +141,28 @@ def _result(
     seconds: float,
 ) -> Adaptation:
     """Decide by the differences of all crops whether the error fell by more than chance."""
-    difference = best - before
-    error = difference.std() / max(len(difference) - 1, 1) ** 0.5
     stage = dataclasses.replace(stage, steps=max(steps, 1))
-    if not difference.mean() < -_SURE * error:
+    difference, start_error = (best - before)[:, 0], float(before[:, 0].mean())
+    if not difference.mean() < -_SURE * difference.std() / max(len(difference) - 1, 1) ** 0.5:
         reason = "kept as it was: training on these images did not lower the error on what was held out"
-        return Adaptation(restorer, False, float(before.mean()), float(before.mean()), 0, seconds, stage, reason)
+        return Adaptation(restorer, False, start_error, start_error, 0, seconds, stage, reason)
     reason = f"the error on what was held out changed by {_change(before, best):.2f} %"
     adapted = restorer.replace(params=jax.tree.map(jnp.asarray, params))
-    return Adaptation(adapted, True, float(before.mean()), float(best.mean()), steps, seconds, stage, reason)
+    return Adaptation(adapted, True, start_error, float(best[:, 0].mean()), steps, seconds, stage, reason)
 
 
 def _change(before: np.ndarray, after: np.ndarray) -> float:
-    return 100 * float(after.mean() / before.mean() - 1)
+    return 100 * float(after[:, 0].mean() / before[:, 0].mean() - 1)
+
+
+def _lower(after: np.ndarray, before: np.ndarray) -> bool:
+    """Return whether the first measure is lower."""
+    return bool(after[:, 0].mean() < before[:, 0].mean())
+
+
+def _higher(after: np.ndarray, before: np.ndarray) -> bool:
+    """Return whether a further measure, which does not depend on the noise model, is higher."""
+    return bool((after[:, 1:].mean(0) > before[:, 1:].mean(0)).any())
 
 
 def _stage(noise: NoiseModel | None, patch: int, learning_rate: float) -> Stage:

@@ -16,6 +16,7 @@ _VISIBLE = 0.6 / 255  # twice what rounding to 8 bits leaves
 _WHITE = -0.55  # correlation of neighbouring differences; -2/3 for white noise
 _LINES = 0.45  # correlation at eight pixels along a line
 _FAR = 8
+_CUT = 0.01  # share of clipped values from which a block is not used
 _CLIPPED = 0.075  # share of values that the noise takes beyond black or white
 _TAILS = 4.5  # fourth moment relative to that of the variance; 3 for Gaussian noise
 
@@ -46,9 +47,14 @@ class NoiseModel(NamedTuple):
     clipped: float
 
     @property
+    def visible(self) -> bool:
+        """Whether there is noise at all."""
+        return max(self.level, self.rows, self.columns) >= _VISIBLE
+
+    @property
     def obstacle(self) -> str:
         """Why one noisy image does not tell this noise from the scene, as part of a sentence; or an empty string."""
-        if max(self.level, self.rows, self.columns) < _VISIBLE:
+        if not self.visible:
             return (
                 f"the images show no noise (standard deviation {255 * self.level:.2f}/255), and noisy images alone do "
                 "not teach to remove anything else, such as blur"
@@ -90,9 +96,10 @@ def measure_noise(images: Sequence[np.ndarray]) -> NoiseModel:
     """
     planes = [image[..., channel] for image in images for channel in range(image.shape[-1])]
     facts = [_measure(plane) for plane in planes]
-    energies, means = (np.concatenate([fact[i] for fact in facts]) for i in (0, 1))
-    across, down, tails, along_rows, along_columns, rows, columns, level = np.median([f[2:] for f in facts], axis=0)
-    sigma, shot, gain = _fit(energies, means)
+    energies, means, whole = (np.concatenate([fact[i] for fact in facts]) for i in range(3))
+    whole = whole if whole.sum() >= _LEAST else whole | True
+    across, down, tails, along_rows, along_columns, rows, columns, level = np.median([f[3:] for f in facts], axis=0)
+    sigma, shot, gain = _fit(energies[whole], means[whole])
     clipped = _clipped_share(means, np.sqrt(sigma**2 + shot * means + (gain * means) ** 2))
     clipped = 0.0 if any(plane.min() < 0 or plane.max() > 1 for plane in planes) else clipped
     return NoiseModel(
@@ -114,6 +121,8 @@ def _measure(plane: np.ndarray) -> tuple:
         .reshape(-1, _BLOCK, _BLOCK)
         for x in (mixed, plane[1:-1, 1:-1])
     )
+    # Where values are clipped, the noise looks weaker than it is.
+    whole = ((scene <= 0) | (scene >= 1)).mean((1, 2)) <= (_CUT if plane.min() >= 0 and plane.max() <= 1 else 1)
     energies, means = (blocks**2).mean((1, 2)), scene.mean((1, 2))
     groups = np.array_split(np.argsort(means), _GROUPS)  # dark and bright ones: the noise may depend on the intensity
     quiet = blocks[[i for group in groups for i in group[np.argsort(energies[group])][: max(1, len(group) // _QUIET)]]]
@@ -125,7 +134,7 @@ def _measure(plane: np.ndarray) -> tuple:
     along_columns = (horizontal[_FAR:] * horizontal[:-_FAR]).mean() / ((horizontal**2).mean() + 1e-12)
     lines = [np.sqrt((np.diff(np.median(plane, axis=axis), n=2) ** 2).mean() / 6) for axis in (1, 0)]
     level = np.sqrt(energy.mean() / _QUIET_ENERGY)
-    return energies, means, across, down, tails, along_rows, along_columns, *lines, level
+    return energies, means, whole, across, down, tails, along_rows, along_columns, *lines, level
 
 
 def _clipped_share(means: np.ndarray, spread: np.ndarray) -> float:

@@ -1,18 +1,13 @@
 """Command ``restorax adapt``: fine-tune an entry on one's own images."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from . import batch
 from .common import Name, console
 from .tables import print_line
-
-if TYPE_CHECKING:
-    from numpy import ndarray
-else:
-    ndarray = object  # --help starts without NumPy
 
 
 def adapt(

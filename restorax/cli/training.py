@@ -1,7 +1,8 @@
 """Command ``restorax train``."""
 
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,12 @@ from . import batch as batch_options
 from .common import DataDir, console
 from .tables import print_line
 
+if TYPE_CHECKING:
+    from numpy import ndarray
+else:
+    ndarray = object  # --help starts without NumPy
+
+_LEAST = 64  # side of images in which noise is measured
 STOPPED = 75  # EX_TEMPFAIL of sysexits.h: the same command, run again, continues
 
 
@@ -124,10 +131,29 @@ def train(
     keep_freed_memory()
     parallel.initialize(coordinator, num_processes, process_id)
     channels = build_model(chosen).channels
-    entry = run(name, chosen, options, validation_of(validate, data, channels, limits))
+    validation = validation_of(validate, data, channels, limits)
+    if kinds == ("noisy",) and validate is None:
+        _check_noise(list(validation.images.values()))
+    entry = run(name, chosen, options, validation)
     if parallel.is_first():
         stopped = f"stopped; the same command resumes from {options.workdir}"
         trained = f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)"
         print_line(console, stopped if entry is None else trained)
     if entry is None:
         raise typer.Exit(STOPPED)
+
+
+def _check_noise(images: list[ndarray]) -> None:
+    """Refuse noisy images without noise, and warn of noise that one image does not tell from the scene."""
+    from ..adaptation import measure_noise
+
+    large = [image for image in images if min(image.shape[:2]) >= _LEAST]
+    if not large:
+        return
+    noise = measure_noise(large)
+    if not noise.visible:
+        raise ValueError(f"{noise.obstacle}; give pairs of degraded and clean images")
+    if noise.obstacle:
+        warnings.warn(
+            f"{noise.obstacle}; a loss for such noise, two shots of each scene, or pairs are needed", stacklevel=2
+        )

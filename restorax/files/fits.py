@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from typing import Any, cast
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def read_planes(
     try:
         with warnings.catch_warnings(), fits.open(io.BytesIO(content), memmap=False) as file:
             warnings.simplefilter("ignore")  # of headers, which are not read
-            images = [part.data for part in file if part.is_image and part.data is not None]
+            images = [part.data for part in cast(Any, file) if part.is_image and part.data is not None]
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{name} is damaged or cannot be read: {error}") from None
     cubes = [values for values in images if values.ndim in (2, 3)]
