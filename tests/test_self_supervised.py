@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from restorax.train.self_supervised import LOSSES, parse_self_supervised
+from restorax.train.self_supervised.base import is_unclipped
 from restorax.train.self_supervised.noise2self import hide_grid
 from restorax.train.step import init_state, make_step
 from tests.small_recipe import with_steps
@@ -172,3 +173,16 @@ def test_a_step_on_noisy_images_is_finite_and_depends_on_rows_alone(key):
     turned = step(state, patches[::-1], key, jnp.arange(4)[::-1])[0]
     for a, b in zip(jax.tree.leaves(out.params), jax.tree.leaves(turned.params), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_areas_where_noise_is_clipped_do_not_count(key):
+    means = np.repeat([0.02, 0.5, 0.98], 16)[None, None, :, None]
+    clean = jnp.broadcast_to(jnp.float32(means), (1, 48, 48, 1))
+    noisy = jnp.clip(clean + SIGMA * jax.random.normal(key, clean.shape), 0, 1)
+    counts = is_unclipped(noisy, sigma=SIGMA, shot=0.0, gain=0.0)[0, :, :, 0]
+    assert [float(counts[:, at : at + 8].mean()) for at in (4, 20, 36)] == [0, 1, 0]
+    photons = is_unclipped(clean, sigma=0.0, shot=0.1, gain=0.0)[0, :, :, 0]  # none below black
+    assert [float(photons[:, at : at + 8].mean()) for at in (4, 20, 36)] == [1, 0, 0]
+    loss = parse_self_supervised(f"recorrupted(sigma={SIGMA}, unclipped=True)")
+    kept = loss(lambda y: jnp.where(_like(clean > 0.9, y), 9.0, y), key[None], noisy, noisy)
+    assert float(kept) < 1

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..recipe import Recipe
-from ..train.self_supervised.base import draw_noise
+from ..train.self_supervised.base import draw_noise, is_unclipped
 from ..train.step import build_model
 from ..types import Array, Params
 from .noise_model import NoiseModel
@@ -48,12 +48,16 @@ def corner_judge(recipe: Recipe, images: Sequence[np.ndarray], noise: NoiseModel
         probe = draw_noise(key[None], crop, jax.random.rademacher, **level)
         restored, pull = jax.vjp(lambda y: cast(Array, model.apply({"params": params}, y)), crop)
         here = jnp.zeros_like(crop).at[:, : inner[0], : inner[1]].set(1)
+        if noise.in_range:
+            here = here * is_unclipped(crop, sigma=noise.sigma, shot=noise.shot, gain=noise.gain)
         change = pull(here * probe)[0] * probe
-        estimate = (here * ((restored - crop) ** 2 - probe**2) + 2 * change).sum() / here.sum()
+        estimate = (here * ((restored - crop) ** 2 - probe**2) + 2 * change).sum() / jnp.maximum(here.sum(), 1)
         # The diagonal neighbour shares neither rows nor columns.
         first, second = (crop[:, start : height + start : 2, start : width + start : 2] for start in (0, 1))
-        error = (cast(Array, model.apply({"params": params}, first)) - second) ** 2
-        return estimate, error[:, : inner[0] // 2, : inner[1] // 2].mean()
+        error = here[:, 1 : height + 1 : 2, 1 : width + 1 : 2] * (
+            (cast(Array, model.apply({"params": params}, first)) - second) ** 2
+        )
+        return estimate, error.sum() / jnp.maximum(here.sum(), 1)
 
     height, width = (min(crop.shape[axis] for crop in crops) // 2 * 2 - 1 for axis in (0, 1))
     keys = jax.random.split(jax.random.key(recipe.seed), len(crops))

@@ -34,6 +34,7 @@ class NoiseModel(NamedTuple):
         lag: correlation of the mixed second difference of horizontal and of vertical neighbours, -2/3 for white noise.
         tails: fourth moment relative to the squared variance, 3 for Gaussian noise.
         clipped: share of values that such noise takes beyond black or white, where files cut it off.
+        in_range: whether all values are in [0, 1], as if clipped.
     """
 
     sigma: float
@@ -45,6 +46,7 @@ class NoiseModel(NamedTuple):
     lag: tuple[float, float]
     tails: float
     clipped: float
+    in_range: bool
 
     @property
     def visible(self) -> bool:
@@ -101,11 +103,11 @@ def measure_noise(images: Sequence[np.ndarray]) -> NoiseModel:
     across, down, tails, along_rows, along_columns, rows, columns, level = np.median([f[3:] for f in facts], axis=0)
     sigma, shot, gain = _fit(energies[whole], means[whole])
     clipped = _clipped_share(means, np.sqrt(sigma**2 + shot * means + (gain * means) ** 2))
-    clipped = 0.0 if any(plane.min() < 0 or plane.max() > 1 for plane in planes) else clipped
+    in_range = all(plane.min() >= 0 and plane.max() <= 1 for plane in planes)
     return NoiseModel(
         *(sigma, shot, gain, float(rows) if along_rows > _LINES else 0.0),
         *(float(columns) if along_columns > _LINES else 0.0, float(level)),
-        *((float(across), float(down)), float(tails), clipped),
+        *((float(across), float(down)), float(tails), clipped if in_range else 0.0, in_range),
     )
 
 

@@ -9,6 +9,7 @@ from ...types import Array
 
 Restore = Callable[[Array], Array]
 
+_FAR = 2.5  # standard deviations
 _NEAR = 5  # side of the square whose mean tells the intensity
 
 
@@ -56,6 +57,16 @@ def draw_noise(
         for part, shape in zip(parts, shapes, strict=True)
     )
     return spread * white + rows * along_rows + columns * along_columns
+
+
+def is_unclipped(noisy: Array, *, sigma: float, shot: float, gain: float) -> Array:
+    """Return where noise hardly exceeds [0, 1], so that files do not clip it: a mask of the shape of ``noisy``.
+
+    Photon noise does not go below black; the other arguments are those of :func:`draw_noise`.
+    """
+    mean = _local_mean(noisy)
+    spread = jnp.sqrt(sigma**2 + shot * mean.clip(0) + (gain * mean) ** 2)
+    return (mean + _FAR * spread < 1) & (mean - _FAR * sigma > 0)
 
 
 def _local_mean(image: Array) -> Array:

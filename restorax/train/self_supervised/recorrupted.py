@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ...types import Array
-from .base import Restore, draw_noise
+from .base import Restore, draw_noise, is_unclipped
 
 
 def recorrupted(
@@ -19,6 +19,7 @@ def recorrupted(
     rows: float = 0.0,
     columns: float = 0.0,
     alpha: float = 0.5,
+    unclipped: bool = False,
 ) -> Array:
     """Predict one recorruption of an image from another: ``mean((f(y + alpha z) - (y - z / alpha))**2)``.
 
@@ -36,6 +37,7 @@ def recorrupted(
         rows: standard deviation of noise that is constant along each row.
         columns: standard deviation of noise that is constant along each column.
         alpha: share of the noise that the input gets.
+        unclipped: leave out pixels whose noise is clipped at black or white, and not of mean zero.
 
     Returns:
         The loss.
@@ -50,4 +52,8 @@ def recorrupted(
     """
     level = {"sigma": sigma, "shot": shot, "gain": gain, "rows": rows, "columns": columns}
     noise = draw_noise(keys, noisy, jax.random.normal, **level)
-    return jnp.mean((restore(noisy + alpha * noise) - (noisy - noise / alpha)) ** 2)
+    squares = (restore(noisy + alpha * noise) - (noisy - noise / alpha)) ** 2
+    if not unclipped:
+        return jnp.mean(squares)
+    counts = is_unclipped(noisy, sigma=sigma, shot=shot, gain=gain)
+    return jnp.where(counts, squares, 0).sum() / jnp.maximum(counts.sum(), 1)
