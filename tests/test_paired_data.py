@@ -308,9 +308,12 @@ def test_the_command_trains_on_what_it_is_given(folder, run_cli, monkeypatch, tm
     assert given["recipe"].stages[0].source == "clean + pairs"
     assert not given["options"].hold_out
     assert len(given["validation"].images) == 5
-    run_cli("train", name, "--data", f"noisy:{folder / 'clean'}", "--loss", "noise2void", "--range", "0,1")
+    for number in range(2):
+        noise = np.random.default_rng(number).normal(0.5, 0.1, (96, 96, 1))
+        _write(tmp_path / "noisy" / f"{number}.png", noise)
+    run_cli("train", name, "--data", f"noisy:{tmp_path / 'noisy'}", "--loss", "noise2void", "--range", "0,255")
     assert given["recipe"].stages[0].loss == "noise2void"
-    assert given["options"].value_range == (0, 1)
+    assert given["options"].value_range == (0, 255)
     flat = np.kron(np.random.default_rng(0).random((4, 4, 1)), np.ones((24, 24, 1)))
     for number in range(2):
         _write(tmp_path / "flat" / f"{number}.png", flat)

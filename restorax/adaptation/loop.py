@@ -62,7 +62,7 @@ def adapt(
     Of noisy images alone, the noise is measured first: its level by intensity, and lines. The network then learns from
     recorrupted images, and Stein's estimate measures it in the corners of the images, which are held out of the
     training; the difference to neighbouring pixels, which does not depend on the noise model, must not rise there.
-    Noise that is correlated otherwise, or has outliers, is not learned, and areas where it is clipped do not count. Of
+    Noise that is correlated otherwise, or has outliers, is not learned, and areas where it is clipped are not measured. Of
     pairs, every fourth is held out, or the right quarter of each if there are fewer than four.
 
     Args:
@@ -167,9 +167,7 @@ def _higher(after: np.ndarray, before: np.ndarray) -> bool:
 
 
 def _stage(noise: NoiseModel | None, patch: int, learning_rate: float) -> Stage:
-    source, loss = (
-        ("pairs", "mse") if noise is None else ("noisy", f"recorrupted({noise.settings()}, unclipped={noise.in_range})")
-    )
+    source, loss = ("pairs", "mse") if noise is None else ("noisy", f"recorrupted({noise.settings()})")
     steps = 100_000  # the learning rate is constant after the warm-up, whatever the time
     return Stage(
         **{"steps": steps, "degradation": "identity()", "source": source, "loss": loss, "batch": 4, "patch": patch},
