@@ -62,8 +62,8 @@ def adapt(
     Of noisy images alone, the noise is measured first: its level by intensity, and lines. The network then learns from
     recorrupted images, and Stein's estimate measures it in the corners of the images, which are held out of the
     training; the difference to neighbouring pixels, which does not depend on the noise model, must not rise there.
-    Noise that is correlated otherwise, or has outliers, is not learned, and areas where it is clipped are not measured. Of
-    pairs, every fourth is held out, or the right quarter of each if there are fewer than four.
+    Noise that is correlated otherwise, or has outliers, is not learned, and areas where it is clipped are not measured.
+    Of pairs, every fourth is held out, or the right quarter of each if there are fewer than four.
 
     Args:
         restorer: from :func:`restorax.load`; it restores single images without a condition.
