@@ -35,6 +35,8 @@ SUITES = (
     "large_image",
     "folders",
     "ablation",
+    "self_supervised",
+    "adapt",
     "conv",
     "report",
     "cards",
@@ -53,7 +55,7 @@ def overview() -> str:
     title, about = __doc__.replace("``", "`").split("\n\n")
     lines = [*textwrap.wrap(title, WIDTH), "", *textwrap.wrap(about, WIDTH), ""]
     for name in SUITES:
-        lines += textwrap.wrap(f"  {name:<13}{purpose(name)}", WIDTH, subsequent_indent=15 * " ")
+        lines += textwrap.wrap(f"  {name:<17}{purpose(name)}", WIDTH, subsequent_indent=19 * " ")
     return "\n".join(lines)
 
 

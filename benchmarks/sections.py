@@ -407,6 +407,35 @@ SECTIONS = (
         note="`_convolutional`: convolutional blocks of equal size in place of the scans.",
     ),
     Section(
+        "self_supervised",
+        "What does training without clean images cost?",
+        ("noise", "loss", "dataset", "steps", "seed"),
+        ("noise", "loss", "dataset", "input_psnr", "psnr", "to_supervised", "steps"),
+        timed=False,
+        note="One network of 0.37 M parameters, trained equally long on images degraded once; `to_supervised`:\n"
+        "difference to the same network trained on pairs of noisy and clean images.",
+    ),
+    Section(
+        "adapt",
+        "What does adapting an entry to one's own images gain?",
+        ("entry", "dataset", "degradation", "learned_from"),
+        (
+            "entry",
+            "dataset",
+            "degradation",
+            "learned_from",
+            "input_psnr",
+            "start",
+            "gain",
+            "worst",
+            "outcome",
+            "minutes",
+        ),
+        timed=False,
+        note="Damages that the entry was not trained for; `gain` and `worst`: mean and smallest difference to the\n"
+        "entry in dB.",
+    ),
+    Section(
         "recurrence",
         "Which form of a recurrence is fastest, and how much memory does its gradient take?",
         ("recurrence", "steps", "form"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import degrade, explanation, metrics, models
+    from .adaptation import Adaptation, adapt
     from .diagnosis import Choice, Diagnosis, choose, diagnose, restore
     from .evaluation import evaluate, evaluate_pairs
     from .exporting import export, export_onnx
@@ -31,6 +32,9 @@ __all__ = [
     "verify",
     "export",
     "export_onnx",
+    # one's own images
+    "Adaptation",
+    "adapt",
     # restoring and measuring
     "evaluate",
     "evaluate_pairs",
@@ -54,6 +58,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "adaptation": ("Adaptation", "adapt"),
     "diagnosis": ("Choice", "Diagnosis", "choose", "diagnose", "restore"),
     "evaluation": ("evaluate", "evaluate_pairs"),
     "exporting": ("export", "export_onnx"),

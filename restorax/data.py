@@ -1,4 +1,4 @@
-"""Training data: random uint8 patches of clean images, deterministic in seed and index for exact resume."""
+"""Training data: random patches of images, deterministic in seed and index for exact resume."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -26,10 +26,12 @@ class Patches:
     Attributes:
         title: description of the images, for the model card.
         skipped: one line for each unusable image, with the reason.
+        varies: whether :meth:`arrange` chooses part of a patch.
     """
 
     title: str
     skipped: list[str]
+    varies = False
 
     def __init__(self, *, size: int, channels: int, seed: int):
         """Set size, channels and seed of the patches; subclasses provide the images."""
@@ -46,6 +48,10 @@ class Patches:
         """Return image ``number`` as ``[height, width, channels]`` uint8, or ``None`` if it is unusable."""
         raise NotImplementedError
 
+    def arrange(self, patch: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """Choose what a batch gets of a cropped and turned patch; by default all."""
+        return patch
+
     def __len__(self) -> int:
         return 2**62
 
@@ -61,15 +67,21 @@ class Patches:
         picture = next((p for p in candidates if p is not None), None)
         if picture is None:
             raise ValueError(f"all of the {self.title} are unusable; the first: {self.skipped[0]}")
-        top, left = (draw.integers(side - size + 1) for side in picture.shape[:2])
-        patch = picture[top : top + size, left : left + size]
-        patch = np.rot90(patch, draw.integers(4))
-        return np.ascontiguousarray(patch[:, ::-1] if draw.integers(2) else patch)
+        top, left = (draw.integers(side - size + 1) for side in picture.shape[-3:-1])
+        patch = picture[..., top : top + size, left : left + size, :]
+        patch = np.rot90(patch, draw.integers(4), axes=(-3, -2))
+        patch = patch[..., ::-1, :] if draw.integers(2) else patch
+        return np.ascontiguousarray(self.arrange(patch, draw))
 
-    def _usable(self, read: Callable[[], image.Picture], name: str) -> np.ndarray | None:
+    def _pixels(self, pictures: Sequence[image.Picture], name: str) -> np.ndarray:
+        """Return the pixels to keep of what was read as one image."""
+        (picture,) = pictures
+        return image.quantise(image.to_channels(picture.pixels, self.channels))
+
+    def _usable(self, read: Callable[[], Sequence[image.Picture]], name: str) -> np.ndarray | None:
         """Return the pixels of an image, or note why it is unusable."""
         try:
-            pixels = image.quantise(image.to_channels(read().pixels, self.channels))
+            pixels = self._pixels(read(), name)
         except (ValueError, FileNotFoundError) as error:  # FileNotFoundError: a broken link
             self.skipped.append(str(error))
             return None
@@ -100,7 +112,8 @@ class FolderPatches(Patches):
             ValueError: if it contains no usable image.
         """
         super().__init__(size=size, channels=channels, seed=seed)
-        decoded = (self._usable(partial(image.read, path), str(path)) for path in image.list_pictures(folder))
+        read = lambda path: lambda: [image.read(path)]  # noqa: E731
+        decoded = (self._usable(read(path), str(path)) for path in image.list_pictures(folder))
         self.pictures = [pixels for pixels in decoded if pixels is not None]
         if not self.pictures:
             raise ValueError(f"{folder} contains no usable image; the first: {self.skipped[0]}")
@@ -123,7 +136,14 @@ class TfdsPatches(Patches):
     """
 
     def __init__(
-        self, name: str, *, size: int, channels: int, seed: int = 0, data_dir: str | os.PathLike | None = None
+        self,
+        name: str,
+        *,
+        size: int,
+        channels: int,
+        seed: int = 0,
+        data_dir: str | os.PathLike | None = None,
+        features: Sequence[str] = (),
     ):
         """Open a dataset that was prepared in a random-access format (array_record, parquet).
 
@@ -134,13 +154,14 @@ class TfdsPatches(Patches):
             channels: 1 (luma) or 3 (RGB).
             seed: random seed.
             data_dir: folder of TFDS datasets; by default that of TFDS.
+            features: features of the dataset to read; by default one, preferably ``image`` or ``hr``.
 
         Raises:
             FileNotFoundError: if there is no such dataset.
-            ValueError: if the dataset has no such split, no images or no random access.
+            ValueError: if the dataset has no such split or features, no images or no random access.
         """
         super().__init__(size=size, channels=channels, seed=seed)
-        self._records, self._feature, self.title = _open_tfds(name, data_dir)
+        self._records, self._features, self.title = _open_tfds(name, data_dir, features)
         self._cache: dict[int, np.ndarray | None] = {}
         self._cache_left = _CACHE_BYTES
 
@@ -160,16 +181,18 @@ class TfdsPatches(Patches):
             self._cache[number] = pixels
         return pixels
 
-    def _read(self, number: int) -> image.Picture:
+    def _read(self, number: int) -> list[image.Picture]:
         try:
-            content = self._records[number][self._feature]
+            record = self._records[number]
         except Exception as error:  # readers of different formats raise unrelated classes
             raise ValueError(f"image {number} of {self.title} cannot be read: {error}") from None
-        return image.decode(content, f"image {number} of {self.title}")
+        return [image.decode(record[feature], f"image {number} of {self.title}") for feature in self._features]
 
 
-def _open_tfds(name: str, data_dir: str | os.PathLike | None) -> tuple[Sequence, str, str]:
-    """Open a dataset; return records with undecoded images, the name of the image feature, and a title."""
+def _open_tfds(
+    name: str, data_dir: str | os.PathLike | None, chosen: Sequence[str]
+) -> tuple[Sequence, Sequence[str], str]:
+    """Open a dataset; return records with undecoded images, the names of the image features, and a title."""
     import tensorflow_datasets as tfds
 
     name, _, split = name.partition("@")
@@ -188,13 +211,15 @@ def _open_tfds(name: str, data_dir: str | os.PathLike | None) -> tuple[Sequence,
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     if not images:
         raise ValueError(f"dataset {name!r} has no images; its features are {', '.join(features)}")
-    feature = next((key for key in ("image", "hr") if key in images), images[0])
+    if missing := [key for key in chosen if key not in images]:
+        raise ValueError(f"dataset {name!r} has no image feature {missing[0]!r}; available: {', '.join(images)}")
+    chosen = chosen or [next((key for key in ("image", "hr") if key in images), images[0])]
     decoders = {key: tfds.decode.SkipDecoding() for key in images}
     try:
         records = cast(Any, builder).as_data_source(split=split, decoders=decoders)
     except NotImplementedError as error:
         raise ValueError(f"dataset {name!r} does not support random access: {error}") from None
-    return records, feature, f"{len(records)} images of the TFDS dataset {builder.info.full_name}, split {split}"
+    return records, chosen, f"{len(records)} images of the TFDS dataset {builder.info.full_name}, split {split}"
 
 
 def open_patches(
@@ -223,7 +248,8 @@ class DeviceImages(flax.struct.PyTreeNode):
     """Images in device memory, cropped to patches inside the compiled step.
 
     Attributes:
-        pixels: ``[count, height, width, channels]`` uint8; smaller images at the top left, zero-padded.
+        pixels: ``[count, height, width, channels]`` of the type of the images; smaller images at the top left,
+            zero-padded.
         sizes: height and width of each image, ``[count, 2]`` int32.
     """
 
@@ -237,7 +263,7 @@ class DeviceImages(flax.struct.PyTreeNode):
         if not images:
             raise ValueError(f"all of the {patches.title} are unusable; the first: {patches.skipped[0]}")
         sizes = np.array([p.shape[:2] for p in images], np.int32)
-        pixels = np.zeros((len(images), *sizes.max(0), patches.channels), np.uint8)
+        pixels = np.zeros((len(images), *sizes.max(0), images[0].shape[-1]), images[0].dtype)
         for row, one in zip(pixels, images, strict=True):
             row[: one.shape[0], : one.shape[1]] = one
         return cls(pixels, sizes)
@@ -268,7 +294,7 @@ def batches(
         size: side of the patches, at most that of the source, which is the default.
 
     Yields:
-        ``[rows, size, size, channels]`` uint8.
+        ``[rows, size, size, channels]`` of the type of the patches.
 
     Raises:
         ValueError: if grain is not installed.

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,23 @@ PROTOCOL = "one seed per image (its index by name), degraded image not clipped; 
 
 PAIRS_PROTOCOL = "degraded image as stored; output rounded to 8 bit; no border"
 """Protocol of pairs of degraded and clean images, without channels."""
+
+
+class PairQuality(NamedTuple):
+    """Quality of one pair.
+
+    Attributes:
+        psnr: PSNR of the restored image in dB.
+        ssim: its SSIM.
+        input_psnr: PSNR of the degraded image in dB.
+        restored: the restored image ``[height, width, channels]``.
+    """
+
+    psnr: float
+    ssim: float
+    input_psnr: float
+    restored: np.ndarray
+
 
 _JPEG_OPERATORS = (degrade.jpeg, degrade.jpeg_straight_through, degrade.double_jpeg)  # PSNR-B is measured too
 
@@ -73,6 +91,7 @@ def evaluate_pairs(
     *,
     dataset: str,
     degradation: str = "real degradation",
+    measured: Callable[[PairQuality], None] | None = None,
 ) -> Result:
     """Restore degraded images and measure the quality against their clean counterparts.
 
@@ -81,6 +100,7 @@ def evaluate_pairs(
         pairs: degraded and clean image, ``[height, width, channels]`` in [0, 1] each.
         dataset: name of the dataset in the result.
         degradation: description of the degradation in the result.
+        measured: called with the quality of every image.
 
     Returns:
         Metrics averaged over the images, with the number of images that came out worse and the smallest gain.
@@ -95,9 +115,13 @@ def evaluate_pairs(
     """
     rows, channels = [], ""
     for degraded, clean in pairs:
-        psnr, ssim = _quality(restore(jnp.asarray(degraded), None), clean)
-        rows.append((psnr, ssim, _psnr(jnp.asarray(degraded), clean)))
+        restored = restore(jnp.asarray(degraded), None)
+        psnr, ssim, *_ = _quality(restored, clean)
+        before = _psnr(jnp.asarray(degraded), clean)
+        rows.append((psnr, ssim, before))
         channels = _channels(clean)
+        if measured:
+            measured(PairQuality(psnr, ssim, before, np.asarray(restored)))
     if not rows:
         raise ValueError("`pairs` must have at least one pair, got 0.")
     psnr, ssim, input_psnr = (round(float(np.mean(column)), 4) for column in zip(*rows, strict=True))

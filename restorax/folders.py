@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from .errors import one_sentence
 from .files.atomic import AnyPath, is_remote
+from .files.fits import SUFFIXES as FITS_SUFFIXES
 from .files.image import SUFFIXES
 from .files.kinds import RAW_SUFFIXES
 
@@ -40,7 +41,7 @@ class Collection:
 
     Attributes:
         jobs: one per image, in the order of the inputs and then of the names.
-        passed_over: files that are no images of a known suffix; camera raw data too, without ``suffix``.
+        passed_over: files that are no images of a known suffix; camera raw data and FITS too, without ``suffix``.
         not_entered: subfolders, without ``recursive``.
     """
 
@@ -84,7 +85,8 @@ def collect(
     paths, literal = _expand(inputs)
     target, single = as_path(out), len(paths) == 1 and literal
     jobs, passed_over, not_entered = [], [], []
-    readable = (*SUFFIXES, *RAW_SUFFIXES) if "." in suffix else SUFFIXES  # camera raw data cannot be written
+    # Camera raw data and FITS cannot be written.
+    readable = (*SUFFIXES, *RAW_SUFFIXES, *FITS_SUFFIXES) if "." in suffix else SUFFIXES
     for path in paths:
         if path.is_dir():
             root = target if single else target / path.name

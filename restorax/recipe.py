@@ -4,11 +4,15 @@ import dataclasses
 import itertools
 import json
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .files.atomic import AnyPath
 from .typed_json import from_json, read_object, to_json
+
+_TERM = re.compile(r"(?:(\d+\.?\d*|\.\d+)\s*\*\s*)?(clean|pairs|noisy)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +21,12 @@ class Stage:
 
     Attributes:
         steps: optimiser steps.
-        degradation: training degradation, in the syntax of ``restorax.degrade.parse``.
-        loss: training loss, in the syntax of ``restorax.train.losses.parse_loss``.
+        degradation: training degradation of clean images, in the syntax of ``restorax.degrade.parse``; ``identity()``
+            where all images are degraded already.
+        source: kind of the images: ``"clean"``, ``"pairs"`` of degraded and clean ones, or ``"noisy"`` ones alone; or
+            the first two in a ratio, such as ``"3 * clean + pairs"``.
+        loss: training loss, in the syntax of ``restorax.train.losses.parse_loss``; with noisy images alone, one of
+            ``restorax.train.self_supervised.LOSSES``.
         auxiliary_loss: weight of the network's own ``auxiliary_loss``, added to the loss.
         batch: patches per step over all devices.
         accumulate: gradient accumulation steps per batch, to save memory; the result is the same.
@@ -29,6 +37,7 @@ class Stage:
 
     steps: int
     degradation: str
+    source: str = "clean"
     loss: str = "l1"
     auxiliary_loss: float = 0.0
     batch: int = 8
@@ -46,6 +55,34 @@ class Stage:
             raise ValueError(f"`learning_rate` must be positive and finite, got {self.learning_rate!r}")
         if self.batch % self.accumulate:
             raise ValueError(f"`batch` must be divisible by `accumulate` {self.accumulate}, got {self.batch}")
+        if "clean" not in self.kinds and self.degradation != "identity()":
+            raise ValueError(
+                f"`degradation` must be 'identity()' with source {self.source!r}, whose images are degraded already, "
+                f"got {self.degradation!r}"
+            )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of images in ``source``."""
+        return tuple(kind for kind, _ in self._terms())
+
+    @property
+    def rows_from_pairs(self) -> tuple[bool, ...]:
+        """For each row of a batch, whether it is a pair; the rows are spread evenly."""
+        weights = dict(self._terms())
+        share = weights.get("pairs", 0.0) / sum(weights.values())
+        return tuple(math.floor((row + 1) * share) > math.floor(row * share) for row in range(self.batch))
+
+    def _terms(self) -> list[tuple[str, float]]:
+        matches = [_TERM.fullmatch(term.strip()) for term in self.source.split("+")]
+        terms = [(match[2], float(match[1] or 1)) for match in matches if match]
+        kinds = {kind for kind, _ in terms}
+        known = len(terms) == len(matches) == len(kinds) and (kinds <= {"clean", "pairs"} or kinds == {"noisy"})
+        if not known or min(weight for _, weight in terms) <= 0:
+            raise ValueError(
+                f"`source` must be 'clean', 'pairs', 'noisy' or a ratio like '3 * clean + pairs', got {self.source!r}"
+            )
+        return terms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +185,7 @@ class Recipe(Training):
         learning_rate: float | None = None,
         dtype: str | None = None,
         start: str | None = None,
+        loss: str | None = None,
     ) -> "Recipe":
         """Return the recipe with other training settings; ``None`` keeps a setting.
 
@@ -158,6 +196,7 @@ class Recipe(Training):
             learning_rate: peak of the first stage; the other stages scale in proportion.
             dtype: type of the activations.
             start: entry to fine-tune, ``""`` for a random initialisation.
+            loss: training loss, in all stages.
 
         Returns:
             The changed recipe.
@@ -167,11 +206,30 @@ class Recipe(Training):
         """
         stages = self.stages if steps is None else (replace(self.stages[0], steps=steps),)
         scale = 1.0 if learning_rate is None else learning_rate / self.stages[0].learning_rate
-        changes = {"batch": batch, "accumulate": accumulate}
+        changes = {"batch": batch, "accumulate": accumulate, "loss": loss}
         changes = {name: value for name, value in changes.items() if value is not None}
         stages = tuple(replace(s, learning_rate=s.learning_rate * scale, **changes) for s in stages)
         own_changes = {name: value for name, value in {"dtype": dtype, "start": start}.items() if value is not None}
         return replace(self, stages=stages, **own_changes)
+
+    def for_kinds(self, kinds: Sequence[str]) -> "Recipe":
+        """Return a recipe for clean images with the source of all stages changed to other kinds.
+
+        Args:
+            kinds: ``"clean"``, ``"pairs"``, both in equal shares, or ``"noisy"``.
+
+        Returns:
+            The changed recipe; unchanged if it states other sources than clean images, or there are only these.
+
+        Example:
+            >>> from restorax.recipes import RECIPES
+            >>> RECIPES["dncnn-gray-noise25"].for_kinds(["pairs"]).stages[0].degradation
+            'identity()'
+        """
+        if set(kinds) == {"clean"} or any(stage.source != "clean" for stage in self.stages):
+            return self
+        degraded = {} if "clean" in kinds else {"degradation": "identity()"}
+        return self.with_stages(source=" + ".join(kinds), **degraded)
 
 
 def middle(evaluation: tuple[str, ...] | list[str]) -> str:

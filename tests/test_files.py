@@ -404,3 +404,30 @@ def test_warnings_are_one_line(tmp_path, run_cli):
     code, _, err = run_cli("degrade", tmp_path / "in.png", tmp_path / "out.jpg", "--with", "gaussian_noise(sigma=0.0)")
     assert code == 0
     assert err == "restorax: out.jpg: the format does not hold transparency; .tif holds all\n"
+
+
+@pytest.mark.parametrize("kind", ["uint16", "float32"])
+def test_fits_is_read_as_pages_of_any_range(kind, tmp_path):
+    fits = pytest.importorskip("astropy.io.fits")
+    cube = np.arange(2 * 12, dtype=kind).reshape(2, 3, 4) * 100 - (200 if kind == "float32" else 0)
+    fits.PrimaryHDU(cube).writeto(tmp_path / "cube.fits")
+    pages = read_frames(tmp_path / "cube.fits", value_range=(0.0, 2000.0)).pictures
+    read = np.stack([page.pixels if page.beyond is None else page.pixels + page.beyond for page in pages])
+    np.testing.assert_allclose(read[..., 0] * 2000, cube[:, ::-1], atol=1e-3)
+    assert [path.name for path in image.list_pictures(tmp_path)] == ["cube.fits"]
+    write_frames(tmp_path / "cube.tif", Frames(pages))
+    again = read_frames(tmp_path / "cube.tif", value_range=(0.0, 2000.0)).pictures
+    np.testing.assert_allclose(again[1].pixels, pages[1].pixels, atol=1e-6)
+
+
+def test_fits_without_an_image_or_astropy_says_so(tmp_path, monkeypatch):
+    fits = pytest.importorskip("astropy.io.fits")
+    fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
+    with pytest.raises(ValueError, match=r"empty.fits holds no image of two or three dimensions"):
+        image.read(tmp_path / "empty.fits")
+    (tmp_path / "bad.fits").write_bytes(b"no")
+    with pytest.raises(ValueError, match=r"bad.fits is damaged or cannot be read"):
+        image.read(tmp_path / "bad.fits")
+    monkeypatch.setitem(sys.modules, "astropy.io", None)
+    with pytest.raises(ImportError, match=r"empty.fits is a FITS file; pip install 'restorax\[fits\]'"):
+        image.read(tmp_path / "empty.fits")

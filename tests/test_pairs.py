@@ -67,8 +67,12 @@ def test_eval_measures_pairs_and_stores_them(run_cli, folder, tmp_path):
     entry = shutil.copytree(zoo.ZOO / SMALL, tmp_path / "entry")
     card = zoo.Card.read(entry)
     pairs = ("--pairs", folder, "--noisy", "*_real*", "--clean", "*_mean*")
-    code, out, _ = run_cli("eval", entry, *pairs, "--label", "sensor noise", "--write", width=80)
+    sheet = tmp_path / "sheet.png"
+    code, out, err = run_cli("eval", entry, *pairs, "--label", "sensor noise", "--write", "--sheet", sheet, width=80)
     assert code == 0
+    gains = [float(line.rpartition("(")[2].rstrip(")")) for line in err.splitlines() if "_real.png" in line]
+    assert gains == sorted(gains)
+    assert image.read(sheet).pixels.shape == (2 * 48, 3 * 48, 1)
     assert out.split("\n")[2] == "sensor noise"
     assert max(map(len, out.splitlines())) <= 80
     stored = zoo.Card.read(entry)
@@ -76,7 +80,12 @@ def test_eval_measures_pairs_and_stores_them(run_cli, folder, tmp_path):
     assert (result.dataset, result.degradation, result.images) == ("shots", "sensor noise", 2)
     assert (stored.results, stored.ood_results) == (card.results, card.ood_results)
     assert out.split()[-2:] == [str(result.worse), f"{result.worst_gain:+.2f}"]
-    run_cli("eval", entry, *pairs, "--label", "sensor noise", "--write")
+    assert gains[0] == pytest.approx(result.worst_gain, abs=0.006)
+    for kind, name in (("real", "input"), ("mean", "target")):
+        (folder / name).mkdir()
+        for path in folder.glob(f"*_{kind}.png"):
+            shutil.copy(path, folder / name / path.name.replace(f"_{kind}", ""))
+    run_cli("eval", entry, "--pairs", folder, "--label", "sensor noise", "--write")
     assert zoo.Card.read(entry).pair_results == [result]
     code, out, _ = run_cli("eval", entry, *pairs, "--limit", "1", "--json", width=80)
     assert [r["images"] for r in json.loads(out)[0]["pair_results"]] == [2, 1]
@@ -105,9 +114,10 @@ def test_eval_measures_clean_images(run_cli, folder, tmp_path):
     [
         ((), "give clean test images by --data, or pairs of images by --pairs"),
         (("--data", "a", "--pairs", "b"), "give clean test images by --data, or pairs of images by --pairs"),
-        (("--pairs", "a", "--noisy", "*_real*"), "--pairs requires --noisy and --clean"),
-        (("--pairs", "a", "--noisy", "*", "--clean", "*", "--with", "identity()"), "and excludes --with"),
-        (("--data", "a", "--noisy", "*_real*"), "--noisy and --clean require --pairs"),
+        (("--pairs", "a", "--noisy", "*_real*"), "--noisy and --clean belong together"),
+        (("--pairs", "a", "--noisy", "*", "--clean", "*", "--with", "identity()"), "--pairs excludes --with"),
+        (("--data", "a", "--noisy", "*_real*"), "--noisy, --clean and --sheet require --pairs"),
+        (("--data", "a", "--sheet", "a.png"), "--noisy, --clean and --sheet require --pairs"),
         (("--data", "a", "--limit", "2", "--write"), "--write stores results of whole test sets"),
     ],
 )

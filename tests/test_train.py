@@ -122,7 +122,7 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
 
 def test_a_report_without_matplotlib_says_how_to_get_the_figure(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    facts = {"entry": "a", "lines": [{"step": 1, "loss": 0.1}], "best": 1, "facts": {}, "pictures": {}}
+    facts = {"entry": "a", "lines": [{"step": 1, "loss": 0.1}], "best": 1, "facts": {}, "pictures": {}, "shown": ""}
     write_report(tmp_path, name="a", recipe=SMALL, **facts)
     assert "Install `restorax[plot]`" in (tmp_path / "report.md").read_text()
     assert not (tmp_path / "curves.png").exists()

@@ -10,6 +10,7 @@ import typer
 
 from .. import __version__
 from ..errors import one_sentence
+from .adaptation import adapt
 from .common import console, stderr
 from .datasets import check_data, prepare_data
 from .degradation import degrade
@@ -29,7 +30,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 for _panel, _commands in {
     "Images": {"restore": restore, "solve": solve, "diagnose": diagnose, "degrade": degrade, "web": web},
     "Zoo": {"list": list_, "info": info, "demo": demo, "eval": evaluate, "convert": convert, "export": export},
-    "Training": {"train": train},
+    "Training": {"train": train, "adapt": adapt},
 }.items():
     for _name, _command in _commands.items():
         app.command(_name, rich_help_panel=_panel)(_command)

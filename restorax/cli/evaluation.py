@@ -10,7 +10,7 @@ import typer
 
 from ..typed_json import to_json
 from .common import Json, console, stderr
-from .tables import print_json, print_results
+from .tables import print_json, print_line, print_results
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 else:
     Card = Restorer = Result = Status = ndarray = object  # --help starts without JAX
 
+_WORST = 5  # pairs that are listed
+_CROP = 192  # pixels of them on the sheet
 _TITLES = {"results": "{}", "pair_results": "{}, pairs", "ood_results": "{}, out of distribution"}
 
 
@@ -29,9 +31,17 @@ def evaluate(
     degradations: Annotated[
         list[str] | None, typer.Option("--with", help="Degradation to measure instead of the card's; repeatable.")
     ] = None,
-    pairs: Annotated[Path | None, typer.Option(help="Folder of pairs of degraded and clean images.")] = None,
-    noisy: Annotated[str | None, typer.Option(help="Name of degraded images, e.g. '*_real*'.")] = None,
-    clean: Annotated[str | None, typer.Option(help="Name of clean images; * is the same text in a pair.")] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of pairs, in subfolders input and target, lq and gt, noisy and clean, blur and sharp."
+        ),
+    ] = None,
+    noisy: Annotated[str | None, typer.Option(help="Other name of degraded images, e.g. '*_real*'.")] = None,
+    clean: Annotated[str | None, typer.Option(help="Other name of clean images; * is the same text in a pair.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Image file to write: crops of the worst pairs, degraded, restored and clean.")
+    ] = None,
     label: Annotated[str, typer.Option(help="Description of the degradation of the pairs.")] = "real degradation",
     limit: Annotated[int | None, typer.Option(help="Measure only the first N images of a folder.", min=1)] = None,
     every: Annotated[bool, typer.Option("--all", help="Measure every published restorer.")] = False,
@@ -40,7 +50,7 @@ def evaluate(
 ) -> None:
     """Measure PSNR and SSIM by the protocol of the model cards, out-of-distribution results included.
 
-    With --pairs, measure on real degraded images, and count those that come out worse.
+    With --pairs, measure on real degraded images, count those that come out worse, and list the worst.
     """
     from .. import zoo
 
@@ -51,12 +61,15 @@ def evaluate(
     if write and limit:
         raise ValueError("--write stores results of whole test sets; leave --limit out")
     if pairs:
-        if not (noisy and clean) or degradations:
-            raise ValueError("--pairs requires --noisy and --clean, e.g. '*_real*' and '*_mean*', and excludes --with")
-        measure = functools.partial(_measure_pairs, folder=pairs, noisy=noisy, clean=clean, label=label, limit=limit)
+        if bool(noisy) != bool(clean) or degradations:
+            raise ValueError(
+                "--noisy and --clean belong together, e.g. '*_real*' and '*_mean*'; --pairs excludes --with"
+            )
+        named = (noisy, clean) if noisy and clean else ()
+        measure = functools.partial(_measure_pairs, folder=pairs, names=named, label=label, limit=limit, sheet=sheet)
     else:
-        if noisy or clean:
-            raise ValueError("--noisy and --clean require --pairs")
+        if noisy or clean or sheet:
+            raise ValueError("--noisy, --clean and --sheet require --pairs")
         measure = functools.partial(_measure_all, folders=_by_name(data or []), chosen=degradations, limit=limit)
     cards = []
     for name in names or zoo.list_models():
@@ -138,21 +151,51 @@ def _measure(
 
 
 def _measure_pairs(
-    restorer: Restorer, *, folder: Path, noisy: str, clean: str, label: str, limit: int | None, status: Status
+    restorer: Restorer,
+    *,
+    folder: Path,
+    names: Sequence[str],
+    label: str,
+    limit: int | None,
+    sheet: Path | None,
+    status: Status,
 ) -> dict[str, list[Result]]:
-    """Measure on pairs of images, read one after another."""
-    from ..evaluation import evaluate_pairs
-    from ..pairs import match_pairs, read_pair
+    """Measure on pairs of images, read one after another; print the worst, and write crops of them to a file."""
+    import numpy
 
-    files = match_pairs(folder, noisy, clean)[:limit]
+    from ..evaluation import evaluate_pairs
+    from ..files.image import Picture, strip, write
+    from ..pairs import find_pairs, read_pair
+
+    files = find_pairs(folder, names)[:limit]
+    name, qualities = restorer.card.name, []
 
     def read() -> Iterator[tuple[ndarray, ndarray]]:
         for number, pair in enumerate(files, 1):
-            status.update(f"{restorer.card.name}: {pair.degraded.name}, {number} of {len(files)}")
+            status.update(f"{name}: {pair.degraded.name}, {number} of {len(files)}")
             yield read_pair(pair, restorer.card.channels)
 
+    add = lambda quality: qualities.append(quality if sheet else quality._replace(restored=None))  # noqa: E731
     dataset = folder.resolve().name
-    return {"pair_results": [evaluate_pairs(_restore(restorer), read(), dataset=dataset, degradation=label)]}
+    result = evaluate_pairs(_restore(restorer), read(), dataset=dataset, degradation=label, measured=add)
+    order = sorted(range(len(files)), key=lambda i: qualities[i].psnr - qualities[i].input_psnr)[:_WORST]
+    for index in order:
+        before, after = qualities[index].input_psnr, qualities[index].psnr
+        line = f"{name}: {files[index].degraded.name}, {before:.2f} to {after:.2f} dB ({after - before:+.2f})"
+        print_line(stderr, line)
+    if sheet:
+        rows = []
+        for index in order:
+            degraded, clean = read_pair(files[index], restorer.card.channels)
+            rows.append(strip(*map(_crop, (degraded, qualities[index].restored, clean))).pixels)
+        width = min(row.shape[1] for row in rows)
+        write(sheet, Picture(numpy.concatenate([row[:, :width] for row in rows])))
+    return {"pair_results": [result]}
+
+
+def _crop(pixels: ndarray) -> ndarray:
+    top, left = ((side - min(side, _CROP)) // 2 for side in pixels.shape[:2])
+    return pixels[top : top + _CROP, left : left + _CROP]
 
 
 def _restore(restorer: Restorer) -> Callable:

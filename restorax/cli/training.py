@@ -1,14 +1,22 @@
 """Command ``restorax train``."""
 
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..train.options import Options
+from . import batch as batch_options
 from .common import DataDir, console
 from .tables import print_line
 
+if TYPE_CHECKING:
+    from numpy import ndarray
+else:
+    ndarray = object  # --help starts without NumPy
+
+_LEAST = 64  # side of images in which noise is measured
 STOPPED = 75  # EX_TEMPFAIL of sysexits.h: the same command, run again, continues
 
 
@@ -16,14 +24,25 @@ def train(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A zoo name that has a recipe; with --recipe, the name of the result.")
     ],
-    data: Annotated[str, typer.Option(help="Clean images: a folder, or tfds:NAME or tfds:NAME@SPLIT.")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            help="Clean images: a folder, or tfds:NAME or tfds:NAME@SPLIT. Also pairs:DIR, frames:DIR, noisy:DIR and "
+            "tfds:NAME\\[NOISY,CLEAN]; repeat for stages that mix clean images and pairs."
+        ),
+    ],
     recipe: Annotated[
         Path | None, typer.Option(help="Recipe as JSON, a model card, or recipe.json of a training directory.")
     ] = None,
     workdir: Annotated[str | None, typer.Option(help="Training directory, also gs://... Default: runs/NAME.")] = None,
     validate: Annotated[
-        Path | None, typer.Option(help="Folder of validation images. Default: those of scikit-image.")
+        str | None,
+        typer.Option(
+            help="Folder of clean validation images, pairs:DIR or frames:DIR. Default: images of scikit-image, or "
+            "every tenth of one's own pairs, bursts or noisy images."
+        ),
     ] = None,
+    value_range: batch_options.Range = None,
     data_name: Annotated[str | None, typer.Option(help="Name of the training images on the card.")] = None,
     data_licence: Annotated[
         str, typer.Option(help="Licence of the training images, for the card.")
@@ -37,6 +56,7 @@ def train(
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak of the first stage; other stages scale in proportion.")
     ] = None,
+    loss: Annotated[str | None, typer.Option(help="Loss instead of the recipe's, e.g. neighbor2neighbor.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
     start: Annotated[str | None, typer.Option(help="Entry or folder to fine-tune; '' for none.")] = None,
     shards: Annotated[int, typer.Option(help="Devices that share one copy of the parameters.", min=1)] = Options.shards,
@@ -63,26 +83,39 @@ def train(
     On several hosts, run the same command on each; TPU pods and SLURM jobs are detected automatically, elsewhere give
     --coordinator, --num-processes and --process-id.
     """
-    from .. import data as sources
+    from .. import sources
     from ..memory import keep_freed_memory
     from ..recipe import read_recipe
     from ..recipes import RECIPES
     from ..train import parallel
     from ..train.loop import train as run
     from ..train.step import build_model
+    from ..train.validation import validation_of
     from ..zoo import unknown_name
 
     if recipe is None and name not in RECIPES:
         raise ValueError(unknown_name("recipe", name, list(RECIPES)))
     chosen = (RECIPES[name] if recipe is None else read_recipe(recipe)).adjusted(
-        steps=steps, batch=batch, accumulate=accumulate, learning_rate=learning_rate, dtype=dtype, start=start
+        steps=steps,
+        batch=batch,
+        accumulate=accumulate,
+        learning_rate=learning_rate,
+        dtype=dtype,
+        start=start,
+        loss=loss,
     )
+    kinds = sources.kinds_of(data)
+    if (adjusted := chosen.for_kinds(kinds)) != chosen:
+        print_line(console, f"all stages train on {' and '.join(kinds)} images, not on clean images as in the recipe")
+    chosen, limits = adjusted, batch_options.parse_range(value_range)
     options = Options(
         data=data,
         workdir=workdir or str(Path("runs") / name),
         data_name=data_name,
         data_licence=data_licence,
         data_dir=data_dir,
+        value_range=limits,
+        hold_out=validate is None and kinds != ("clean",),
         in_memory=in_memory,
         hardware=hardware,
         shards=shards,
@@ -98,11 +131,29 @@ def train(
     keep_freed_memory()
     parallel.initialize(coordinator, num_processes, process_id)
     channels = build_model(chosen).channels
-    images = sources.test_images(validate, channels) if validate else sources.sample_images(channels)
-    entry = run(name, chosen, options, images)
+    validation = validation_of(validate, data, channels, limits)
+    if kinds == ("noisy",) and validate is None:
+        _check_noise(list(validation.images.values()))
+    entry = run(name, chosen, options, validation)
     if parallel.is_first():
         stopped = f"stopped; the same command resumes from {options.workdir}"
         trained = f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)"
         print_line(console, stopped if entry is None else trained)
     if entry is None:
         raise typer.Exit(STOPPED)
+
+
+def _check_noise(images: list[ndarray]) -> None:
+    """Refuse noisy images without noise, and warn of noise that one image does not tell from the scene."""
+    from ..adaptation import measure_noise
+
+    large = [image for image in images if min(image.shape[:2]) >= _LEAST]
+    if not large:
+        return
+    noise = measure_noise(large)
+    if not noise.visible:
+        raise ValueError(f"{noise.obstacle}; give pairs of degraded and clean images")
+    if noise.obstacle:
+        warnings.warn(
+            f"{noise.obstacle}; a loss for such noise, two shots of each scene, or pairs are needed", stacklevel=2
+        )

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageSequence
 
-from . import encoders, image, kinds, png, tiff
+from . import encoders, fits, image, kinds, png, tiff
 from .atomic import written_beside
 from .metadata import collect
 from .picture import Picture, check_picture, to_channels
@@ -43,7 +43,7 @@ def read_frames(
     value_range: tuple[float, float] | None = None,
     max_pixels: int | None = None,
 ) -> Frames:
-    """Read all frames of an animated GIF, PNG, WebP or AVIF file, or all pages of a TIFF file.
+    """Read all frames of an animated GIF, PNG, WebP or AVIF file, or all pages of a TIFF or FITS file.
 
     Args:
         path: file to read; any other image is one frame.
@@ -62,6 +62,8 @@ def read_frames(
     content, name = image.read_content(path), str(path)
     if kinds.is_raw(name):
         return Frames([image.decode(content, name, value_range=value_range, max_pixels=max_pixels)])
+    if fits.is_fits(name):
+        return Frames(fits.read_planes(content, name, value_range, max_pixels))
     with image.opened(content, name, max_pixels) as file:
         if file is None or file.format == "TIFF":
             return Frames(tiff.read_pages(content, name, value_range, max_pixels))

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFile, UnidentifiedImageError
 
-from . import encoders, kinds, tiff
+from . import encoders, fits, kinds, tiff
 from .atomic import written_beside
 from .metadata import Metadata, collect
 from .picture import Picture, check_picture, quantise, strip, to_channels
@@ -53,7 +53,8 @@ def read(
     to it, and back when the picture is written. CMYK is shown in sRGB.
 
     Args:
-        path: file in TIFF or any format that Pillow supports; HEIC and camera raw with the extras ``heif`` and ``raw``.
+        path: file in TIFF or any format that Pillow supports; HEIC, camera raw and FITS with the extras ``heif``,
+            ``raw`` and ``fits``.
         value_range: stored values of black and white. By default the range of the integer type, and [0, 1] for
             floating point; values beyond it are kept as they are.
         max_pixels: largest number of pixels to read, by default ``MAX_PIXELS``.
@@ -116,6 +117,8 @@ def decode(
     """
     if kinds.is_raw(name):
         return from_stored(kinds.develop(content, name), None, tiff.read_exif(content), name, value_range)
+    if fits.is_fits(name):
+        return fits.read_planes(content, name, value_range, max_pixels)[0]
     with opened(content, name, max_pixels) as file:
         if file is None or file.format == "TIFF":
             return tiff.read_pages(content, name, value_range, max_pixels, first=True)[0]
@@ -225,7 +228,8 @@ def list_pictures(folder: str | os.PathLike) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    known = (*SUFFIXES, *fits.SUFFIXES)
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in known and not p.name.startswith("."))
     if not paths:
         raise ValueError(f"{folder} contains no images ({', '.join(SUFFIXES)})")
     return paths

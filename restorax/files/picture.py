@@ -62,17 +62,19 @@ def quantise(values: np.ndarray, bits: int = 8) -> np.ndarray:
     return np.round(np.clip(values, 0, 1) * levels).astype(np.uint16 if bits == 16 else np.uint8)
 
 
-def to_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+def to_channels(pixels: np.ndarray, channels: int, bits: int = 8) -> np.ndarray:
     """Convert pixels ``[height, width, 1 or 3]`` to 1 (luma) or 3 (RGB) channels.
 
-    Luma is full-range ITU-R BT.601 rounded to 8 bits, as in the usual grayscale test sets.
+    Luma is full-range ITU-R BT.601 rounded to 8 bits, as in the usual grayscale test sets, or to the 16 bits of the
+    image; with 32 bits it is not rounded.
     """
     if pixels.shape[2] == channels:
         return pixels
     if channels == 3:
         return np.repeat(pixels, 3, axis=2)
-    luma = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    return (np.round(luma * 255) / 255)[:, :, None].astype(np.float32)
+    luma = (pixels @ np.array([0.299, 0.587, 0.114], np.float32))[:, :, None]
+    levels = 2**bits - 1
+    return luma if bits == 32 else (np.round(luma * levels) / levels).astype(np.float32)
 
 
 def strip(*images: ArrayLike) -> Picture:

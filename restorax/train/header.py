@@ -4,8 +4,9 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from ..data import FolderPatches, Patches
+from ..data import TfdsPatches
 from ..recipe import Recipe, Stage
+from ..sources import Sources
 from .plan import Plan
 from .publish import detected_hardware
 
@@ -24,8 +25,8 @@ def header(plan: Plan, done: int) -> list[tuple[str, str]]:
     rows = [
         ("training", f"{plan.name}: {recipe.architecture}, {_parameters(plan):,} parameters, {recipe.dtype}"),
         ("devices", _devices(plan)),
-        ("images", _images(plan.source)),
-        ("validation", f"{_count(len(plan.validation), 'image')}, every {options.validate_every:,} steps"),
+        ("images", _images(plan.sources)),
+        ("validation", f"{_validation(plan)}, every {options.validate_every:,} steps"),
         *((f"stage {number}", _stage(stage)) for number, stage in enumerate(recipe.stages, 1)),
         ("start", _start(recipe, done)),
         ("output", f"{plan.workdir}: checkpoints/, log.jsonl, {plan.name}/ (the zoo entry), report.md at the end"),
@@ -59,11 +60,18 @@ def _devices(plan: Plan) -> str:
     return f"{used}{processes} ({detected_hardware()}); {mesh}{sharded}"
 
 
-def _images(source: Patches) -> str:
+def _images(sources: Sources) -> str:
     # A folder is decoded at the start, a dataset on demand.
-    decoded = isinstance(source, FolderPatches)
-    skipped = f"{len(source.skipped)} skipped as unusable" if decoded else "unusable ones are named when they are read"
-    return f"{source.title}; {skipped}"
+    on_demand = any(isinstance(patches, TfdsPatches) for patches in sources.by_kind.values())
+    unusable = (
+        "unusable ones are named when they are read" if on_demand else f"{len(sources.skipped)} skipped as unusable"
+    )
+    return "; ".join([sources.title, unusable, *sources.notes])
+
+
+def _validation(plan: Plan) -> str:
+    count, title = len(plan.validation.images), plan.validation.title
+    return _count(count, "image") if title == "clean images" else f"{count} held out, {title}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -73,7 +81,8 @@ def _count(number: int, noun: str) -> str:
 def _stage(stage: Stage) -> str:
     batch = f"batch {stage.batch}" + (f" in {stage.accumulate} parts" if stage.accumulate > 1 else "")
     rate = f"learning rate {stage.learning_rate:g}"
-    return f"{stage.steps:,} steps, {batch}, patch {stage.patch}, loss {stage.loss}, {rate}, {stage.degradation}"
+    images = stage.degradation if stage.source == "clean" else f"{stage.source} images, {stage.degradation}"
+    return f"{stage.steps:,} steps, {batch}, patch {stage.patch}, loss {stage.loss}, {rate}, {images}"
 
 
 def _start(recipe: Recipe, done: int) -> str:

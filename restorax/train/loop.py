@@ -15,9 +15,12 @@ from .logger import TrainingLogger
 from .options import Options
 from .plan import make_plan
 from .tracing import trace_steps
+from .validation import ValidationSet
 
 
-def train(name: str, recipe: Recipe, options: Options, validation: Mapping[str, np.ndarray]) -> epath.Path | None:
+def train(
+    name: str, recipe: Recipe, options: Options, validation: Mapping[str, np.ndarray] | ValidationSet
+) -> epath.Path | None:
     """Train a recipe, resuming from the newest intact checkpoint in the training directory.
 
     Writes ``checkpoints/``, ``log.jsonl`` (a line per log step), ``recipe.json``, and after every validation that is
@@ -29,7 +32,8 @@ def train(name: str, recipe: Recipe, options: Options, validation: Mapping[str, 
         name: zoo name of the result.
         recipe: what to train and how.
         options: where to read and write, and how often to report.
-        validation: clean images ``[height, width, channels]`` in [0, 1] by name, for PSNR during training.
+        validation: clean images ``[height, width, channels]`` in [0, 1] by name, for PSNR during training, or another
+            validation.
 
     Returns:
         The folder of the entry, or ``None`` if the training was stopped before its end.
@@ -59,7 +63,7 @@ def train(name: str, recipe: Recipe, options: Options, validation: Mapping[str, 
                 logger.restart_clock(done)
             compiled = None
             for step, patches, rows in plan.work(done):
-                logger.name_skipped(plan.source.skipped)
+                logger.name_skipped(plan.sources.skipped)
                 if stop.requested(done):
                     break
                 state, metrics = step(state, patches, plan.key, rows)

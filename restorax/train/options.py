@@ -1,6 +1,7 @@
 """Options of a training run: what is not part of the recipe."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 RESUME = ("auto", "never")
@@ -11,11 +12,13 @@ class Options:
     """Where a training run reads and writes, and how often it reports.
 
     Attributes:
-        data: clean training images: a folder, or ``tfds:NAME`` or ``tfds:NAME@SPLIT`` of a TFDS dataset.
+        data: training images, as for :func:`restorax.sources.parse_location`; several for stages that mix their kinds.
         workdir: training directory, ``gs://...`` included; all hosts must see it. ``runs/NAME`` by default.
         data_name: name of the training images on the card; their number and location by default.
         data_licence: their terms, for the card.
         data_dir: where TFDS datasets are stored.
+        value_range: stored values of black and white, of pairs and noisy images.
+        hold_out: keep every tenth pair, burst or noisy image out of the training, for validation.
         in_memory: keep all images in device memory and crop them inside the step: for small sets.
         hardware: note that the card adds to the detected hardware.
         shards: devices that share one copy of parameters and optimiser state; 1 is plain data parallelism.
@@ -29,11 +32,13 @@ class Options:
         profile: write a trace of ten steps to ``workdir/profile``.
     """
 
-    data: str | os.PathLike
+    data: str | os.PathLike | Sequence[str | os.PathLike]
     workdir: str | os.PathLike | None = None
     data_name: str | None = None
     data_licence: str = "not stated"
     data_dir: str | os.PathLike | None = None
+    value_range: tuple[float, float] | None = None
+    hold_out: bool = False
     in_memory: bool = False
     hardware: str = ""
     shards: int = 1
@@ -54,3 +59,8 @@ class Options:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be an integer >= 1, got {value}")
+
+    @property
+    def sources(self) -> list[str | os.PathLike]:
+        """``data`` as a list."""
+        return [self.data] if isinstance(self.data, str | os.PathLike) else list(self.data)

@@ -13,20 +13,20 @@ from etils import epath
 from jax.sharding import Mesh
 
 from .. import data
-from ..degrade import parse
-from ..evaluation import compile_degradation, evaluate
 from ..files import image
 from ..files.atomic import absolute
 from ..recipe import Recipe, Stage
+from ..sources import Sources
 from ..types import Array, Params, PRNGKeyArray
 from . import parallel
 from .checkpoint import Checkpoints
 from .logger import TrainingLogger, Validation
 from .options import Options
 from .publish import detected_hardware, publish
-from .report import Sample, samples, write_report
+from .report import Sample, write_report
 from .start import starting_params
 from .step import TrainState, build_model, init_state, make_draw, make_restore, patch_side, training_keys
+from .validation import CleanValidation, ValidationSet
 from .workdir import check_same_training, deliver, published, remember
 
 
@@ -38,10 +38,10 @@ class Plan:
         name: zoo name of the result.
         recipe: training recipe.
         options: training options.
-        validation: clean images ``[height, width, channels]`` in [0, 1] by name.
+        validation: what the training is validated on.
         workdir: absolute training directory.
         mesh: device mesh.
-        source: random patches of the training images.
+        sources: training images.
         steps: the compiled step of each stage.
         layout: shapes, types and shardings of the state.
         restore: compiled ``(params, image, condition) -> image``.
@@ -53,10 +53,10 @@ class Plan:
     name: str
     recipe: Recipe
     options: Options
-    validation: Mapping[str, np.ndarray]
+    validation: ValidationSet
     workdir: epath.Path
     mesh: Mesh
-    source: data.Patches
+    sources: Sources
     steps: tuple[Callable[..., tuple[TrainState, dict[str, Array]]], ...]
     layout: TrainState
     restore: Callable[..., Array]
@@ -75,7 +75,7 @@ class Plan:
         Raises:
             ValueError: if the directory contains another training, or checkpoints and ``resume`` is ``"never"``.
         """
-        names = sorted(self.validation)
+        names = sorted(self.validation.images)
         fresh = checkpoints.latest() is None
         if not fresh:
             check_same_training(self.workdir, self.recipe, names)
@@ -101,7 +101,8 @@ class Plan:
         in_memory = self.options.in_memory
         images = None
         if in_memory and done < self.recipe.steps:
-            images = parallel.replicate(data.DeviceImages.of(self.source), self.mesh)
+            (source,) = self.sources.by_kind.values()
+            images = parallel.replicate(data.DeviceImages.of(source), self.mesh)
         for end, stage, step in zip(self.recipe.ends, self.recipe.stages, self.steps, strict=True):
             if done < end:
                 rows = parallel.local_rows(stage.batch, self.mesh)
@@ -112,7 +113,8 @@ class Plan:
 
     def _batches(self, stage: Stage, rows: list[int], start: int) -> Iterator[Array]:
         """Yield batches from a step on; each host reads only the rows of its devices."""
-        for patches in data.batches(self.source, batch=stage.batch, start=start, rows=rows, size=patch_side(stage)):
+        source = self.sources.of(stage)
+        for patches in data.batches(source, batch=stage.batch, start=start, rows=rows, size=patch_side(stage)):
             yield parallel.assemble(patches, stage.batch, self.mesh)
 
     def average(self, state: TrainState) -> Params:
@@ -121,17 +123,13 @@ class Plan:
 
     def validate(self, params: Params) -> Validation:
         """Measure the mean PSNR by degradation; with TensorBoard, restore a few images for it."""
-        run = partial(self.restore, params)
-        results = [evaluate(run, self.validation, d, dataset="validation") for d in self.recipe.evaluation]
+        psnr, input_psnr = self.validation.measure(partial(self.restore, params), self.recipe)
         shown = self._samples(params) if self.options.tensorboard and self.first else {}
-        return Validation(
-            psnr={result.degradation: result.psnr for result in results},
-            input_psnr={result.degradation: result.input_psnr for result in results},
-            images={name: np.clip(image.strip(*sample).pixels, 0, 1) for name, sample in shown.items()},
-        )
+        strips = {name: image.strip(*(part for part in sample if part is not None)) for name, sample in shown.items()}
+        return Validation(psnr, input_psnr, {name: np.clip(one.pixels, 0, 1) for name, one in strips.items()})
 
     def _samples(self, params: Params) -> dict[str, Sample]:
-        return samples(self.restore, params, self.validation, self.recipe)
+        return self.validation.samples(self.restore, params, self.recipe)
 
     def write_entry(self, params: Params, steps: int, seconds: float) -> None:
         """Write a zoo entry with averaged parameters; results of equal parameters are kept."""
@@ -145,7 +143,7 @@ class Plan:
             params,
             steps=steps,
             seconds=seconds,
-            data=options.data_name or self.source.title,
+            data=options.data_name or self.sources.title,
             data_licence=options.data_licence,
             hardware=options.hardware,
             before=before and before.card,
@@ -165,9 +163,9 @@ class Plan:
         if self.first:
             facts = {
                 "start": f"`{self.recipe.start}`" if self.recipe.start else "random parameters",
-                "data": self.options.data_name or self.source.title,
-                "images skipped": len(self.source.skipped),
-                "validation": f"{len(self.validation)} images",
+                "data": self.options.data_name or self.sources.title,
+                "images skipped": len(self.sources.skipped),
+                "validation": f"{len(self.validation.images)} images",
                 "best step": best,
                 "hardware": detected_hardware(self.options.hardware),
                 "hours": f"{logger.seconds / 3600:.2f}",
@@ -181,6 +179,7 @@ class Plan:
                 best=best,
                 facts=facts,
                 pictures=self._samples(average),
+                shown=self.validation.shown(self.recipe),
             )
             deliver(self.workdir, page)
 
@@ -189,7 +188,7 @@ def make_plan(
     name: str,
     recipe: Recipe,
     options: Options,
-    validation: Mapping[str, np.ndarray],
+    validation: Mapping[str, np.ndarray] | ValidationSet,
     *,
     tell: Callable[[str], Any] = print,
 ) -> Plan:
@@ -199,7 +198,7 @@ def make_plan(
         name: zoo name of the result.
         recipe: training recipe.
         options: training options.
-        validation: clean images ``[height, width, channels]`` in [0, 1] by name.
+        validation: clean images ``[height, width, channels]`` in [0, 1] by name, or another validation.
         tell: callback for messages to the user.
 
     Returns:
@@ -210,7 +209,9 @@ def make_plan(
         ValueError: if a batch does not divide among the devices, or recipe or validation images are invalid.
     """
     channels = build_model(recipe).channels
-    _check(recipe, validation, channels)
+    validation = CleanValidation(validation) if isinstance(validation, Mapping) else validation
+    validation.check(recipe, channels)
+    _check(recipe, channels)
     mesh = parallel.make_mesh(options.shards, parallel.devices_for(recipe, options.shards))
     if mesh.size < jax.device_count():
         batches = ", ".join(sorted({str(stage.batch) for stage in recipe.stages}))
@@ -224,9 +225,7 @@ def make_plan(
         validation=validation,
         workdir=absolute(options.workdir or Path("runs") / name),
         mesh=mesh,
-        source=data.open_patches(
-            options.data, size=size, channels=channels, seed=recipe.seed, data_dir=options.data_dir
-        ),
+        sources=_open(recipe, options, size, channels),
         steps=steps,
         layout=parallel.abstract_state(_initializer(recipe), mesh),
         restore=jax.jit(make_restore(recipe)),
@@ -240,21 +239,28 @@ def _initializer(recipe: Recipe) -> Callable[[], TrainState]:
     return lambda: init_state(recipe, training_keys(recipe)[0])
 
 
-def _check(recipe: Recipe, validation: Mapping[str, np.ndarray], channels: int) -> None:
-    """Check what would fail at the start of a stage or of the first validation."""
-    if not recipe.evaluation:
-        raise ValueError("`evaluation` must have at least one degradation, got none")
-    if not validation:
-        raise ValueError("`validation` must have at least one image, got none")
-    least = 11 + 2 * max(parse(degradation).border for degradation in recipe.evaluation)  # the window of SSIM
-    for name, pixels in validation.items():
-        if pixels.ndim != 3 or pixels.shape[2] != channels or min(pixels.shape[:2]) < least:
-            accepted = f"[height, width, {channels}] with sides of at least {least} pixels"
-            raise ValueError(f"validation image {name} must have shape {accepted}, got {pixels.shape}")
-    key, first = jax.random.key(0), next(iter(validation.values()))
-    for degradation in recipe.evaluation:
-        jax.eval_shape(compile_degradation(degradation), key, first)
+def _open(recipe: Recipe, options: Options, size: int, channels: int) -> Sources:
+    """Open the training images, and check that they are those that the stages need."""
+    sources = Sources(
+        options.sources,
+        size=size,
+        channels=channels,
+        seed=recipe.seed,
+        data_dir=options.data_dir,
+        value_range=options.value_range,
+        hold_out=options.hold_out,
+    )
+    for stage in recipe.stages:
+        sources.of(stage)
+    if options.in_memory and (len(sources.by_kind) > 1 or any(p.varies for p in sources.by_kind.values())):
+        raise ValueError("--in-memory keeps clean images, pairs or noisy images, not bursts or several kinds at once")
+    return sources
+
+
+def _check(recipe: Recipe, channels: int) -> None:
+    """Check what would fail at the start of a stage."""
+    key = jax.random.key(0)
     for stage in recipe.stages:
         side = patch_side(stage)
-        patches = jax.ShapeDtypeStruct((1, side, side, channels), np.uint8)
-        jax.eval_shape(make_draw(stage), key[None], patches)
+        depth = 2 * channels if "pairs" in stage.kinds else channels
+        jax.eval_shape(make_draw(stage), key[None], jax.ShapeDtypeStruct((1, side, side, depth), np.uint8))

@@ -65,7 +65,7 @@ def publish(
         steps=steps,
         seconds=round(seconds),
         hardware=detected_hardware(hardware),
-        versions={"restorax": _own_version()} | {package: version(package) for package in ("jax", "flax", "optax")},
+        versions=own_versions(),
         commit=provenance.commit(),
         parameters=0,
         parameter_dtype="float16",
@@ -80,7 +80,8 @@ def publish(
         kept = ("results", "ood_results", "pair_results", "throughput", "halo")
         measured = {field: getattr(before, field) for field in kept}
         dataclasses.replace(card, **measured).write(folder)
-    write_preview(folder / "preview.png", recipe, params)
+    if recipe.evaluation:
+        write_preview(folder / "preview.png", recipe, params)
     return folder
 
 
@@ -109,7 +110,8 @@ def detected_hardware(note: str = "") -> str:
     return f"{found}, {note}" if note else found
 
 
-def _own_version() -> str:
+def own_versions() -> dict[str, str]:
+    """Return the versions of the libraries that a training depends on."""
     import restorax  # a checkout need not be installed to train
 
-    return restorax.__version__
+    return {"restorax": restorax.__version__} | {package: version(package) for package in ("jax", "flax", "optax")}
