@@ -38,7 +38,7 @@ ALLOWED = {
     "folders": {"errors", "files"},
     "diagnosis": {"types", "degrade", "layers", "files", "zoo", "inference"},
     "explanation": {"types", "degrade", "zoo", "inference"},
-    "video": {"types", "zoo", "files"},
+    "video": {"types", "zoo", "files", "inference"},
     "exporting": {"types", "zoo"},
     "evaluation": {"types", "card", "metrics", "degrade"},
     "pairs": {"files"},

@@ -28,6 +28,7 @@ from .compression import *
 from .enhancement import *
 from .grammar import parse
 from .missing import *
+from .motion import Motion
 from .mosaic import *
 from .noise import *
 from .photo import *
@@ -45,6 +46,7 @@ __all__ = [
     "Expression",
     "LogUniform",
     "Maybe",
+    "Motion",
     "OneOf",
     "Op",
     "Shuffle",
