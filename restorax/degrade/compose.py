@@ -20,7 +20,7 @@ from .motion import Motion
 from .registry import REGISTRATIONS, Range, Registration
 from .strengths import Sampler, comparison_key, format_strength, freeze
 
-Cropped = Float[Array | np.ndarray, "*batch rows columns channel"]
+Cropped = Float[Array | np.ndarray, "*batch_and_frames rows columns channel"]
 
 _GRID = 8  # pixels: the period of the blocks of JPEG, and a multiple of that of mosaics
 
@@ -149,7 +149,7 @@ class Expression:
         """Degrade an image or a batch of images."""
         return self._degrade(key, clean, clean.shape[:-3])[0]
 
-    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Image]:
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
         """Return the observation and its ground truth; strengths are drawn in a shape that broadcasts to the batch."""
         raise NotImplementedError
 
@@ -236,7 +236,7 @@ class Op(Expression):
         """A tuple of this operator alone."""
         return (self,)
 
-    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Image]:
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
         operator_key, drawn = self._draw(key, clean, draws)
         out = self.operator(operator_key, clean, **drawn) if self._random else self.operator(clean, **drawn)
         observed = out if isinstance(out, Observation) else Observation(out)
@@ -346,11 +346,11 @@ class Chain(_Combination):
         flattened = (part.parts if isinstance(part, Chain) else (part,) for part in parts)
         super().__init__(*(part for inner in flattened for part in inner))
 
-    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Image]:
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
         if len(self.parts) == 1:
             return self.parts[0]._degrade(key, clean, draws)
         image, truth, conditions = clean, clean, []
-        for number, (part_key, part) in enumerate(zip(self._part_keys(key), self.parts, strict=True)):
+        for number, (part_key, part) in enumerate(zip(self._part_keys(key), self.parts, strict=False)):
             (image, condition), made = part._degrade(part_key, image, draws)
             if condition is not None:
                 conditions.append(condition)
@@ -362,8 +362,8 @@ class Chain(_Combination):
             raise ValueError("A degradation that adds a frame axis must come before those that return a condition.")
         return Observation(image, jnp.concatenate(conditions, -1) if conditions else None), truth
 
-    def _part_keys(self, key: PRNGKeyArray) -> PRNGKeyArray:
-        return jax.random.split(key, max(len(self.parts), 1))[: len(self.parts)]
+    def _part_keys(self, key: PRNGKeyArray) -> jax.Array:
+        return jax.random.split(key, max(len(self.parts), 1))
 
     def _motion(self, key: PRNGKeyArray, clean: Image) -> Motion:
         if len(self.parts) < 2:
@@ -415,7 +415,7 @@ class OneOf(_Combination):
                 )
         object.__setattr__(self, "weights", weights)
 
-    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Image]:
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
         weights = np.ones(len(self.parts)) if self.weights is None else np.asarray(self.weights, float)
         edges = np.cumsum(weights / weights.sum())[:-1]
         choice_key, *part_keys = jax.random.split(key, 1 + len(self.parts))
@@ -465,7 +465,7 @@ class Maybe(_Combination):
         check_range(probability, "probability", 0, 1)
         object.__setattr__(self, "probability", probability)
 
-    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Image]:
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
         choice_key, part_key = jax.random.split(key)
         (image, condition), _ = self.parts[0]._degrade(part_key, clean, draws)
         if condition is not None:
@@ -512,7 +512,7 @@ class Shuffle(_Combination):
             raise ValueError("shuffle must have at least one degradation, got 0.")
         super().__init__(*parts)
 
-    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Image]:
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
         order_key, *part_keys = jax.random.split(key, 1 + len(self.parts))
         branches = [self._branch(part, draws) for part in self.parts]
 
