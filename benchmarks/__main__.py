@@ -19,6 +19,7 @@ SUITES = (
     "scaling",
     "quality",
     "robustness",
+    "video",
     "harm",
     "gains",
     "diagnosis",

@@ -11,8 +11,11 @@ from typing import cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+import safetensors
+import safetensors.numpy
 
 from .files import image
+from .files.atomic import write_atomically
 from .files.frames import ANIMATED, PAGED, check_target, read_frames, read_single, write_frames
 from .files.mask import read_mask
 from .files.movie import convert_movie
@@ -74,6 +77,43 @@ class Stream:
         state = start(self.restorer, planes) if self.state is None else self.state
         self.state, restored = step(self.restorer, state, planes, masks)
         return _frame(restored, frame.shape[-1])
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the state to a file, from which :meth:`resume` continues.
+
+        Raises:
+            ValueError: if there was no frame yet.
+        """
+        if self.state is None:
+            raise ValueError("there is no state before the first frame")
+        arrays = {f"state{number}": np.asarray(part) for number, part in enumerate(self.state)}
+        write_atomically(Path(path), safetensors.numpy.save(arrays, {"entry": self.restorer.card.name}))
+
+    @classmethod
+    def resume(cls, restorer: Restorer, path: str | os.PathLike, mask: np.ndarray | None = None) -> "Stream":
+        """Continue a stream whose state was saved.
+
+        Args:
+            restorer: the restorer of that stream.
+            path: file of :meth:`save`.
+            mask: condition map of all frames.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no state, or of another entry.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file")
+        try:
+            with safetensors.safe_open(str(path), "numpy") as file:
+                entry = (file.metadata() or {}).get("entry")
+                state = tuple(jnp.asarray(file.get_tensor(name)) for name in sorted(file.keys()))
+        except safetensors.SafetensorError as error:
+            raise ValueError(f"{path} is not the state of a stream: {error}") from None
+        if entry != restorer.card.name:
+            raise ValueError(f"{path} is the state of {entry}, not of {restorer.card.name}")
+        return cls(restorer, mask, state)
 
     def _check(self, frame: np.ndarray) -> None:
         if self._shape is None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from restorax import degrade
+from restorax import degrade, metrics
 from restorax.degrade.video import _crop_subpixel
 
 crop_subpixel = jax.jit(_crop_subpixel, static_argnums=(3, 4))
@@ -85,6 +85,21 @@ def test_known_motion_leads_to_what_a_pixel_showed_before(scene):
         assert np.quantile(error[visible], 0.95) < 0.1
         assert error[~visible].mean() > 5 * error[visible].mean()
     assert not np.any(motion.flow[0]) and not np.any(motion.visible[0])
+
+
+def test_warping_error_is_small_along_the_known_motion_alone(scene):
+    _, noisy, clean, motion = scene
+    measure = jax.jit(metrics.warping_error)
+    along, across, flicker = (measure(v, f, motion.visible) for v, f in _pairs(noisy, clean, motion.flow))
+    assert along < 0.3 * across
+    sigma = float((noisy - clean).std())
+    assert sigma**2 < flicker - along < 2.1 * sigma**2  # interpolation averages the noise of one of two frames
+    with pytest.raises(ValueError, match="at least two frames"):
+        metrics.warping_error(clean[:1], motion.flow[:1], motion.visible[:1])
+
+
+def _pairs(noisy, clean, flow):
+    return (clean, flow), (clean, jnp.zeros_like(flow)), (noisy, flow)
 
 
 def test_what_degrades_a_scene_leaves_its_ground_truth(scene):

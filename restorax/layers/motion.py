@@ -26,21 +26,18 @@ def correlate(current: Array, previous: Array, radius: int) -> Array:
         >>> correlate(jnp.ones((1, 4, 4, 8)), jnp.ones((1, 4, 4, 8)), 1)[0, 0, 0].tolist()
         [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]
     """
-    return jnp.stack([(current * moved).mean(-1) for moved in _displaced(previous, radius)], -1)
+    height, width = current.shape[1:3]
+    padded = jnp.pad(previous, ((0, 0), (radius, radius), (radius, radius), (0, 0)))
+    steps = range(2 * radius + 1)
+    rows = jnp.stack([padded[:, i : i + height] for i in steps])  # few large operations compile faster than many
+    products = [(current[None] * rows[:, :, :, j : j + width]).mean(-1) for j in steps]
+    return jnp.moveaxis(jnp.stack(products, -1), 0, -2).reshape(*current.shape[:3], len(steps) ** 2)
 
 
 def displacements(radius: int) -> Array:
     """Return the displacements of :func:`correlate`, rows first, ``[(2 * radius + 1) ** 2, 2]``."""
     steps = jnp.arange(-radius, radius + 1, dtype=jnp.float32)
     return jnp.stack(jnp.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
-
-
-def _displaced(x: Array, radius: int) -> list[Array]:
-    """Return an array displaced by every displacement of a window, with zeros from outside."""
-    height, width = x.shape[1:3]
-    padded = jnp.pad(x, ((0, 0), (radius, radius), (radius, radius), (0, 0)))
-    steps = range(2 * radius + 1)
-    return [padded[:, i : i + height, j : j + width] for i in steps for j in steps]
 
 
 def warp(x: Array, flow: Array) -> Array:

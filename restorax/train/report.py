@@ -37,7 +37,7 @@ def samples(restore: Callable, params: Params, images: Mapping[str, np.ndarray],
         recipe: recipe with the evaluation.
 
     Returns:
-        Degraded, restored and clean images by name; of a burst, the last degraded frame.
+        Degraded, restored and clean images by name; of a burst or a video, the last frame.
     """
     degrade = compile_degradation(middle(recipe.evaluation))
     out = {}
@@ -45,7 +45,8 @@ def samples(restore: Callable, params: Params, images: Mapping[str, np.ndarray],
         observed, clean = degrade(jax.random.fold_in(jax.random.key(0), number), jnp.asarray(images[name]))
         degraded, clean = np.asarray(observed.image), np.asarray(clean)
         restored = np.asarray(restore(params, *observed))
-        out[name] = Sample(degraded if degraded.ndim == clean.ndim else degraded[-1], restored, clean)
+        last = (x if x.ndim == 3 else x[-1] for x in (degraded, restored, clean))
+        out[name] = Sample(*last)
     return out
 
 
