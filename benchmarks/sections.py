@@ -306,8 +306,8 @@ SECTIONS = (
         ("method", "sigma", "clips", "psnr_1", "psnr_2", "psnr_5", "psnr_20", "psnr_mean", "warping_error"),
         _mean_of_clips,
         timed=False,
-        note="PSNR of the first, second, fifth and twentieth frame and of all, averaged over clips; `warping_error`: mean\n"
-        "squared difference of consecutive frames along their motion.",
+        note="PSNR of the first, second, fifth and twentieth frame and of all, averaged over clips;\n"
+        "`warping_error`: mean squared difference of consecutive frames along their motion.",
     ),
     Section(
         "video_still",

@@ -7,6 +7,7 @@ noise level and also sees two later frames.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,7 +63,7 @@ def flow_of(clip: Video) -> Motion:
     estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     place = np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in gray[0].shape[::-1])), -1)
     flows, visible = [np.zeros_like(place)], [np.zeros_like(place[..., :1])]
-    for previous, current in zip(gray, gray[1:], strict=False):
+    for previous, current in pairwise(gray):
         back, forth = estimator.calc(current, previous, None), estimator.calc(previous, current, None)
         before = place + back
         returned = back + cv2.remap(forth, before[..., 0], before[..., 1], cv2.INTER_LINEAR)
@@ -146,7 +147,7 @@ def main(
     entry: Annotated[list[str] | None, option("Entry, repeatable [those of the suite].")] = None,
     folder: Annotated[str, option("Folder of clean videos [videos made of scikit-image's images].")] = "",
     side: Annotated[int, option("Side of the part of the clips, in pixels.")] = 256,
-    timed: Annotated[list[str] | None, option("Entry or architecture to time, repeatable [entries, video_rnn].")] = None,
+    timed: Annotated[list[str] | None, option("Entry or architecture to time, repeatable [all of both].")] = None,
     seconds: Annotated[float, option("Time per size of frames.")] = 20,
     opencv: Annotated[bool, option("Compare with OpenCV, which takes seconds per frame.")] = True,
     quick: Quick = False,

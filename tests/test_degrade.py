@@ -41,7 +41,15 @@ STRENGTHS = {
     "chroma_blur": {"sigma": 1.2, "radius": 5},
 }
 # Largest tested strength where the range is unbounded.
-LARGEST = {"peak": 1e5, "levels": 65536.0, "length": 7.0, "gamma": 10.0, "blur_radius": 3.0, "shift": 50.0, "speed": 50.0}
+LARGEST = {
+    "peak": 1e5,
+    "levels": 65536.0,
+    "length": 7.0,
+    "gamma": 10.0,
+    "blur_radius": 3.0,
+    "shift": 50.0,
+    "speed": 50.0,
+}
 FRAMES = {"burst": (3,), "moving_scene": (3,)}  # added frame axes
 SIZE = (23, 5)
 

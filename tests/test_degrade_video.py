@@ -84,7 +84,8 @@ def test_known_motion_leads_to_what_a_pixel_showed_before(scene):
         assert np.median(error[visible]) < 0.01 < np.median(np.abs(clean[t - 1] - clean[t]))
         assert np.quantile(error[visible], 0.95) < 0.1
         assert error[~visible].mean() > 5 * error[visible].mean()
-    assert not np.any(motion.flow[0]) and not np.any(motion.visible[0])
+    assert not np.any(motion.flow[0])
+    assert not np.any(motion.visible[0])
 
 
 def test_warping_error_is_small_along_the_known_motion_alone(scene):

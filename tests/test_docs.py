@@ -78,7 +78,7 @@ def test_examples_of_readme_run(title, folder, run_cli):
         exec(compile(block, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("page", first(["training", "explanation", "files"], "files"))
+@pytest.mark.parametrize("page", first(["training", "explanation", "files", "video"], "files"))
 def test_code_of_pages_runs(page, folder):
     code = _blocks((ROOT / "docs" / f"{page}.md").read_text(), "python")
     assert code

@@ -22,7 +22,7 @@ def _model(**config):
 def _init(model, frames, condition=None):
     """Draw nonzero parameters without compiling."""
     shapes, draw = jax.eval_shape(model.init, jax.random.key(1), frames, condition), np.random.default_rng(0)
-    return jax.tree.map(lambda p: jnp.asarray(draw.normal(scale=0.3, size=p.shape), jnp.float32), shapes)
+    return jax.tree.map(lambda p: jnp.asarray(draw.normal(scale=0.15, size=p.shape), jnp.float32), shapes)
 
 
 def _frames(*shape):
@@ -67,17 +67,17 @@ def test_gradient_reaches_every_parameter_and_earlier_frames_alone():
 def test_the_state_ends_at_a_cut():
     """What follows a cut is restored as if the video began there."""
     model = _model()
-    before, after = _frames(2, 16, 16, 1).astype(np.float32), 1 - _frames(2, 16, 16, 1).astype(np.float32)
+    before, after = _frames(2, 40, 8, 1).astype(np.float32), 1 - _frames(2, 40, 8, 1).astype(np.float32)
     variables = _init(model, before)
     apply = jax.jit(model.apply)
     cut = apply(variables, np.concatenate([before, after]))
     fresh = apply(variables, np.concatenate([after, after]))
     np.testing.assert_allclose(cut[2:], fresh[:2], atol=1e-5)
-    assert np.abs(fresh[2] - fresh[0]).max() > 1e-3  # without a cut, the state counts
+    assert np.abs(fresh[2] - fresh[0]).max() > 1e-4  # without a cut, the state counts
 
 
 def test_correlation_finds_the_displacement_and_warping_follows_it(key):
-    features = jax.random.normal(key, (1, 12, 13, 16))
+    features = jax.random.normal(key, (1, 12, 13, 64))
     moved = jnp.roll(features, (1, -2), (1, 2))
     found = displacements(2)[correlate(moved, features, 2).argmax(-1)]
     np.testing.assert_array_equal(found[:, 2:-2, 2:-2], np.broadcast_to([-1.0, 2.0], (1, 8, 9, 2)))

@@ -60,7 +60,7 @@ def restore(
     share: batch.Share = None,
     quality: batch.Quality = None,
     crf: Annotated[
-        int | None, typer.Option(help="Constant rate factor of videos: 0 best, 51 worst. Default: 16, for WebM 24.", min=0)
+        int | None, typer.Option(min=0, help="Constant rate factor of videos, 0 (best) to 51. Default: 16, WebM 24.")
     ] = None,
     value_range: batch.Range = None,
     max_pixels: batch.MaxPixels = None,

@@ -28,8 +28,8 @@ from .compression import *
 from .enhancement import *
 from .grammar import parse
 from .missing import *
-from .motion import Motion
 from .mosaic import *
+from .motion import Motion
 from .noise import *
 from .photo import *
 from .photometric import *

@@ -19,8 +19,8 @@ class Motion(NamedTuple):
     """The known motion of a video.
 
     Attributes:
-        flow: what a pixel shows was at ``position + flow`` in the previous frame, ``[*batch, frames, height, width, 2]``
-            in pixels, rows first; 0 in the first frame.
+        flow: what a pixel shows was at ``position + flow`` in the previous frame, in pixels, rows first,
+            ``[*batch, frames, height, width, 2]``; 0 in the first frame.
         visible: 1 where that position was inside the previous frame and not hidden by an object, else 0,
             ``[*batch, frames, height, width, 1]``; 0 in the first frame.
     """
@@ -96,7 +96,7 @@ def draw_path(
 
 
 def draw_objects(key: jax.Array, count: int, height: int, width: int, *, speed: Array) -> Objects:
-    """Draw objects inside a frame, each with its speed up to ``speed`` and a radius of 0.1 to 0.3 of the shorter side."""
+    """Draw objects inside a frame, with speeds up to ``speed`` and radii of 0.1 to 0.3 of the shorter side."""
     keys = jax.random.split(key, 5)
     sides = jnp.array([height, width], speed.dtype)
     draw = lambda key, *shape: jax.random.uniform(key, (count, *shape), speed.dtype)  # noqa: E731
@@ -112,7 +112,9 @@ def draw_objects(key: jax.Array, count: int, height: int, width: int, *, speed: 
     )
 
 
-def render(scene: Scene, image: Image, shape: tuple[int, int], frames: int) -> Float[Array, "frames rows columns channel"]:
+def render(
+    scene: Scene, image: Image, shape: tuple[int, int], frames: int
+) -> Float[Array, "frames rows columns channel"]:
     """Render a video of an image, by bicubic interpolation with mirrored borders.
 
     Args:

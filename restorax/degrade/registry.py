@@ -178,9 +178,7 @@ def register(
         checked: Callable[..., Any] = with_key if random else without_key
         operator = functools.wraps(function)(checked)
         levels = _example_levels(examples)
-        registration = Registration(
-            operator, random, defaults, ranges, channels, differentiable, levels, reach, motion
-        )
+        registration = Registration(operator, random, defaults, ranges, channels, differentiable, levels, reach, motion)
         for strengths in ({n: v for n, v in defaults.items() if v is not inspect.Parameter.empty}, *levels):
             registration.check(strengths)
         existing = OPERATORS.get(name)

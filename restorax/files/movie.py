@@ -157,9 +157,7 @@ class _Movie:
         """Whether there is one channel."""
         return len(self.video.format.components) == 1 and not self.video.format.has_palette
 
-    def pixels(
-        self, max_pixels: int | None = None, copy: Callable[[Any], None] | None = None
-    ) -> Iterator[np.ndarray]:
+    def pixels(self, max_pixels: int | None = None, copy: Callable[[Any], None] | None = None) -> Iterator[np.ndarray]:
         """Yield the frames, and pass the packets of the other streams on."""
         import av
 
@@ -204,7 +202,7 @@ class _Movie:
         if kind is None:
             raise ValueError(f"{self.path} holds a video that cannot be decoded ({context.name})")
         if context.color_trc in _HDR:
-            raise ValueError(f"{self.path} is HDR ({_HDR[context.color_trc]}), which is not supported; convert it to SDR")
+            raise ValueError(f"{self.path} is HDR ({_HDR[context.color_trc]}), which is not supported; make it SDR")
         if any(component.is_alpha for component in kind.components):
             raise ValueError(f"{self.path} is transparent, which is not supported; flatten it first")
         if left_out := [s.type for s in self.container.streams if s not in (self.video, *self.copied)]:

@@ -88,8 +88,8 @@ def is_cut(current: Array, previous: Array) -> Array:
         previous: of the preceding frame, of the same shape.
 
     Returns:
-        Boolean, ``[batch]``: whether the difference to the best of nine neighbouring blocks exceeds 0.4 of the contrast.
-        Noise averages out, and motion of a block per frame is tolerated. Of ten real clips with noise of sigma 50/255,
+        Boolean, ``[batch]``: whether the difference to the best of nine neighbouring blocks exceeds 0.4 of the
+        contrast. Noise averages out, and motion of a block per frame is tolerated. Of ten real clips with noise of sigma 50/255,
         cuts differed by at least 0.68 of the contrast and moving frames by at most 0.15.
 
     Reference:

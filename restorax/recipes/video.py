@@ -76,9 +76,7 @@ RECIPES["video_rnn-color-noise"] = Recipe(
     paper=_VIDEO_RNN,
 )
 # Not trained yet.
-RECIPES["video_rnn-gray-noise"] = replace(
-    RECIPES["video_rnn-color-noise"], config={"channels": 1, "residual": True}
-)
+RECIPES["video_rnn-gray-noise"] = replace(RECIPES["video_rnn-color-noise"], config={"channels": 1, "residual": True})
 # Not trained yet.
 RECIPES["video_rnn-gray-noise-direct"] = direct(RECIPES["video_rnn-gray-noise"])
 # Not trained yet.
