@@ -50,6 +50,7 @@ def test_a_stream_of_several_videos_equals_the_whole_videos(masked):
     assert np.abs(state[0]).max() <= 1
 
 
+@pytest.mark.slow
 def test_gradient_reaches_every_parameter_and_earlier_frames_alone():
     model, frames = _model(), _frames(3, 8, 16, 1).astype(np.float32)
     variables = _init(model, frames)

@@ -131,8 +131,8 @@ def register(
         examples: strengths for illustration; a tuple holds three values from weak to strong.
         channels: accepted numbers of channels; empty if any number is accepted.
         differentiable: whether the gradient with respect to the image is useful.
-        reach: for blur and motion, maps all strengths, each at its largest, to the number of pixels that the border of the image
-            reaches inwards; evaluation and training crop them.
+        reach: for blur and motion, maps all strengths, each at its largest, to the number of pixels that the border of
+            the image reaches inwards; evaluation and training crop them.
         motion: for an operator that adds an axis of frames and whose result is ground truth, a function of the same
             arguments, all given, that returns the known motion (``restorax.degrade.Motion``).
 
