@@ -7,7 +7,7 @@ noise level and also sees two later frames.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,6 +150,7 @@ def main(
     timed: Annotated[list[str] | None, option("Entry or architecture to time, repeatable [all of both].")] = None,
     seconds: Annotated[float, option("Time per size of frames.")] = 20,
     opencv: Annotated[bool, option("Compare with OpenCV, which takes seconds per frame.")] = True,
+    only: Annotated[list[str] | None, option("video, video_still or video_speed, repeatable [all].")] = None,
     quick: Quick = False,
     publish: Publish = False,
 ) -> None:
@@ -157,22 +158,29 @@ def main(
     names, frames = list(entry or ENTRIES), max(FRAMES)
     if quick:
         names, side, frames, opencv = names[1:], 32, 2, False
-    methods = {name: method_of(name) for name in ("input", *names, *([OPENCV] if opencv else ()))}
-    rows = []
-    for name, clip, motion in clips(folder, side, frames):
-        for sigma in SIGMAS[:1] if quick else SIGMAS:
-            rows += quality(methods, name, clip, motion, sigma)
-        if quick:
-            break
-    image = data.sample_images(3)["astronaut"][:side, :side]
-    recurrent = [name for name in names if zoo.load(name).model.takes_frames]
-    rest = [row for name in recurrent for row in still(name, image, 25, 2 if quick else 32)]
-    sizes = ((32, 32),) if quick else SIZES
-    times = [row for size in sizes for row in speed(timed or (*names, "video_rnn"), size, 0.1 if quick else seconds)]
-    for suite, measured in (("video", rows), ("video_still", rest), ("video_speed", times)):
-        print(table(measured))
-        if not quick:
-            record(suite, measured, publish=publish)
+
+    def of_clips() -> Iterator[dict[str, Any]]:
+        methods = {name: method_of(name) for name in ("input", *names, *([OPENCV] if opencv else ()))}
+        for clip in islice(clips(folder, side, frames), 1 if quick else None):
+            for sigma in SIGMAS[:1] if quick else SIGMAS:
+                yield from quality(methods, *clip, sigma)
+
+    def of_rest() -> Iterator[dict[str, Any]]:
+        image = data.sample_images(3)["astronaut"][:side, :side]
+        for name in names:
+            if zoo.load(name).model.takes_frames:
+                yield from still(name, image, 25, 2 if quick else 32)
+
+    def of_speed() -> Iterator[dict[str, Any]]:
+        for size in ((32, 32),) if quick else SIZES:
+            yield from speed(timed or (*names, "video_rnn"), size, 0.1 if quick else seconds)
+
+    for part, measure in (("video", of_clips), ("video_still", of_rest), ("video_speed", of_speed)):
+        if not only or part in only:
+            rows = list(measure())
+            print(table(rows))
+            if not quick:
+                record(part, rows, publish=publish)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def test_correlation_finds_the_displacement_and_warping_follows_it(key):
     found = displacements(2)[correlate(moved, features, 2).argmax(-1)]
     np.testing.assert_array_equal(found[:, 2:-2, 2:-2], np.broadcast_to([-1.0, 2.0], (1, 8, 9, 2)))
     np.testing.assert_allclose(warp(features, found)[:, 2:-2, 2:-2], moved[:, 2:-2, 2:-2], atol=1e-6)
-    flow = np.full((1, 12, 13, 2), [0.3, -0.6], np.float32)
+    flow = jnp.broadcast_to(jnp.float32([0.3, -0.6]), (1, 12, 13, 2))
     place = np.indices((12, 13)) + np.float32([0.3, -0.6]).reshape(2, 1, 1)
     expected = scipy.ndimage.map_coordinates(features[0, ..., 0], place, order=1, mode="nearest")
     np.testing.assert_allclose(warp(features, flow)[0, ..., 0], expected, atol=1e-5)

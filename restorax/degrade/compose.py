@@ -246,7 +246,9 @@ class Op(Expression):
         """Return the key of the operator and the sampled strengths."""
         operator_key, *sampler_keys = jax.random.split(key, 1 + len(self._strengths))
         drawn = {
-            name: jnp.broadcast_to(value(sampler_key, draws), clean.shape[:-3]) if callable(value) else value
+            name: jnp.broadcast_to(jnp.asarray(value(sampler_key, draws)), clean.shape[:-3])
+            if callable(value)
+            else value
             for sampler_key, (name, value) in zip(sampler_keys, self._strengths, strict=True)
         }
         return operator_key, drawn

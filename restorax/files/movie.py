@@ -112,13 +112,14 @@ def convert_movie(
 def _opened(path: Path) -> Iterator["_Movie"]:
     try:
         import av
+        from av.error import FFmpegError
     except ImportError:
         raise ImportError(f"{path} is a video; pip install 'restorax[video]'") from None
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     try:
         container = av.open(str(path))
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise ValueError(f"{path} is not a video that can be read: {error.strerror}") from None
     with container:
         yield _Movie(container, path)
@@ -159,7 +160,7 @@ class _Movie:
 
     def pixels(self, max_pixels: int | None = None, copy: Callable[[Any], None] | None = None) -> Iterator[np.ndarray]:
         """Yield the frames, and pass the packets of the other streams on."""
-        import av
+        from av.error import InvalidDataError
 
         size, damaged = (self.video.height, self.video.width), 0
         if max_pixels is not None and size[0] * size[1] > max_pixels:
@@ -172,7 +173,7 @@ class _Movie:
                 continue
             try:
                 frames = packet.decode()
-            except av.error.InvalidDataError:
+            except InvalidDataError:
                 damaged += 1
                 continue
             for frame in frames:
@@ -219,7 +220,7 @@ class _Writer:
 
         self._movie, self.count = movie, 0
         self._held: list[Any] = []  # packets of other streams before the first frame, which tells the rotation
-        self._output = av.open(str(path), "w")
+        self._output: Any = av.open(str(path), "w")
         webm = path.suffix.lower() == ".webm"
         known = self._output.supported_codecs
         for stream in movie.copied:

@@ -14,7 +14,7 @@ from ..types import Array, ConditionLike, Float, Image
 from .base import RestorationNetwork
 
 Video = Float[Array | np.ndarray, "*batch frames height width channel"]
-State = tuple[Array, Array, Array]
+State = tuple[Array, ...]
 
 _BLOCK = 8  # pixels of the averages in which cuts are detected
 _MATCHED = 16  # channels of the features that are matched
