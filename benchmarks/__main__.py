@@ -20,6 +20,7 @@ SUITES = (
     "scaling",
     "quality",
     "robustness",
+    "video",
     "harm",
     "solve",
     "gains",

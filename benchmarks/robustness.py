@@ -18,7 +18,6 @@ from restorax import data, zoo
 from restorax.degrade import parse
 from restorax.evaluation import evaluate
 from restorax.files.atomic import written_beside
-from restorax.models import BurstRNN
 from restorax.types import Condition
 
 from .options import Publish, Quick, option
@@ -87,8 +86,8 @@ def trained(training: str, degradation: str) -> bool:
 
 def unsuitable(restorer: zoo.Restorer) -> str:
     """Return why an entry cannot be measured, or an empty string."""
-    if isinstance(restorer.model, BurstRNN):
-        return "restores bursts, not single images"
+    if restorer.model.takes_frames:
+        return "restores frames, not single images"
     if restorer.model.required_condition is Condition.NOISE_LEVEL and not importlib.util.find_spec("pywt"):
         return "requires a noise level, whose estimation requires PyWavelets: pip install '.[bench]'"
     return ""

@@ -146,6 +146,19 @@ def _growth(rows: Sequence[Row]) -> list[Row]:
     return lines
 
 
+def _mean_of_clips(rows: Sequence[Row]) -> list[Row]:
+    """One line per method and noise level, averaged over the clips."""
+    lines = []
+    for group in _groups(rows, "method", "sigma"):
+        means = {
+            column: f"{statistics.mean(float(row[column]) for row in group):.{digits}g}"
+            for column, digits in (*((f"psnr_{n}", 4) for n in (1, 2, 5, 20, "mean")), ("warping_error", 3))
+            if all(row.get(column) for row in group)
+        }
+        lines.append(group[-1] | means | {"clips": str(len(group))})
+    return sorted(lines, key=lambda line: (int(line["sigma"]), float(line["psnr_mean"])))
+
+
 def _pods(rows: Sequence[Row]) -> list[Row]:
     largest = max((int(row["chips"]) for row in rows), default=0)
     return sorted((row for row in rows if row["chips"] == str(largest)), key=lambda row: float(row["efficiency"]))
@@ -311,6 +324,30 @@ SECTIONS = (
         SPEED,
         ("entry", "JAX ms", "PyTorch ms", "torch.compile ms", "JAX Mpix/s", "JAX / PyTorch", "memory_MiB"),
         _throughput,
+    ),
+    Section(
+        "video",
+        "How much does the past of a video gain, and how much does the result flicker?",
+        ("method", "clip", "size", "sigma", "frames"),
+        ("method", "sigma", "clips", "psnr_1", "psnr_2", "psnr_5", "psnr_20", "psnr_mean", "warping_error"),
+        _mean_of_clips,
+        timed=False,
+        note="PSNR of the first, second, fifth and twentieth frame and of all, averaged over clips;\n"
+        "`warping_error`: mean squared difference of consecutive frames along their motion.",
+    ),
+    Section(
+        "video_still",
+        "How does the noise of a still camera fall with the number of frames?",
+        ("method", "sigma", "frame"),
+        ("method", "sigma", "frame", "psnr"),
+        lambda rows: [row for row in rows if int(row["frame"]) in (1, 2, 4, 8, 16, 32)],
+        timed=False,
+    ),
+    Section(
+        "video_speed",
+        "How many frames per second does a video restorer take?",
+        ("method", "size"),
+        ("method", "size", "median_ms", "frames_per_s"),
     ),
     Section(
         "training",

@@ -158,7 +158,7 @@ def _quality(restored: Array | np.ndarray, clean: Array | np.ndarray, *, has_jpe
 
 
 def _psnr(image: Array, clean: Array | np.ndarray) -> float:
-    return min(float(metrics.psnr(image, jnp.asarray(clean))), MAX_PSNR)
+    return min(float(metrics.psnr(image, jnp.asarray(clean)).mean()), MAX_PSNR)
 
 
 def _channels(image: np.ndarray) -> str:
@@ -168,4 +168,4 @@ def _channels(image: np.ndarray) -> str:
 @functools.partial(jax.jit, static_argnames="has_jpeg")
 def _measure(restored: Array, clean: Array, *, has_jpeg: bool) -> tuple[Array, ...]:
     measured = (metrics.psnr, metrics.ssim, metrics.psnr_b) if has_jpeg else (metrics.psnr, metrics.ssim)
-    return tuple(metric(restored, clean) for metric in measured)
+    return tuple(metric(restored, clean).mean() for metric in measured)  # of a video, over its frames

@@ -1,4 +1,4 @@
-"""Image quality metrics: PSNR, SSIM, MS-SSIM and PSNR-B, one value per image."""
+"""Quality metrics: PSNR, SSIM, MS-SSIM and PSNR-B, one value per image; the warping error, one per video."""
 
 import functools
 
@@ -131,6 +131,55 @@ def psnr_b(image: Image, reference: Image) -> Float[Array, "*batch"]:
     excess = jnp.concatenate(across_grid, -1).mean(-1) - jnp.concatenate(elsewhere, -1).mean(-1)
     blocking = np.log2(8) / np.log2(min(image.shape[-3:-1])) * jnp.maximum(excess, 0)
     return -10 * jnp.log10(jnp.mean((image - reference) ** 2, axis=(-3, -2, -1)) + blocking)
+
+
+def warping_error(
+    video: Float[Array | np.ndarray, "*batch frames height width channel"],
+    flow: Float[Array | np.ndarray, "*batch frames height width 2"],
+    visible: Float[Array | np.ndarray, "*batch frames height width 1"],
+) -> Float[Array, "*batch"]:
+    """Compute the warping error of a video, which measures flicker: frames against their motion-compensated precursors.
+
+    Interpolation leaves a small error even in a perfect video; compare with the value of the ground truth.
+
+    Args:
+        video: ``[*batch, frames, height, width, channel]`` in [0, 1], at least two frames.
+        flow: what a pixel shows was at ``position + flow`` in the previous frame, in pixels, rows first; of the first
+            frame, it is ignored. ``known_motion`` of a degradation returns it with ``visible``.
+        visible: 1 where that position was visible in the previous frame, else 0.
+
+    Returns:
+        Mean squared difference of consecutive frames at visible pixels, one value per video ``[*batch]``; 0 for a
+        still video, NaN if nothing is visible twice.
+
+    Raises:
+        TypeError: if the video is not floating point.
+        ValueError: if there are fewer than two frames or the shapes do not match.
+
+    Reference:
+        Lai et al., Learning blind video temporal consistency, ECCV 2018, section 4.2.
+
+    Example:
+        >>> video, still = jnp.stack([jnp.zeros((8, 8, 1)), jnp.full((8, 8, 1), 0.1)]), jnp.zeros((2, 8, 8, 2))
+        >>> round(float(warping_error(video, still, jnp.ones((2, 8, 8, 1)))), 4)
+        0.01
+    """
+    video = check_image(video).astype(jnp.float32)
+    if video.ndim < 4 or video.shape[-4] < 2:
+        raise ValueError(f"`video` must have at least two frames [*batch, frames, ...], got shape {video.shape}.")
+    for name, values, depth in (("flow", flow, 2), ("visible", visible, 1)):
+        if values.shape != (*video.shape[:-1], depth):
+            raise ValueError(f"`{name}` must have shape {(*video.shape[:-1], depth)}, got {values.shape}.")
+    *batch, frames, height, width, channels = video.shape
+    flat = video.reshape(-1, frames, height, width, channels)
+    place = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij"))[None, None]
+    before = place + jnp.moveaxis(jnp.asarray(flow).reshape(-1, frames, height, width, 2)[:, 1:], -1, 2)
+    sample = functools.partial(jax.scipy.ndimage.map_coordinates, order=1, mode="nearest")
+    by_channel = jax.vmap(lambda image, place: sample(image, [*place]), (-1, None), -1)
+    warped = jax.vmap(jax.vmap(by_channel))(flat[:, :-1], before)
+    weight = jnp.asarray(visible, jnp.float32).reshape(-1, frames, height, width, 1)[:, 1:]
+    error = (weight * (flat[:, 1:] - warped) ** 2).sum((1, 2, 3, 4)) / (channels * weight.sum((1, 2, 3, 4)))
+    return error.reshape(batch)
 
 
 @jax.jit  # hundreds of small operations, slow to compile one by one

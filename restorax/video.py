@@ -1,82 +1,192 @@
-"""Video restoration: streams, folders of frames and animated files, with a recurrent state."""
+"""Video restoration: streams, video files, folders of frames and animations."""
 
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, tee
+from functools import partial
+from itertools import tee
 from pathlib import Path
 from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import safetensors
+import safetensors.numpy
 
 from .files import image
+from .files.atomic import write_atomically
 from .files.frames import ANIMATED, PAGED, check_target, read_frames, read_single, write_frames
 from .files.mask import read_mask
-from .types import Array
+from .files.movie import convert_movie
+from .inference import check_file_options, restore
+from .types import Array, Image
 from .zoo import Restorer
 
 SUFFIXES = (*ANIMATED, *PAGED)
 
 
+class Stream:
+    """Restores frames as they arrive, each with a recurrent state from the preceding ones.
+
+    A gray restorer is applied to each colour channel separately. A call returns before the next frame is needed, so the
+    latency is the time of one frame.
+
+    Args:
+        restorer: a multi-frame restorer.
+        mask: condition map of all frames, ``[height, width, k]``.
+        state: of another stream with the same restorer and size of frames, which this one continues.
+
+    Attributes:
+        state: a tuple of arrays; ``None`` before the first frame.
+
+    Raises:
+        ValueError: if the restorer takes single images; when called, if a frame differs in size from the first, or
+            contains NaN or infinity, which would persist in the state.
+
+    Example:
+        >>> from restorax import zoo
+        >>> stream = Stream(zoo.load("burst_rnn-gray-noise"))
+        >>> stream(np.full((8, 8, 1), 0.5, np.float32)).shape
+        (8, 8, 1)
+        >>> continued = Stream(stream.restorer, state=stream.state)
+    """
+
+    def __init__(
+        self, restorer: Restorer, mask: np.ndarray | None = None, state: tuple[Array, ...] | None = None
+    ) -> None:
+        if not restorer.model.takes_frames:
+            raise ValueError(
+                f"{restorer.card.name} restores single images; use a multi-frame restorer such as burst_rnn"
+            )
+        self.restorer, self.mask, self.state = restorer, mask, state
+        self._shape: tuple[int, ...] | None = None
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """Restore the next frame.
+
+        Args:
+            frame: ``[height, width, 1 or 3]`` in [0, 1].
+
+        Returns:
+            The restored frame, clipped to [0, 1], of the same shape.
+        """
+        self._check(frame)
+        planes = _planes(frame, self.restorer.card.channels)
+        masks = None if self.mask is None else jnp.broadcast_to(self.mask, (*planes.shape[:-1], self.mask.shape[-1]))
+        state = start(self.restorer, planes) if self.state is None else self.state
+        self.state, restored = step(self.restorer, state, planes, masks)
+        return _frame(restored, frame.shape[-1])
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the state to a file, from which :meth:`resume` continues.
+
+        Raises:
+            ValueError: if there was no frame yet.
+        """
+        if self.state is None:
+            raise ValueError("there is no state before the first frame")
+        arrays = {f"state{number}": np.asarray(part) for number, part in enumerate(self.state)}
+        write_atomically(Path(path), safetensors.numpy.save(arrays, {"entry": self.restorer.card.name}))
+
+    @classmethod
+    def resume(cls, restorer: Restorer, path: str | os.PathLike, mask: np.ndarray | None = None) -> "Stream":
+        """Continue a stream whose state was saved.
+
+        Args:
+            restorer: the restorer of that stream.
+            path: file of :meth:`save`.
+            mask: condition map of all frames.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no state, or of another entry.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file")
+        try:
+            with safetensors.safe_open(str(path), "numpy") as file:
+                entry = (file.metadata() or {}).get("entry")
+                state = tuple(jnp.asarray(file.get_tensor(name)) for name in sorted(file.keys()))
+        except safetensors.SafetensorError as error:
+            raise ValueError(f"{path} is not the state of a stream: {error}") from None
+        if entry != restorer.card.name:
+            raise ValueError(f"{path} is the state of {entry}, not of {restorer.card.name}")
+        return cls(restorer, mask, state)
+
+    def _check(self, frame: np.ndarray) -> None:
+        if self._shape is None:
+            if self.mask is not None and self.mask.shape[:2] != frame.shape[:2]:
+                raise ValueError(
+                    f"`mask` must have the size of the frames {frame.shape[:2]}, got {self.mask.shape[:2]}"
+                )
+            self._shape = frame.shape
+        if frame.shape != self._shape:
+            raise ValueError(f"all frames must be of one size: the first has shape {self._shape}, got {frame.shape}")
+        if not np.isfinite(frame).all():
+            raise ValueError("frames must be finite, got NaN or infinity")
+
+
 def restore_stream(
     restorer: Restorer, frames: Iterable[np.ndarray], mask: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
-    """Restore a stream of frames, each with a recurrent state from the preceding ones.
-
-    A gray restorer is applied to each colour channel separately.
+    """Restore a stream of frames with a :class:`Stream`.
 
     Args:
         restorer: a multi-frame restorer.
         frames: ``[height, width, 1 or 3]`` in [0, 1], all of one size; may be endless.
         mask: condition map of all frames, ``[height, width, k]``.
 
-    Yields:
-        Each restored frame, clipped to [0, 1], in the shape of the input.
+    Returns:
+        An iterator over the restored frames, clipped to [0, 1], each in the shape of its input and computed before the
+        next one is taken from ``frames``.
 
     Raises:
-        ValueError: if the restorer takes single images, a frame differs in size from the first, or a frame contains
-            NaN or infinity, which would persist in the state.
+        ValueError: as :class:`Stream`.
 
     Example:
         >>> from restorax import zoo
-        >>> restorer = zoo.load("runs/burst_rnn-gray-noise")  # doctest: +SKIP
+        >>> restorer = zoo.load("burst_rnn-gray-noise")
         >>> restored = restore_stream(restorer, (camera.read() for _ in range(100)))  # doctest: +SKIP
     """
-    if not restorer.model.takes_frames:
-        raise ValueError(f"{restorer.card.name} restores single images; use a multi-frame restorer such as burst_rnn")
-    return _stream(restorer, iter(frames), mask)
+    return map(Stream(restorer, mask), frames)
 
 
-def _stream(restorer: Restorer, frames: Iterator[np.ndarray], mask: np.ndarray | None) -> Iterator[np.ndarray]:
-    first = next(frames, None)
-    if first is None:
-        return
-    if mask is not None and mask.shape[:2] != first.shape[:2]:
-        raise ValueError(f"`mask` must have the size of the frames {first.shape[:2]}, got {mask.shape[:2]}")
-    planes = _planes(first, restorer.card.channels)
-    masks = None if mask is None else jnp.broadcast_to(mask, (*planes.shape[:-1], mask.shape[-1]))
-    checked = (_checked_frame(frame, first) for frame in chain([first], frames))
-    carry = restorer.model.apply({"params": restorer.params}, planes, method="start")
-    for frame in checked:
-        carry, restored = _step(restorer, carry, _planes(frame, restorer.card.channels), masks)
-        yield _frame(restored, first.shape[-1])
+def start(restorer: Restorer, frames: Image) -> tuple[Array, ...]:
+    """Return the state of streams before their first frames: a pure function of arrays, for servers.
+
+    Args:
+        restorer: a multi-frame restorer.
+        frames: one frame of every stream, ``[*streams, height, width, channels]``; only the shape is used.
+
+    Returns:
+        The state for :func:`step`; the leading axes of every array are those of the streams.
+    """
+    return cast(tuple[Array, ...], restorer.model.apply({"params": restorer.params}, frames, method="start"))
 
 
 @jax.jit
-def _step(restorer: Restorer, carry: tuple[Array, ...], frame: Array, mask: Array | None) -> tuple:
-    outputs = restorer.model.apply({"params": restorer.params}, carry, frame, mask, method="step")
-    carry, restored = cast(tuple[tuple[Array, ...], Array], outputs)
-    return carry, jnp.clip(restored, 0, 1)
+def step(
+    restorer: Restorer, state: tuple[Array, ...], frames: Image, mask: Array | None = None
+) -> tuple[tuple[Array, ...], Array]:
+    """Restore the next frames of independent streams: a pure function of arrays, which can be sharded over them.
 
+    Args:
+        restorer: a multi-frame restorer.
+        state: from :func:`start` or the previous call.
+        frames: one frame of every stream, ``[*streams, height, width, channels]`` in [0, 1].
+        mask: condition map of these frames, ``[*streams, height, width, k]``.
 
-def _checked_frame(frame: np.ndarray, first: np.ndarray) -> np.ndarray:
-    if frame.shape != first.shape:
-        raise ValueError(f"all frames must be of one size: the first has shape {first.shape}, got {frame.shape}")
-    if not np.isfinite(frame).all():
-        raise ValueError("frames must be finite, got NaN or infinity")
-    return frame
+    Returns:
+        The state for the next frames, and the restored frames, clipped to [0, 1].
+
+    Raises:
+        ValueError: if the frames have another size than the previous ones.
+    """
+    outputs = restorer.model.apply({"params": restorer.params}, state, frames, mask, method="step")
+    state, restored = cast(tuple[tuple[Array, ...], Array], outputs)
+    return state, jnp.clip(restored, 0, 1)
 
 
 def _planes(frame: np.ndarray, channels: int) -> Array:
@@ -125,11 +235,8 @@ def restore_video(
         ValueError: if a file is not an image, frames differ in size, or the mask is missing, unexpected or of another
             size.
     """
-    source, target, required = Path(source), Path(target), restorer.model.required_condition
-    if required.channels and mask is None:
-        raise ValueError(f"{restorer.card.name} requires a mask ({required.description})")
-    if mask is not None and not required.channels:
-        raise ValueError(f"{restorer.card.name} takes no mask")
+    source, target = Path(source), Path(target)
+    _check_mask(restorer, mask)
     mask_pixels = None if mask is None else read_mask(mask, mask_marks)
     if source.is_dir():
         paths = image.list_pictures(source)
@@ -150,6 +257,69 @@ def restore_video(
         if progress:
             progress(len(pictures) / len(frames.pictures))
     write_frames(target, dataclasses.replace(frames, pictures=pictures), quality=quality)
+
+
+def restore_movie(
+    restorer: Restorer,
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    *,
+    mask: str | os.PathLike | None = None,
+    mask_marks: str | None = None,
+    strength: float | None = None,
+    tile: int | None = None,
+    ensemble: bool = False,
+    crf: int | None = None,
+    max_pixels: int | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> int:
+    """Restore a video file: a multi-frame restorer as a stream, any other frame by frame; all else is preserved.
+
+    Args:
+        restorer: from :func:`restorax.load`.
+        source: video file.
+        target: file to write; see :func:`restorax.files.movie.convert_movie`.
+        mask: image file, white where pixels are known, for all frames.
+        mask_marks: what white in the mask marks, as in :func:`restorax.files.mask.read_mask`.
+        strength: of the condition of restorers of single images, as in :func:`restorax.inference.restore_file`.
+        tile: side of the tiles of single images.
+        ensemble: average over flips and rotations of single images.
+        crf: quality of the encoder, as in :func:`restorax.files.movie.convert_movie`.
+        max_pixels: largest number of pixels of a frame.
+        progress: called after every frame with the number of frames done and, if known, of all.
+
+    Returns:
+        Number of frames.
+
+    Raises:
+        FileNotFoundError: if a file or the folder of ``target`` does not exist.
+        ImportError: if PyAV is not installed.
+        ValueError: if mask or strength are missing, unexpected or of another size or range, or the video is refused by
+            :func:`restorax.files.movie.convert_movie`.
+    """
+    model = restorer.model
+    if model.takes_frames:
+        _check_mask(restorer, mask)
+        if strength is not None or tile is not None or ensemble:
+            raise ValueError(f"{restorer.card.name} restores whole frames of a video; omit strength, tile and ensemble")
+    else:
+        check_file_options(restorer, has_mask=mask is not None, strength=strength, tile=tile)
+    condition = None if mask is None else read_mask(mask, mask_marks)
+
+    def one(frame: np.ndarray) -> np.ndarray:
+        values = np.full((*frame.shape[:2], 1), strength, np.float32) if strength is not None else condition
+        return np.asarray(restore(restorer, frame, values, tile=tile, ensemble=ensemble))
+
+    run = (lambda frames: restore_stream(restorer, frames, condition)) if model.takes_frames else partial(map, one)
+    return convert_movie(source, target, run, crf=crf, max_pixels=max_pixels, progress=progress)
+
+
+def _check_mask(restorer: Restorer, mask: str | os.PathLike | None) -> None:
+    required = restorer.model.required_condition
+    if required.channels and mask is None:
+        raise ValueError(f"{restorer.card.name} requires a mask ({required.description})")
+    if mask is not None and not required.channels:
+        raise ValueError(f"{restorer.card.name} takes no mask")
 
 
 def _restored(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import camera, harm, quality
+from benchmarks import camera, harm, quality, video
 from benchmarks.ablation import PARAMETERS, VARIANTS, matched, recipe_of
 from benchmarks.classical import anscombe, methods, observe, true_kernel
 from benchmarks.halo import Loss, halo_needed, losses, restore_with_halo
@@ -174,3 +174,16 @@ def test_harm_is_the_capped_psnr_of_8_bit_output():
     clean = odd_images(1)["gradient"]
     assert harm.quality(clean + 0.4 / 255, clean) == harm.CAP
     assert harm.quality(clean + 1 / 255, clean) == pytest.approx(20 * np.log10(255), abs=0.01)
+
+
+def test_video_suite_measures_frames_and_flicker():
+    """Flow follows a moved image, and restoring nothing leaves the noise in both measures."""
+    texture = np.asarray(data.sample_images(3)["astronaut"][:96, :96], np.float32)
+    clip = np.stack([np.roll(texture, shift, 1) for shift in (0, 2, 4)])
+    motion = video.flow_of(clip)
+    inner = np.asarray(motion.flow)[1:, 32:64, 32:64]
+    assert np.abs(np.median(inner, (0, 1, 2)) - [0, -2]).max() < 0.2
+    kept, perfect = video.quality({"a": lambda x, _: x, "b": lambda x, _: clip}, "roll", clip, motion, 25)
+    assert float(kept["psnr_2"]) == pytest.approx(20.17, abs=0.1)
+    assert float(kept["warping_error"]) > 5 * float(perfect["warping_error"])
+    assert "psnr_5" not in kept

@@ -31,7 +31,7 @@ def test_examples_degrade(text):
     degradation, clean = parse(text), jax.ShapeDtypeStruct((2, 24, 24, 3), jnp.float32)
     assert parse(str(degradation)) == degradation
     observed = jax.eval_shape(degradation, jax.random.key(0), clean)
-    assert observed.image.shape == ((2, 8, 24, 24, 3) if text.startswith("burst") else clean.shape)
+    assert observed.image.shape == ((2, 8, 24, 24, 3) if text.startswith(("burst", "moving_scene")) else clean.shape)
 
 
 def test_table_is_the_one_of_the_registrations():

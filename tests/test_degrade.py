@@ -35,13 +35,22 @@ STRENGTHS = {
     "shake_blur": {"length": 9.0, "radius": 6},
     "double_jpeg": {"first": 40.0, "second": 60.0, "down": 3},
     "burst": {"shift": 2.0, "frames": 3},
+    "moving_scene": {"speed": 3.0, "frames": 3, "objects": 1, "rolling": 0.5, "zoom": 0.02, "rotation": 1.0},
     "palette": {"colours": 5},
     "unsharp_mask": {"amount": 1.0, "sigma": 1.2, "radius": 5},
     "chroma_blur": {"sigma": 1.2, "radius": 5},
 }
 # Largest tested strength where the range is unbounded.
-LARGEST = {"peak": 1e5, "levels": 65536.0, "length": 7.0, "gamma": 10.0, "blur_radius": 3.0, "shift": 50.0}
-FRAMES = {"burst": (3,)}  # added frame axes
+LARGEST = {
+    "peak": 1e5,
+    "levels": 65536.0,
+    "length": 7.0,
+    "gamma": 10.0,
+    "blur_radius": 3.0,
+    "shift": 50.0,
+    "speed": 50.0,
+}
+FRAMES = {"burst": (3,), "moving_scene": (3,)}  # added frame axes
 SIZE = (23, 5)
 
 

@@ -79,7 +79,7 @@ def test_examples_of_readme_run(title, folder, run_cli):
         exec(compile(block, "README.md", "exec"), {})
 
 
-PAGES = ["index", "training", "explanation", "files", "deployment", "solve", "own_pictures"]
+PAGES = ["index", "training", "explanation", "files", "deployment", "solve", "own_pictures", "video"]
 
 
 @pytest.mark.parametrize("page", first(PAGES, "files", "deployment"))

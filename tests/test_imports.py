@@ -42,7 +42,7 @@ ALLOWED = {
     "folders": {"errors", "files"},
     "diagnosis": {"types", "degrade", "layers", "files", "zoo", "inference"},
     "explanation": {"types", "degrade", "zoo", "inference"},
-    "video": {"types", "zoo", "files"},
+    "video": {"types", "zoo", "files", "inference"},
     "onnx_graph": set(),
     "exporting": {"types", "files", "layers", "onnx_graph", "typed_json", "zoo"},
     "onnx_backend": {"card", "exporting", "files", "models", "typed_json", "zoo"},

@@ -1,6 +1,7 @@
 """Command ``restorax restore``."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,12 +65,18 @@ def restore(
     ] = 2,
     share: batch.Share = None,
     quality: batch.Quality = None,
+    crf: Annotated[
+        int | None, typer.Option(min=0, help="Constant rate factor of videos, 0 (best) to 51. Default: 16, WebM 24.")
+    ] = None,
     value_range: batch.Range = None,
     max_pixels: batch.MaxPixels = None,
     no_cache: batch.NoCache = False,
     force: batch.Force = False,
 ) -> None:
-    """Restore images and folders of them; video restorers take a folder of frames, an animation or pages of a TIFF.
+    """Restore images and folders of them, or a video: mp4, mov, mkv or webm, with its sound.
+
+    Video restorers also take a folder of frames, an animation or the pages of a TIFF; others restore every frame of a
+    video by itself. Ctrl-C finishes the video with the frames so far.
 
     White in a mask marks known pixels, as in NAME-mask.png of 'restorax degrade'. For masks in which white marks the
     damage, as inpainting tools often paint it, give --mask-marks damaged.
@@ -79,10 +86,27 @@ def restore(
 
     IN and OUT may be in a bucket (gs://...). Exit codes: 0, 1 if some of several images failed, 2 after an error.
     """
+    from ..files.movie import is_movie
     from ..folders import collect
     from ..inference import check_file_options
 
     cache = None if no_cache else use_cache()
+    movies = [source for source in sources if is_movie(source)]
+    if crf is not None and not movies:
+        raise ValueError("--crf is the quality of videos; give --quality for images")
+    if movies:
+        given = {"amount": amount < 1, "compare": compare, "share": share, "quality": quality, "range": value_range}
+        given |= {"recursive": recursive, "suffix": suffix, "skip-existing": skip_existing}
+        given |= {"consistent": consistent, "backend": backend}
+        if unused := [f"--{name}" for name, value in given.items() if value]:
+            raise ValueError(f"{movies[0]} is a video; omit {', '.join(unused)}")
+        if len(sources) > 1:
+            raise ValueError(f"{movies[0]} is a video; restore videos one at a time, got {len(sources)} inputs")
+        if model is None:
+            raise ValueError(f"{movies[0]} is a video; give --model (see 'restorax list')")
+        options = {"mask": mask, "mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
+        _restore_movie(model, movies[0], target, options | {"crf": crf, "max_pixels": max_pixels}, force)
+        return
     stored = {"quality": quality, "value_range": batch.parse_range(value_range), "max_pixels": max_pixels}
     if model is None:
         needing = {
@@ -211,3 +235,29 @@ def _restore_frames(restorer: Restorer, source: Path, target: Path, options: dic
         task = bar.add_task("restoring frames", total=1.0)
         progress = lambda share: bar.update(task, completed=share)  # noqa: E731
         video.restore_video(restorer, source, target, progress=progress, **options)
+
+
+def _restore_movie(name: str, source: str, target: str, options: dict[str, Any], force: bool) -> None:
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from .. import video, zoo
+
+    batch.check_replaced([target], [source, options["mask"]], force)
+    columns = TextColumn("restoring frames"), BarColumn(), TextColumn("{task.completed} of {task.total}")
+    started, done = 0.0, 0
+    try:
+        with Progress(*columns, TextColumn("{task.fields[speed]}"), console=console) as bar:
+            task = bar.add_task("", total=None, speed="")
+
+            def progress(frames: int, total: int | None) -> None:
+                nonlocal started, done
+                started, done = started or time.perf_counter(), frames  # without compilation
+                passed = time.perf_counter() - started
+                speed = f"{(frames - 1) / passed:.1f} frames/s" if frames > 1 and passed else ""
+                bar.update(task, completed=frames, total=None if total is None else max(total, frames), speed=speed)
+
+            video.restore_movie(zoo.load(name), source, target, progress=progress, **options)
+    except KeyboardInterrupt:
+        if done:
+            print_line(console, f"stopped; {target} holds the first {done} frames")
+        raise

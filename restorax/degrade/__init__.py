@@ -29,6 +29,7 @@ from .enhancement import *
 from .grammar import parse
 from .missing import *
 from .mosaic import *
+from .motion import Motion
 from .noise import *
 from .photo import *
 from .photometric import *
@@ -45,6 +46,7 @@ __all__ = [
     "Expression",
     "LogUniform",
     "Maybe",
+    "Motion",
     "OneOf",
     "Op",
     "Shuffle",

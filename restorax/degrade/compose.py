@@ -16,10 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..types import Array, Float, Image, Observation, PRNGKeyArray, check_range
+from .motion import Motion
 from .registry import REGISTRATIONS, Range, Registration
 from .strengths import Sampler, comparison_key, format_strength, freeze
 
-Cropped = Float[Array | np.ndarray, "*batch rows columns channel"]
+Cropped = Float[Array | np.ndarray, "*batch_and_frames rows columns channel"]
 
 _GRID = 8  # pixels: the period of the blocks of JPEG, and a multiple of that of mosaics
 
@@ -75,7 +76,8 @@ class Expression:
             clean: ``[*batch, height, width, channel]`` in [0, 1].
 
         Returns:
-            The observation and the clean image, of equal height and width.
+            The observation and the clean image, of equal height and width; the clean video, with an axis of frames, of
+            an operator whose result is ground truth (``moving_scene``).
 
         Raises:
             ValueError: if the image is too small to be cropped.
@@ -93,8 +95,32 @@ class Expression:
                 f"The image must be larger than {2 * border} x {2 * border}, got {height} x {width}: after "
                 f"'{self}', {border} pixels are cropped on every side."
             )
-        observed = self(key, clean)
-        return jax.tree.map(partial(crop_border, border=border), (observed, clean)) if border else (observed, clean)
+        observed = self._degrade(key, clean, clean.shape[:-3])
+        border -= (height - observed[1].shape[-3]) // 2
+        return jax.tree.map(partial(crop_border, border=border), observed) if border else observed
+
+    def known_motion(self, key: PRNGKeyArray, clean: Image) -> Motion:
+        """Return the motion of the video that :meth:`observe` makes with the same arguments.
+
+        Args:
+            key: random key.
+            clean: ``[*batch, height, width, channel]`` in [0, 1].
+
+        Returns:
+            The motion of every frame to the previous one, cropped as :meth:`observe` crops.
+
+        Raises:
+            ValueError: if the degradation does not begin with an operator of known motion, such as ``moving_scene``.
+
+        Example:
+            >>> from restorax.degrade import parse
+            >>> video = parse("moving_scene(frames=3, margin=8) + gaussian_noise(sigma=0.1)")
+            >>> video.known_motion(jax.random.key(0), jnp.zeros((32, 32, 1))).flow.shape
+            (3, 16, 16, 2)
+        """
+        motion = self._motion(key, clean)
+        border = self.border - (clean.shape[-3] - motion.flow.shape[-3]) // 2
+        return jax.tree.map(partial(crop_border, border=border), motion) if border else motion
 
     def replace(self, **strengths: Any) -> "Expression":
         """Replace strengths in every operator that sets them.
@@ -121,7 +147,14 @@ class Expression:
 
     def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
         """Degrade an image or a batch of images."""
+        return self._degrade(key, clean, clean.shape[:-3])[0]
+
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
+        """Return the observation and its ground truth; strengths are drawn in a shape that broadcasts to the batch."""
         raise NotImplementedError
+
+    def _motion(self, key: PRNGKeyArray, clean: Image) -> Motion:
+        raise ValueError(f"'{self}' has no known motion; begin with moving_scene.")
 
     def _replaced(self, strengths: dict[str, Any]) -> "Expression":
         raise NotImplementedError
@@ -203,15 +236,38 @@ class Op(Expression):
         """A tuple of this operator alone."""
         return (self,)
 
-    def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
-        """Sample the strengths and apply the operator."""
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
+        operator_key, drawn = self._draw(key, clean, draws)
+        out = self.operator(operator_key, clean, **drawn) if self._random else self.operator(clean, **drawn)
+        observed = out if isinstance(out, Observation) else Observation(out)
+        return observed, observed.image if self._makes_video else clean
+
+    def _draw(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[PRNGKeyArray, dict[str, Any]]:
+        """Return the key of the operator and the sampled strengths."""
         operator_key, *sampler_keys = jax.random.split(key, 1 + len(self._strengths))
         drawn = {
-            name: value(sampler_key, clean.shape[:-3]) if callable(value) else value
+            name: jnp.broadcast_to(jnp.asarray(value(sampler_key, draws)), clean.shape[:-3])
+            if callable(value)
+            else value
             for sampler_key, (name, value) in zip(sampler_keys, self._strengths, strict=True)
         }
-        out = self.operator(operator_key, clean, **drawn) if self._random else self.operator(clean, **drawn)
-        return out if isinstance(out, Observation) else Observation(out)
+        return operator_key, drawn
+
+    def _motion(self, key: PRNGKeyArray, clean: Image) -> Motion:
+        registration = self._registration
+        if registration is None or registration.motion is None:
+            return super()._motion(key, clean)
+        operator_key, drawn = self._draw(key, clean, clean.shape[:-3])
+        return registration.motion(operator_key, clean, **{**registration.defaults, **drawn})
+
+    @property
+    def _registration(self) -> Registration | None:
+        registration = REGISTRATIONS.get(self.name)
+        return registration if registration and registration.operator is self.operator else None
+
+    @property
+    def _makes_video(self) -> bool:
+        return self._registration is not None and self._registration.motion is not None
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(f'{name}={format_strength(value)}' for name, value in self._strengths)})"
@@ -221,8 +277,8 @@ class Op(Expression):
         return Op(self.operator, **{n: v for n, v in replaced.items() if v is not None or n not in strengths})
 
     def _reach(self) -> int:
-        registration = REGISTRATIONS.get(self.name)
-        if registration is None or registration.operator is not self.operator or registration.reach is None:
+        registration = self._registration
+        if registration is None or registration.reach is None:
             return 0
         largest = {name: v.high if isinstance(v, Sampler) else v for name, v in self._strengths}
         return registration.reach({**registration.defaults, **largest})
@@ -292,18 +348,29 @@ class Chain(_Combination):
         flattened = (part.parts if isinstance(part, Chain) else (part,) for part in parts)
         super().__init__(*(part for inner in flattened for part in inner))
 
-    def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
-        """Apply every part to the output of the previous one."""
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
         if len(self.parts) == 1:
-            return self.parts[0](key, clean)
-        image, conditions = clean, []
-        for part_key, part in zip(jax.random.split(key, max(len(self.parts), 1)), self.parts, strict=False):
-            image, condition = part(part_key, image)
+            return self.parts[0]._degrade(key, clean, draws)
+        image, truth, conditions = clean, clean, []
+        for number, (part_key, part) in enumerate(zip(self._part_keys(key), self.parts, strict=False)):
+            (image, condition), made = part._degrade(part_key, image, draws)
             if condition is not None:
                 conditions.append(condition)
+            if isinstance(part, Op) and part._makes_video:
+                if number:
+                    raise ValueError(f"{part.name} must come first, since its result is ground truth.")
+                truth, draws = made, (*draws, 1)
         if any(condition.shape[:-1] != image.shape[:-1] for condition in conditions):
             raise ValueError("A degradation that adds a frame axis must come before those that return a condition.")
-        return Observation(image, jnp.concatenate(conditions, -1) if conditions else None)
+        return Observation(image, jnp.concatenate(conditions, -1) if conditions else None), truth
+
+    def _part_keys(self, key: PRNGKeyArray) -> jax.Array:
+        return jax.random.split(key, max(len(self.parts), 1))
+
+    def _motion(self, key: PRNGKeyArray, clean: Image) -> Motion:
+        if len(self.parts) < 2:
+            return self.parts[0]._motion(key, clean) if self.parts else super()._motion(key, clean)
+        return self.parts[0]._motion(self._part_keys(key)[0], clean)
 
     def __str__(self) -> str:
         return " + ".join(map(str, self.parts)) or "identity()"
@@ -350,20 +417,18 @@ class OneOf(_Combination):
                 )
         object.__setattr__(self, "weights", weights)
 
-    def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
-        """Apply all parts and select one for every image."""
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
         weights = np.ones(len(self.parts)) if self.weights is None else np.asarray(self.weights, float)
         edges = np.cumsum(weights / weights.sum())[:-1]
         choice_key, *part_keys = jax.random.split(key, 1 + len(self.parts))
-        observed = [part(part_key, clean) for part_key, part in zip(part_keys, self.parts, strict=True)]
+        observed = [part._degrade(k, clean, draws)[0] for k, part in zip(part_keys, self.parts, strict=True)]
         _check_same_shape(self.keyword, clean, *(o.image for o in observed))
         if len({None if o.condition is None else o.condition.shape for o in observed}) > 1:
             raise ValueError("one_of must have degradations with conditions of the same shape, or all without.")
-        choice = jnp.searchsorted(edges, jax.random.uniform(choice_key, clean.shape[:-3]), "right")[
-            ..., None, None, None
-        ]
+        drawn = jnp.broadcast_to(jax.random.uniform(choice_key, draws), clean.shape[:-3])
+        choice = jnp.searchsorted(edges, drawn, "right")[..., None, None, None]
         select = lambda *images: jnp.select([choice == i for i in range(len(images))], images)  # noqa: E731
-        return jax.tree.map(select, *observed)
+        return jax.tree.map(select, *observed), clean
 
     def _options(self) -> tuple[str, ...]:
         return () if self.weights is None else (f"weights={format_strength(self.weights)}",)
@@ -402,15 +467,14 @@ class Maybe(_Combination):
         check_range(probability, "probability", 0, 1)
         object.__setattr__(self, "probability", probability)
 
-    def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
-        """Apply the part and select its result at random for every image."""
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
         choice_key, part_key = jax.random.split(key)
-        image, condition = self.parts[0](part_key, clean)
+        (image, condition), _ = self.parts[0]._degrade(part_key, clean, draws)
         if condition is not None:
             raise ValueError("maybe must have a degradation without a condition.")
         _check_same_shape(self.keyword, clean, image)
-        applied = jax.random.uniform(choice_key, clean.shape[:-3])[..., None, None, None] < self.probability
-        return Observation(jnp.where(applied, image, clean))
+        applied = jax.random.uniform(choice_key, draws)[..., None, None, None] < self.probability
+        return Observation(jnp.where(applied, image, clean)), clean
 
     def _options(self) -> tuple[str, ...]:
         return () if self.probability == 0.5 else (f"probability={format_strength(self.probability)}",)
@@ -450,21 +514,20 @@ class Shuffle(_Combination):
             raise ValueError("shuffle must have at least one degradation, got 0.")
         super().__init__(*parts)
 
-    def __call__(self, key: PRNGKeyArray, clean: Image) -> Observation:
-        """Sample an order and apply the parts in it."""
+    def _degrade(self, key: PRNGKeyArray, clean: Image, draws: tuple[int, ...]) -> tuple[Observation, Cropped]:
         order_key, *part_keys = jax.random.split(key, 1 + len(self.parts))
-        branches = [self._branch(part) for part in self.parts]
+        branches = [self._branch(part, draws) for part in self.parts]
 
         def step(image, index_and_key):
             index, part_key = index_and_key
             return jax.lax.switch(index, branches, part_key, image), None
 
         order = jax.random.permutation(order_key, len(self.parts))
-        return Observation(jax.lax.scan(step, jnp.asarray(clean), (order, jnp.stack(part_keys)))[0])
+        return Observation(jax.lax.scan(step, jnp.asarray(clean), (order, jnp.stack(part_keys)))[0]), clean
 
-    def _branch(self, part: Expression) -> Callable[..., jax.Array]:
+    def _branch(self, part: Expression, draws: tuple[int, ...]) -> Callable[..., jax.Array]:
         def apply(key: PRNGKeyArray, image: Image) -> jax.Array:
-            observed = part(key, image)
+            observed, _ = part._degrade(key, image, draws)
             if observed.condition is not None:
                 raise ValueError("shuffle must have degradations without conditions.")
             _check_same_shape(self.keyword, image, observed.image)

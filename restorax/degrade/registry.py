@@ -83,7 +83,8 @@ class Registration:
         differentiable: whether its gradient with respect to the image is useful.
         examples: strengths for illustration, from weak to strong.
         reach: maps all strengths, each at its largest, to the number of pixels that the border of the image reaches
-            inwards; ``None`` unless it blurs.
+            inwards; ``None`` unless it blurs or moves.
+        motion: for an operator that makes a video, the function that returns the known motion; ``None`` otherwise.
     """
 
     operator: Callable[..., Any]
@@ -94,6 +95,7 @@ class Registration:
     differentiable: bool
     examples: tuple[Mapping[str, Any], ...]
     reach: Callable[[Mapping[str, Any]], int] | None = None
+    motion: Callable[..., Any] | None = None
 
     def check(self, strengths: Mapping[str, Any]) -> None:
         """Raise a ``ValueError`` for a strength out of range."""
@@ -116,6 +118,7 @@ def register(
     channels: tuple[int, ...] = (),
     differentiable: bool = True,
     reach: Callable[[Mapping[str, Any]], int] | None = None,
+    motion: Callable[..., Any] | None = None,
 ) -> Callable[[Function], Function]:
     """Register a function as an operator: its arguments are checked, and ``parse`` and ``OPERATORS`` include it.
 
@@ -128,8 +131,10 @@ def register(
         examples: strengths for illustration; a tuple holds three values from weak to strong.
         channels: accepted numbers of channels; empty if any number is accepted.
         differentiable: whether the gradient with respect to the image is useful.
-        reach: for blur, maps all strengths, each at its largest, to the number of pixels that the border of the image
-            reaches inwards; evaluation and training crop them.
+        reach: for blur and motion, maps all strengths, each at its largest, to the number of pixels that the border of
+            the image reaches inwards; evaluation and training crop them.
+        motion: for an operator that adds an axis of frames and whose result is ground truth, a function of the same
+            arguments, all given, that returns the known motion (``restorax.degrade.Motion``).
 
     Returns:
         A decorator that returns the function with argument checks.
@@ -173,7 +178,7 @@ def register(
         checked: Callable[..., Any] = with_key if random else without_key
         operator = functools.wraps(function)(checked)
         levels = _example_levels(examples)
-        registration = Registration(operator, random, defaults, ranges, channels, differentiable, levels, reach)
+        registration = Registration(operator, random, defaults, ranges, channels, differentiable, levels, reach, motion)
         for strengths in ({n: v for n, v in defaults.items() if v is not inspect.Parameter.empty}, *levels):
             registration.check(strengths)
         existing = OPERATORS.get(name)

@@ -24,6 +24,7 @@ from .spatial_rnn import SpatialRNN
 from .srn import SRN
 from .stageunet import StageUNet
 from .unet import UNet
+from .video_rnn import VideoRNN
 from .wiener_unet import WienerUNet
 
 MODELS: dict[str, Callable[..., RestorationNetwork]] = {
@@ -62,6 +63,7 @@ MODELS: dict[str, Callable[..., RestorationNetwork]] = {
     "srn_s": partial(SRN, widths=(16, 32, 64)),
     # scanned over frames
     "burst_rnn": BurstRNN,
+    "video_rnn": VideoRNN,
 }
 """Architectures by name; calling one with fields gives the module."""
 
@@ -87,5 +89,6 @@ __all__ = [
     "SpatialRNN",
     "StageUNet",
     "UNet",
+    "VideoRNN",
     "WienerUNet",
 ]

@@ -32,7 +32,7 @@ class RestorationNetwork(nn.Module):
         dtype: type of the activations; parameters, gates and recurrent states remain float32.
         accepts: conditions that the architecture supports.
         condition_optional: whether the network also runs without its condition.
-        takes_frames: whether the input is a burst ``[*batch, frames, height, width, channels]``.
+        takes_frames: whether the input is a burst or a video, ``[*batch, frames, height, width, channels]``.
         convolutional: whether :meth:`body` mixes pixels by same-size convolutions alone, besides blocks that
             :attr:`multiple` is a multiple of; images of different sizes can then share one padded size
             (``layers.conv.images_end_at``).

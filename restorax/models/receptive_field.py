@@ -1,6 +1,6 @@
 """Measure the receptive field of a network from its gradient."""
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +41,11 @@ def measure_receptive_field(model: RestorationNetwork, length: int = 512) -> int
         values[..., [0, -1], :] = 1
 
     def dependencies(variables, image, condition, gradient):
-        pull = jax.vjp(lambda image: model.apply(variables, image, *condition), image)[1]
+        def last(image):
+            restored = cast(jax.Array, model.apply(variables, image, *condition))
+            return restored if restored.ndim == gradient.ndim else restored[-1]
+
+        pull = jax.vjp(last, image)[1]
         return jnp.isnan(pull(gradient)[0])
 
     # On the CPU: convolutions of other devices may multiply NaN from outside of their window by zero.

@@ -1,7 +1,36 @@
 """Recipes for sequences of frames."""
 
+from dataclasses import replace
+
 from ..recipe import Recipe, stages
-from .common import GAUSSIAN_NOISE
+from .common import GAUSSIAN_NOISE, direct
+
+_SCENE = (
+    "moving_scene(frames={frames}, speed=uniform(0, 5), rotation=uniform(0, 1), zoom=uniform(0, 0.01), "
+    "perspective=uniform(0, 0.2), shake=uniform(0, 1), rolling=uniform(0, 1), objects=2, object_speed=uniform(0, 5), "
+    "margin={margin})"
+)
+_STILL = "moving_scene(frames=8, speed=0)"
+_SLOW = "moving_scene(frames=8, speed=1, objects=1, margin=8)"
+_FAST = "moving_scene(frames=8, speed=4, rotation=0.5, objects=2, object_speed=4, margin=24)"
+_VIDEO_RNN = (
+    "Sajjadi et al., Frame-recurrent video super-resolution, CVPR 2018; Dosovitskiy et al., FlowNet: Learning optical "
+    "flow with convolutional networks, ICCV 2015"
+)
+_HOLES = (
+    "one_of(missing_pixels(missing=uniform(0.2, 0.9)), missing_strokes(thickness=uniform(0.2, 1)), "
+    "missing_blocks(side=uniform(0.02, 0.2), blocks=4), missing_lines(lines=5, thickness=uniform(1, 5)))"
+)
+
+
+def _trained(damage: str) -> tuple:
+    """Stages of videos of moving scenes, longer ones at the end."""
+    short, long = (_SCENE.format(frames=frames, margin=24) for frames in (6, 10))
+    return (
+        *stages(8_000, degradation=f"{short} + {damage}", patch=64, batch=8),
+        *stages(4_000, degradation=f"{long} + {damage}", patch=96, batch=4, learning_rate=1e-3, loss="log_mse"),
+    )
+
 
 RECIPES = {
     # 21 minutes on 2 CPU cores; Set12, sigma 15 / 25 / 50: 33.45 / 31.50 / 28.28 dB.
@@ -27,3 +56,47 @@ RECIPES = {
         paper="Ballas et al., Delving deeper into convolutional networks for learning video representations, ICLR 2016",
     ),
 }
+# Not trained yet.
+RECIPES["video_rnn-color-noise"] = Recipe(
+    architecture="video_rnn",
+    config={"channels": 3, "residual": True},
+    evaluation=tuple(f"{_SLOW} + {noise}" for noise in GAUSSIAN_NOISE),
+    ood_degradations=(
+        f"{_STILL} + gaussian_noise(sigma=25/255)",
+        f"{_FAST} + gaussian_noise(sigma=25/255)",
+        f"{_SLOW} + shot_noise(peak=10)",
+    ),
+    stages=_trained("gaussian_noise(sigma=uniform(0, 50/255))"),
+    dtype="bfloat16",
+    limits=(
+        "Trained on synthetic motion of photographs, up to about 10 pixels per frame, with independent white Gaussian "
+        "noise of one level up to sigma 50/255 per video. Faster motion and changes of exposure gain less. Compressed "
+        "video has correlated noise, of which it removes less. Not for measurements or evidence."
+    ),
+    paper=_VIDEO_RNN,
+)
+# Not trained yet.
+RECIPES["video_rnn-gray-noise"] = replace(RECIPES["video_rnn-color-noise"], config={"channels": 1, "residual": True})
+# Not trained yet.
+RECIPES["video_rnn-gray-noise-direct"] = direct(RECIPES["video_rnn-gray-noise"])
+# Not trained yet.
+RECIPES["video_rnn-gray-missing"] = replace(
+    RECIPES["video_rnn-gray-noise"],
+    config={"channels": 1, "residual": True, "condition": "mask"},
+    evaluation=(
+        f"{_SLOW} + missing_pixels(missing=0.5)",
+        f"{_SLOW} + missing_pixels(missing=0.8)",
+        f"{_SLOW} + missing_lines(lines=5, thickness=3)",
+    ),
+    ood_degradations=(
+        f"{_STILL} + missing_pixels(missing=0.8)",
+        f"{_FAST} + missing_pixels(missing=0.8)",
+        f"{_SLOW} + missing_pixels(missing=0.95)",
+    ),
+    stages=_trained(_HOLES),
+    limits=(
+        "Trained on holes that differ from frame to frame, such as dust, scratches and dropped lines, with an exact "
+        "mask and clean known pixels. A hole that stays at one place of a still video is filled as in one image. "
+        "Filled pixels are plausible, not the true content. Not for measurements or evidence."
+    ),
+)

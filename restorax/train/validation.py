@@ -56,14 +56,14 @@ class CleanValidation:
         return {r.degradation: r.psnr for r in results}, {r.degradation: r.input_psnr for r in results}
 
     def samples(self, restore: Callable, params: Params, recipe: Recipe) -> dict[str, Sample]:
-        """Degrade and restore the first few images under the middle evaluation; of a burst, show the last frame."""
+        """Degrade and restore the first few images under the middle evaluation; of several frames, show the last."""
         degrade = compile_degradation(middle(recipe.evaluation))
         out = {}
         for number, name in enumerate(sorted(self.images)[:_SHOWN]):
             observed, clean = degrade(jax.random.fold_in(jax.random.key(0), number), jnp.asarray(self.images[name]))
             degraded, clean = np.asarray(observed.image), np.asarray(clean)
             restored = np.asarray(restore(params, *observed))
-            out[name] = Sample(degraded if degraded.ndim == clean.ndim else degraded[-1], restored, clean)
+            out[name] = Sample(*(x if x.ndim == 3 else x[-1] for x in (degraded, restored, clean)))
         return out
 
 
