@@ -141,7 +141,7 @@ def _broadcast_in_dim(graph: Graph, inputs: Sequence[Tensor], params: dict, outp
 
 @rule("concatenate")
 def _concatenate(graph: Graph, inputs: Sequence[Tensor], params: dict, outputs: Sequence) -> Tensor:
-    return concatenated(graph, inputs, params["dimension"], outputs[0].shape)
+    return concatenated(graph, inputs, int(params["dimension"]), outputs[0].shape)
 
 
 def concatenated(graph: Graph, inputs: Sequence[Tensor], axis: int, shape: tuple[Dim, ...]) -> Tensor:
@@ -156,21 +156,21 @@ def concatenated(graph: Graph, inputs: Sequence[Tensor], axis: int, shape: tuple
 
 @rule("stack")
 def _stack(graph: Graph, inputs: Sequence[Tensor], params: dict, outputs: Sequence) -> Tensor:
-    axis, shape = params["axis"], outputs[0].shape
+    axis, shape = int(params["axis"]), outputs[0].shape
     single = (*shape[:axis], 1, *shape[axis + 1 :])
     return concatenated(graph, [reshaped(graph, x, single) for x in inputs], axis, shape)
 
 
 @rule("unstack")
 def _unstack(graph: Graph, inputs: Sequence[Tensor], params: dict, outputs: Sequence) -> list[Tensor]:
-    axis, x = params["axis"], inputs[0]
+    axis, x = int(params["axis"]), inputs[0]
     parts = _split_nodes(graph, x, axis, [1] * len(outputs))
     return [squeezed(graph, part, [axis]) for part in parts]
 
 
 @rule("split")
 def _split(graph: Graph, inputs: Sequence[Tensor], params: dict, outputs: Sequence) -> list[Tensor]:
-    return _split_nodes(graph, inputs[0], params["axis"], [int(size) for size in params["sizes"]])
+    return _split_nodes(graph, inputs[0], int(params["axis"]), [int(size) for size in params["sizes"]])
 
 
 def _split_nodes(graph: Graph, x: Tensor, axis: int, sizes: list[int]) -> list[Tensor]:
