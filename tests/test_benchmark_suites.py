@@ -24,6 +24,7 @@ from benchmarks import (
     report,
     robustness,
     scaling,
+    sections,
     throughput,
     timing,
     training,
@@ -263,7 +264,7 @@ def test_robustness_names_the_package_that_an_entry_needs(monkeypatch):
     assert "requires PyWavelets: pip install" in robustness.unsuitable(level)
     assert robustness.unsuitable(zoo.load("resunet_s-gray-noise")) == ""
     monkeypatch.undo()
-    assert "bursts" in robustness.unsuitable(zoo.load("burst_rnn-gray-noise"))
+    assert "frames" in robustness.unsuitable(zoo.load("burst_rnn-gray-noise"))
 
 
 def test_robustness_covers_what_photographs_undergo():
@@ -409,7 +410,7 @@ def test_the_report_is_short_and_prints_a_suite_on_request(results, capsys):
     origin = {"date": "2030-01-02", "device": "abacus"}
     row = {"network": "a", "parameters": "1", "forward_s": "2", "gradient_s": "3"}
     _write(results / "recurrence_compile.csv", [origin | row | {"network": f"n{i}"} for i in range(30)])
-    assert sum(line.startswith("| n") for line in report.page(results).splitlines()) == 1 + report.LIMIT
+    assert sum(line.startswith("| n") for line in report.page(results).splitlines()) == 1 + sections.LIMIT
     report.main("recurrence_compile")
     assert sum(line.startswith("| 2030") for line in capsys.readouterr().out.splitlines()) == 30
     with pytest.raises(SystemExit, match="'nothing' is not a suite"):

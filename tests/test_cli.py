@@ -204,8 +204,9 @@ def test_train_takes_every_option_of_the_library_and_its_defaults(run_cli, monke
     seen = []
     monkeypatch.setattr(loop, "train", lambda name, recipe, options, _: seen.append(options) or "entry")
     assert run_cli("train", "dncnn-gray-noise25", "--data", tmp_path)[0] == 0
-    assert seen == [Options(data=str(tmp_path), workdir="runs/dncnn-gray-noise25")]
-    given = {f.name: f.type for f in dataclasses.fields(Options) if f.name not in ("data", "workdir", "resume")}
+    assert seen == [Options(data=[str(tmp_path)], workdir="runs/dncnn-gray-noise25")]
+    tested_elsewhere = ("data", "workdir", "resume", "value_range", "hold_out")
+    given = {f.name: f.type for f in dataclasses.fields(Options) if f.name not in tested_elsewhere}
     flags = [x for name, kind in given.items() for x in (f"--{name.replace('_', '-')}", *["3"] * (kind is not bool))]
     assert run_cli("train", "dncnn-gray-noise25", "--data", tmp_path, *flags)[0] == 0
     assert all(getattr(seen[1], name) in (3, "3", True) for name in given)
