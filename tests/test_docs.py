@@ -46,9 +46,14 @@ def folder(tmp_path, monkeypatch, photograph):
 
 # Those that compile networks or many operators.
 LONG = {
+    "restorax.adaptation.loop",
+    "restorax.diagnosis.choice",
     "restorax.diagnosis.statistics",
-    *(f"restorax.degrade.{name}" for name in ("blur", "compression", "compose", "distributions", "missing")),
-    *(f"restorax.models.{name}" for name in ("burst_rnn", "create", "fbcnn", "wiener_unet")),
+    *(
+        f"restorax.degrade.{name}"
+        for name in ("blur", "compression", "compose", "distributions", "missing", "photo", "video")
+    ),
+    *(f"restorax.models.{name}" for name in ("burst_rnn", "create", "fbcnn", "video_rnn", "wiener_unet")),
     *(f"restorax.layers.{name}" for name in ("fourier", "resample", "sparse")),
     *(f"restorax.solvers.{name}" for name in ("blind", "linear", "plug_and_play", "schedule_training")),
 }

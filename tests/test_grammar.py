@@ -149,7 +149,7 @@ def _built(kind, parts, option):
     return Maybe(*parts, option) if kind is Maybe else OneOf(*parts, weights=tuple(option[: len(parts)]))
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(st.recursive(_OPERATORS, _combinations, max_leaves=6))
 def test_any_degradation_round_trips_through_text(drawn):
     degradation = _built(*drawn)

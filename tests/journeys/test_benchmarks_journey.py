@@ -73,6 +73,7 @@ def test_a_wrong_task_ends_in_a_sentence():
     assert "Traceback" not in wrong.stderr
 
 
+@pytest.mark.slow
 def test_a_missing_package_ends_in_a_sentence(tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
     missing = _run("models", "--quick", PYTHONPATH=str(tmp_path))
