@@ -161,6 +161,7 @@ class _Movie:
     def pixels(self, max_pixels: int | None = None, copy: Callable[[Any], None] | None = None) -> Iterator[np.ndarray]:
         """Yield the frames, and pass the packets of the other streams on."""
         from av.error import InvalidDataError
+        from av.sidedata.sidedata import Type
 
         size, damaged = (self.video.height, self.video.width), 0
         if max_pixels is not None and size[0] * size[1] > max_pixels:
@@ -186,9 +187,8 @@ class _Movie:
                     )
                 if copy:
                     self.times.append((frame.pts, frame.duration, frame.time_base))
-                    self.matrix = next(
-                        (bytes(frame.side_data[kind]) for kind in frame.side_data if kind.name == "DISPLAYMATRIX"), None
-                    )
+                    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+                    self.matrix = None if matrix is None else bytes(matrix)
                 yield self._values(frame)
         if damaged:
             warnings.warn(f"{self.path}: {damaged} damaged packets were passed over", stacklevel=2)
