@@ -79,6 +79,7 @@ def test_damage_that_one_noisy_image_does_not_tell_is_refused(text, message, sma
         adapt(small, [np.round(one * 255) / 255 for one in _degraded(text, scenes)])
 
 
+@pytest.mark.slow
 def test_the_estimate_in_the_corners_is_the_error_there(small, scenes):
     """Stein's estimate, with noise that depends on the intensity."""
     noisy = _degraded("shot_noise(peak=30)", [scenes[0]] * 8)

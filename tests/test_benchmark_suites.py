@@ -185,6 +185,7 @@ def test_training_steps_run_on_one_device_and_on_all(recipe):
     assert all(0 < r["share"] < 1 for r in rows)
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_step_add_up(recipe, monkeypatch):
     fake = [timing.Timing(9, s, s, s) for s in (0.1, 0.2, 0.5, 1.0)]
     monkeypatch.setattr(

@@ -48,6 +48,7 @@ def _compiled(model, method):
     return jax.jit(functools.partial(model.apply, method=method))
 
 
+@pytest.mark.slow
 def test_estimated_kernels_are_nonnegative_symmetric_and_of_unit_sum(wiener):
     model, variables = wiener
     image = jax.random.uniform(jax.random.key(0), (3, 2, 70, 33, 1))
@@ -129,6 +130,7 @@ def test_invalid_kernel_values_are_refused_and_lists_are_accepted(wiener):
         deconvolve(1.0)
 
 
+@pytest.mark.slow
 def test_a_known_kernel_may_be_asymmetric(photograph):
     restorer, clean = zoo.load("wiener_unet-gray-blur"), jnp.asarray(photograph[64:160, 128:256])
     bent = jnp.zeros((13, 13)).at[6, 6:].set(1 / 13).at[6:, 12].set(1 / 13)
@@ -139,6 +141,7 @@ def test_a_known_kernel_may_be_asymmetric(photograph):
     assert metrics.psnr(restored, clean) > metrics.psnr(image, clean) + 4
 
 
+@pytest.mark.slow
 def test_auxiliary_loss_trains_the_kernel(wiener, photograph):
     model, variables = wiener
     clean = jnp.asarray(photograph[:128, :128])[None]
@@ -181,6 +184,7 @@ def test_the_published_entry_estimates_and_undoes_blur(blur, kernel, photograph)
     assert metrics.psnr(_apply(restorer.model, variables, image), clean) > metrics.psnr(image, clean) + 2
 
 
+@pytest.mark.slow
 def test_a_recipe_decides_the_weight_of_the_auxiliary_loss():
     recipe = replace(RECIPES["wiener_unet-gray-blur"], config={"channels": 1, **SMALL}, dtype="float32")
     recipe = recipe.adjusted(steps=2).with_stages(batch=2, patch=32, degradation="gaussian_blur(sigma=1, radius=4)")

@@ -240,6 +240,7 @@ def test_pixels_inside_the_border_do_not_depend_on_the_continuation():
         np.testing.assert_allclose(first, other, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_conditions_are_cropped_like_the_image():
     text = "gaussian_blur(sigma=1) + missing_pixels(missing=0.5)"
     observed, clean = degrade.parse(text).observe(jax.random.key(0), jnp.ones((2, 32, 40, 3)))

@@ -126,6 +126,7 @@ def test_invalid_input_is_refused():
         model.apply(variables, carry, burst[0, :3], method="step")
 
 
+@pytest.mark.slow
 def test_quality_of_a_burst_is_that_of_its_last_frame(photograph):
     clean, text = photograph[:16, :16], "burst(frames=3, shift=0) + gaussian_noise(sigma=0.1)"
     result = restorax.evaluate(lambda burst, _: burst.mean(0), {"a": clean}, text, dataset="one")

@@ -101,6 +101,7 @@ def test_mosaic_makes_noise_correlated_and_its_phase_varies(key):
     assert phases == {0, 1, 2, 3}
 
 
+@pytest.mark.slow
 def test_a_clean_photograph_is_the_image_and_draws_differ_between_images(key):
     image = jnp.asarray(_colours(4))
     np.testing.assert_allclose(degrade.camera_photo(key, image, shot=0.0, **PLAIN), image, atol=1e-3)

@@ -45,6 +45,7 @@ def saved(state, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_newest_and_best_stay(state, tmp_path):
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         for step, quality in enumerate((1.0, 3.0, 2.0, 2.5, None, 2.9)):
@@ -155,6 +156,7 @@ def test_what_a_killed_save_leaves_is_swept(state, saved, tmp_path):
     assert names == {"1", "2", "3", "6", "notes"}
 
 
+@pytest.mark.slow
 def test_another_structure_or_type_is_refused(state, saved):
     other = init_state(
         dataclasses.replace(TINY, config={"channels": 1, "widths": (8, 16), "blocks": 1}), jax.random.key(0)

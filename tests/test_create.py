@@ -101,6 +101,7 @@ def test_memory_is_what_the_compiler_needs():
     assert restorax.summary(model, 64, 64).forward_bytes == pytest.approx(needed, rel=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "fields"),
     [

@@ -71,6 +71,7 @@ def scene():
     return image, noisy, clean, jax.jit(made.known_motion)(key, image)
 
 
+@pytest.mark.slow
 def test_known_motion_leads_to_what_a_pixel_showed_before(scene):
     """Also where a rolling shutter exposes rows at other times, and where objects move over the scene."""
     _, _, clean, motion = scene

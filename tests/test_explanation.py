@@ -45,6 +45,7 @@ def test_effective_receptive_field_has_the_extent_on_the_card(camera):
     assert explanation.reach(found, at=(60, 64), share=0.5) < radius / 2
 
 
+@pytest.mark.slow
 def test_effective_receptive_field_of_a_burst_has_a_map_per_frame(camera, key):
     restorer = restorax.load("burst_rnn-gray-noise")
     frames = degrade.parse("burst(frames=3, shift=1)")(key, camera[:32, :32]).image
@@ -87,6 +88,7 @@ def test_diffusion_index_is_one_minus_gini(key):
         assert float(found) == pytest.approx(100 * (1 - gini), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_disagreement_ranks_errors(denoiser, noisy, camera):
     found = explanation.disagreement(denoiser, noisy)
     assert found.shape == noisy.shape
@@ -142,6 +144,7 @@ def test_sure_estimates_the_error_of_a_network_without_ground_truth(denoiser, ca
     assert float(found.std()) < 0.2 * float(truth.mean())
 
 
+@pytest.mark.slow
 def test_sure_is_unbiased_for_a_linear_filter(camera):
     blur = lambda x, _: degrade.gaussian_blur(x, sigma=1.0)  # noqa: E731
     keys = jax.random.split(jax.random.key(0), 2)

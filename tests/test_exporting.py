@@ -111,6 +111,7 @@ def test_a_condition_that_may_be_left_out_is_no_input():
     np.testing.assert_allclose(exported.call(image), _clipped(restorer, image), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [None, (12, 10)])
 def test_the_condition_of_a_burst_has_frames(size):
     model = BurstRNN(width=4, blocks=1, condition=Condition.NOISE_LEVEL)
@@ -121,6 +122,7 @@ def test_the_condition_of_a_burst_has_frames(size):
     np.testing.assert_allclose(exported.call(burst, known), _clipped(restorer, burst, known), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["row_lstm", "scanunet_s", "wiener_unet", "unet_gated"])
 def test_networks_that_want_a_size_say_so(architecture):
     with pytest.raises(ValueError, match="mine cannot be exported for any size; give one, such as 512 x 512"):

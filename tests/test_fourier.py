@@ -86,6 +86,7 @@ def test_wiener_equals_scikit_image(photograph, kernel):
         np.testing.assert_allclose(found[0, :, :, i], expected[:96, :104], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_wiener_undoes_a_blur_of_every_image_and_channel(photograph):
     clean = jnp.stack([_photograph(photograph)[..., 0], _photograph(photograph)[::-1, :, 0]], -1)
     clean = jnp.stack([clean, 1 - clean])

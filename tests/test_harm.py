@@ -46,6 +46,7 @@ def test_confidence_is_complete_on_photographs_and_absent_on_noise_and_lines(pho
     assert (shares[2:] < 0.02).all()
 
 
+@pytest.mark.slow
 def test_tiles_of_an_image_share_one_kernel(blurred):
     """A tile that shows sky alone reads no kernel of its own."""
     restorer = restorax.load("wiener_unet-gray-blur")
@@ -55,6 +56,7 @@ def test_tiles_of_an_image_share_one_kernel(blurred):
     assert np.abs(tiled[200:] - whole[200:]).max() < 0.05
 
 
+@pytest.mark.slow
 def test_a_gray_image_in_a_colour_entry_is_restored_by_its_twin(photograph):
     clean = jnp.asarray(photograph[:96, 64:160])
     noisy = clean + 25 / 255 * jax.random.normal(jax.random.key(0), clean.shape)
@@ -83,6 +85,7 @@ def _squares():
     return jnp.asarray(np.kron(np.indices((20, 24)).sum(0) % 2, np.ones((8, 8)))[..., None], jnp.float32)
 
 
+@pytest.mark.slow
 def test_edges_sharper_than_a_kernel_permits_contradict_it(photograph):
     blurs = ("gaussian_blur(sigma=1.6)", "motion_blur(length=15, angle=30)")
     sharp = _squares()[None, ..., 0]

@@ -243,6 +243,7 @@ def test_files_with_a_mask(masked, blind, tmp_path, photograph):
     assert not (tmp_path / "no.png").exists()
 
 
+@pytest.mark.slow
 def test_a_size_that_needs_padding_costs_nothing(blind, photograph):
     noisy = _noisy(photograph[:193, :129])
     odd, even = restore(blind, noisy)[:192, :128], restore(blind, noisy[:192, :128])

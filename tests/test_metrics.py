@@ -102,6 +102,7 @@ def test_metrics_of_equal_images():
     assert float(metrics.ssim(image, image)) == 1
 
 
+@pytest.mark.slow
 def test_gradient_of_ms_ssim_is_finite_at_negative_similarity(key):
     image = jax.random.uniform(key, (176, 176, 1))
     run = jax.jit(jax.value_and_grad(metrics.ms_ssim))

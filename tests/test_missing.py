@@ -40,6 +40,7 @@ def test_missing_blocks_are_squares_of_the_given_side(key):
     assert int((run(key, jnp.ones((60, 60, 1)), side=0.1, blocks=4).condition == 0).sum()) > 36
 
 
+@pytest.mark.slow
 def test_missing_area_of_strokes_increases_with_thickness(key):
     strokes = jax.jit(jax.vmap(lambda k: degrade.missing_strokes(k, jnp.ones((64, 64, 1))).condition))
     masks = strokes(jax.random.split(key, 64))

@@ -31,6 +31,7 @@ def test_overlapping_pieces_average_to_the_original(axis, side):
     np.testing.assert_allclose(_averaged(pieces, axis), x, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_patch_is_the_plain_network():
     model, image = RowLSTM(patch=8, width=6, residual=False), jax.random.uniform(jax.random.key(0), (8, 8, 1))
     params = model.init(jax.random.key(1), image)["params"]

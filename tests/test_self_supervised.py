@@ -97,6 +97,7 @@ def test_the_gradient_is_that_of_the_supervised_loss(name):
     assert float(jnp.linalg.norm(found - expected)) < 0.04 * float(jnp.linalg.norm(expected))
 
 
+@pytest.mark.slow
 def test_what_is_hidden_does_not_reach_the_network():
     """Changing the hidden pixels alone changes no input of the network."""
     noisy = jax.random.normal(jax.random.key(0), (2, 16, 16, 1))
@@ -175,6 +176,7 @@ def test_a_step_on_noisy_images_is_finite_and_depends_on_rows_alone(key):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_areas_where_noise_is_clipped_do_not_count(key):
     means = np.repeat([0.02, 0.5, 0.98], 16)[None, None, :, None]
     clean = jnp.broadcast_to(jnp.float32(means), (1, 48, 48, 1))

@@ -114,6 +114,7 @@ def test_methods_converge_to_a_closed_form(method, key):
     np.testing.assert_allclose(solved, x, rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_finite_differences(key):
     y = 0.3 + 0.3 * jax.random.uniform(key, (8, 8, 1))
 

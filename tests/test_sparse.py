@@ -73,6 +73,7 @@ def test_rounding_errors_do_not_grow(photograph):
     np.testing.assert_allclose(fill(image * (1 + 1e-6)), fill(image), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_gradient_and_vmap(photograph):
     images = jnp.asarray(photograph[:40, :20].reshape(2, 20, 20, 1))
     masks = _holes(images.shape, 0.5)
@@ -85,6 +86,7 @@ def test_gradient_and_vmap(photograph):
     assert float((gradient * masks[0]).max()) > 1  # a known pixel also determines its neighbours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unet", pytest.param("scanunet_s", marks=pytest.mark.slow)])
 def test_networks_fill_sparsely_before_the_body(name, photograph):
     image = jnp.asarray(photograph[:20, :18])

@@ -41,6 +41,7 @@ def test_growing_is_a_transposed_convolution(size):
     np.testing.assert_allclose(grow.apply({"params": params}, x), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_memory_links_the_scales():
     model, image = SRN(widths=(4, 8), blocks=1, scales=2), jax.random.uniform(jax.random.key(0), (8, 8, 1))
     params = jax.jit(model.init)(jax.random.key(1), image)["params"]

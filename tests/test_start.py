@@ -8,6 +8,7 @@ from restorax.models.create import create
 from restorax.train.start import starting_params
 
 
+@pytest.mark.slow
 def test_parameters_of_a_colour_entry_are_folded_for_a_gray_network():
     entry = restorax.load("resunet_s-color-noise")
     gray, _ = create("resunet_s", channels=1)

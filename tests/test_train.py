@@ -283,6 +283,7 @@ def test_tensorboard_and_profile(pictures, validation, tmp_path):
     assert list((tmp_path / "profile").rglob("*.xplane.pb"))
 
 
+@pytest.mark.slow
 def test_checkpoint_keeps_what_was_saved_though_the_next_step_reuses_its_memory(tmp_path, key):
     recipe = with_steps(100)
     step = jax.jit(make_step(recipe, recipe.stages[0]), donate_argnums=0)
@@ -298,6 +299,7 @@ def test_checkpoint_keeps_what_was_saved_though_the_next_step_reuses_its_memory(
         _equal(checkpoints.restore(state), saved)
 
 
+@pytest.mark.slow
 def test_what_continues_a_training_and_what_does_not(pictures, validation, tmp_path):
     arguments = {"folder": pictures, "workdir": tmp_path, "validation": validation}
     short = with_steps(2)
@@ -318,6 +320,7 @@ def test_what_continues_a_training_and_what_does_not(pictures, validation, tmp_p
     assert train("a", short, **arguments) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shards", [pytest.param(1, marks=pytest.mark.slow), 8])
 def test_a_training_starts_from_the_parameters_of_an_entry(shards, pictures, validation, tmp_path):
     arguments = {"folder": pictures, "validation": validation, "shards": shards}

@@ -27,6 +27,7 @@ def test_a_recipe_takes_what_the_network_has_by_default():
     assert int(jax.eval_shape(lambda key: init_state(recipe, key), jax.random.key(0)).step.size) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", first(RECIPES, "arcnn-gray-jpeg"))
 def test_recipes_step_is_finite_and_repeatable(name):
     recipe = RECIPES[name].adjusted(steps=100).with_stages(patch=16, batch=2, warmup=0)
@@ -119,6 +120,7 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_count(poisoned, key, 
     )
 
 
+@pytest.mark.slow
 def test_kernels_decay(key):
     optimise = optimizer(dataclasses.replace(with_steps(12, learning_rate=1.0, warmup=0), weight_decay=0.5))
     params = init_state(SMALL, key).params
@@ -174,6 +176,7 @@ def test_a_recipe_without_stages_or_in_an_unknown_type_is_refused():
         dataclasses.replace(SMALL, dtype="float16")
 
 
+@pytest.mark.slow
 def test_patches_are_drawn_larger_by_the_border_of_blur():
     plain = dataclasses.replace(FIRST_STAGE, patch=24, degradation="gaussian_noise(sigma=0.1)")
     blurred = dataclasses.replace(plain, degradation="gaussian_blur(sigma=1.6) + gaussian_noise(sigma=0.1)")

@@ -38,6 +38,7 @@ def masked():
     return model, variables, frames, mask, jax.jit(model.apply)(variables, frames, mask)
 
 
+@pytest.mark.slow
 def test_a_stream_of_several_videos_equals_the_whole_videos(masked):
     model, variables, frames, mask, whole = masked
     assert whole.shape == frames.shape
@@ -124,6 +125,7 @@ def _restorer(model, params, name="video"):
     return zoo.Restorer(params, model, dataclasses.replace(card, name=name))
 
 
+@pytest.mark.slow
 def test_streams_are_saved_resumed_and_spread_over_devices(tmp_path):
     model, frames = _model(), _frames(8, 2, 8, 8, 1).astype(np.float32)
     restorer = _restorer(model, _init(model, frames[0])["params"])

@@ -95,6 +95,7 @@ def test_numbers_of_cards_come_again(name):
         assert result.ssim == pytest.approx(stated.ssim, abs=0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
