@@ -1,7 +1,7 @@
 """Video denoising: PSNR by frame, flicker and speed: ``python -m benchmarks video``.
 
 Gaussian noise is added to the middle of every clip. The warping error follows the optical flow of the clean clip (DIS),
-where that agrees forwards and backwards; for synthetic clips, the known motion. OpenCV's non-local means is told the
+where that agrees forwards and backwards; for synthetic clips, the known motion. OpenCV's non-local means receives the
 noise level and also sees two later frames.
 """
 

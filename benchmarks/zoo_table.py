@@ -66,7 +66,7 @@ def _section(name: str, card: zoo.Card) -> str:
         f"![Degraded, restored and clean]({name}/preview.png)",
         _wrapped(f"Undoes `{card.degradation}`."),
         _wrapped(card.limits),
-        _results([*card.results, *card.pair_results]),
+        results_table([*card.results, *card.pair_results]),
         "\n".join(_wrapped(f"- {fact}", indent="  ") for fact in facts),
     ]
     return "\n\n".join(parts)
@@ -76,7 +76,8 @@ def _wrapped(text: str, indent: str = "") -> str:
     return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def _results(results: list[zoo.Result]) -> str:
+def results_table(results: list[zoo.Result]) -> str:
+    """Markdown, one row per result of a card."""
     blocking = any(r.psnr_b is not None for r in results)
     rows = [["test set", "degradation", "input PSNR", "PSNR", "SSIM", *["PSNR-B"] * blocking]]
     rows.append(["---"] * len(rows[0]))

@@ -5,7 +5,6 @@ import json
 import posixpath
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -13,6 +12,7 @@ from PIL import Image
 from benchmarks import zoo_table
 from restorax import zoo
 from restorax.card import Card
+from restorax.typed_json import to_json
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -118,25 +118,15 @@ def _entry(card: Card) -> str:
         "| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in facts.items() if value),
         f"## Limits\n\n{card.limits}",
         "## Results",
-        _results([*card.results, *card.pair_results]),
+        zoo_table.results_table([*card.results, *card.pair_results]),
     ]
     if card.ood_results:
-        parts += ["## Out-of-distribution results", _results(card.ood_results)]
+        parts += ["## Out-of-distribution results", zoo_table.results_table(card.ood_results)]
     if card.training is not None:
-        stages = json.loads((zoo.ZOO / card.name / "card.json").read_text())["training"]
-        parts += ["## Recipe", f"```json\n{json.dumps(stages, indent=2)}\n```"]
+        parts += ["## Recipe", f"```json\n{json.dumps(to_json(card.training), indent=2)}\n```"]
     if card.provenance:
         parts.append(card.provenance)
     return "\n\n".join(parts) + "\n"
-
-
-def _results(results: Any) -> str:
-    rows = ["| test set | degradation | images | degraded [dB] | restored [dB] | SSIM |", "|---|---|---|---|---|---|"]
-    for one in results:
-        before = "clean" if one.is_clean else f"{one.input_psnr:.2f}"
-        quality = f"{before} | {one.psnr:.2f} | {one.ssim:.4f}"
-        rows.append(f"| {one.dataset} | `{one.degradation}` | {one.images} | {quality} |")
-    return "\n".join(rows)
 
 
 def _with_images(markdown: str) -> str:

@@ -42,7 +42,7 @@ options = Options(data=str(folder / "photos"), workdir=str(folder / "run"), shar
 train("on-eight-devices", recipe, options, {"camera": np.asarray(photograph[:48, :48])})
 
 # %% [markdown]
-# On a pod, images and checkpoints lie in a bucket:
+# On a pod, store images and checkpoints in a bucket:
 #
 # ```sh
 # restorax train NAME --data tfds:SET --data-dir gs://BUCKET/tfds --workdir gs://BUCKET/NAME --batch 256

@@ -33,7 +33,7 @@ def solve(
     ] = None,
     denoiser: Annotated[
         str | None,
-        typer.Option(help="Entry that is told its noise level. Default: the best one for the channels."),
+        typer.Option(help="Entry conditioned on the noise level. Default: the best one for the channels."),
     ] = None,
     method: Annotated[str, typer.Option(help="hqs, admm, red or pg (proximal gradient).")] = "hqs",
     iterations: Annotated[int, typer.Option(help="Number of iterations.", min=1)] = 8,

@@ -37,7 +37,7 @@ class Tensor:
     repeated: frozenset[int] = frozenset()
 
     def axis(self, axis: int) -> int:
-        """Return where an axis of ``shape`` lies in the value."""
+        """Return the axis of the value that holds an axis of ``shape``."""
         return self.axes.index(axis)
 
     def stored_shape(self) -> tuple[Dim, ...]:

@@ -99,17 +99,17 @@ def _solve_all(
 
     def one(y: Array, mask: Known, level: Array) -> Array:
         quantised = isinstance(mask, JpegIntervals)
-        problem = _of_intervals(y, mask) if quantised else _of_operator(program, y, mask, level)
+        problem = _of_intervals(y, mask, denoise) if quantised else _of_operator(program, y, mask, level, denoise)
         levels = (_FIRST_OF_JPEG, 4 * LAST_LEVEL) if quantised else (FIRST_LEVEL, LAST_LEVEL)
         numbers = schedule or default_schedule(level, program.iterations, method.balance, *levels)
-        restored = iterate(method, problem._replace(denoise=denoise), numbers)
+        restored = iterate(method, problem, numbers)
         return mask.project(restored) if quantised else restored
 
     rim, (height, width, _) = program.forward.rim, program.forward.shape
     return jnp.clip(jax.vmap(one)(observed, known, noise)[:, rim : height - rim, rim : width - rim], 0, 1)
 
 
-def _of_operator(program: Program, observed: Array, mask: Array | None, noise: Array) -> Problem:
+def _of_operator(program: Program, observed: Array, mask: Array | None, noise: Array, denoise: Denoiser) -> Problem:
     operator, shape = program.forward.operator, program.forward.shape
     if isinstance(operator, LinearParts):
         forward: Linear = functools.partial(operator.apply, mask=mask)
@@ -120,18 +120,18 @@ def _of_operator(program: Program, observed: Array, mask: Array | None, noise: A
     return Problem(
         start=harmonic(forward, observed, shape, smoothness, _HARMONIC_STEPS),
         data_step=data_step(forward, observed, shape, program.forward.kind, _DATA_STEPS),
-        denoise=lambda x, level: x,
+        denoise=denoise,
         gradient=lambda x: adjoint(forward(x) - observed),
         normal=lambda x: adjoint(forward(x)),
     )
 
 
-def _of_intervals(observed: Array, intervals: JpegIntervals) -> Problem:
+def _of_intervals(observed: Array, intervals: JpegIntervals, denoise: Denoiser) -> Problem:
     """Return the problem of a JPEG image, whose data term is 0 in the intervals and infinite elsewhere."""
     return Problem(
         start=observed,
         data_step=lambda z, weight, guess: intervals.project(z),
-        denoise=lambda x, level: x,
+        denoise=denoise,
         gradient=lambda x: x - intervals.project(x),
         normal=lambda x: x,
     )
