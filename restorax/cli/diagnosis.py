@@ -90,7 +90,8 @@ def _print(path: Path, diagnosis: "Diagnosis", choices: "Sequence[Choice]") -> N
         print_line(console, f"  {remark}")
     for number, choice in enumerate(choices[:_SHOWN], 1):
         gain = f", {choice.gain:+.1f} dB expected" if choice.entries else ""
-        print_line(console, f"  {number}. {choice}{gain}: {choice.reason}")
+        print_line(console, f"  {number}. {choice}{gain}")
+        print_line(console, f"     {choice.reason}")
 
 
 def _factor(deviation: float) -> str:
