@@ -34,7 +34,7 @@ NOISES = (
 )
 LEVELS = dict(zip(NOISES, ("sigma=25/255", "sigma=0, shot=0.1", "sigma=25/255", "sigma=0, rows=25/255"), strict=True))
 LOSSES = ("supervised", "noise2noise", "neighbor2neighbor", "noise2void", "sure")
-CONFIG = {"channels": 1, "depth": 12, "width": 64}  # of dncnn: 0.37 M parameters
+CONFIG = {"channels": 1, "widths": [20, 40, 80]}  # of resunet_s: 0.41 M parameters
 
 
 class Stored(data.Patches):
@@ -105,15 +105,15 @@ def main(
     if quick:
         steps, batch, patch, noise, loss = 2, 2, 32, noise or [NOISES[3]], loss or ["supervised", "noise2void"]
         sets = {"crop": {"camera": _clean(None)["camera"][:48, :48]}}
-    config = CONFIG | ({"depth": 2, "width": 8} if quick else {})
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(create("dncnn", **config)[1]))
+    config = CONFIG | ({"widths": [8]} if quick else {})
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(create("resunet_s", **config)[1]))
     rows = []
     for text in noise or NOISES:
         supervised: dict[str, float] = {}
         for name in loss or LOSSES:
             options = {"steps": steps, "batch": batch, "patch": patch, "learning_rate": learning_rate}
             stage = stage_of(text, name, **options)
-            recipe = Recipe(architecture="dncnn", config=config, evaluation=(text,), stages=(stage,), seed=seed)
+            recipe = Recipe(architecture="resunet_s", config=config, evaluation=(text,), stages=(stage,), seed=seed)
             began = time.monotonic()
             params = train(recipe, material(images, text, name))
             restore = jax.jit(make_restore(dataclasses.replace(recipe, dtype="float32")))
