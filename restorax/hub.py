@@ -194,14 +194,14 @@ def _in_one_sentence(name: str) -> Iterator[None]:
     repository, revision = parse_name(name)
     # HTTPError of httpx, since version 2 of httpx2.
     transport_error: type[BaseException] = errors.HfHubHTTPError.__bases__[0]
-    login = "log in by `hf auth login`, or set HF_TOKEN"
+    remedy = "give a valid token by HF_TOKEN or `hf auth login`"
     try:
         yield
     except errors.GatedRepoError:
-        raise PermissionError(f"{name} is gated; accept its terms on its page of the hub, and {login}") from None
+        raise PermissionError(f"{name} is gated; accept its terms on its page of the hub, and {remedy}") from None
     except errors.RepositoryNotFoundError:
         raise FileNotFoundError(
-            f"the hub shows no repository {repository}; check the name, and if it is private, {login}"
+            f"the hub shows no repository {repository}; check the name, and if it is private, {remedy}"
         ) from None
     except errors.RevisionNotFoundError:
         raise FileNotFoundError(
@@ -216,9 +216,7 @@ def _in_one_sentence(name: str) -> Iterator[None]:
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403):
-            raise PermissionError(
-                f"the hub refuses access to {repository} ({status}); {login} with a valid token"
-            ) from None
+            raise PermissionError(f"the hub refuses access to {repository} ({status}); {remedy}") from None
         raise OSError(f"the hub answers {status} for {repository}: {error.server_message or 'try again'}") from None
     except transport_error as error:
         raise ConnectionError(f"the hub does not answer for {repository} ({error}); check the network") from None
