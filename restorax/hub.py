@@ -73,25 +73,9 @@ def upload(
     message: str | None = None,
     token: str | None = None,
 ) -> str:
-    """Upload an entry in one commit: card, parameters, preview if there is one, and ``README.md``.
+    """Upload the files of an entry and a ``README.md`` in one commit; return its URL.
 
-    Args:
-        name: ``hf:OWNER/NAME``; the repository is created if needed.
-        card: of the entry.
-        folder: of the entry.
-        private: make a new repository private; an existing one must be private.
-        message: of the commit.
-        token: access token; by default ``HF_TOKEN``, or that of ``hf auth login``.
-
-    Returns:
-        URL of the commit.
-
-    Raises:
-        ConnectionError: if the hub cannot be reached.
-        FileNotFoundError: if the hub shows no such repository.
-        ImportError: if the extra ``hub`` is not installed.
-        PermissionError: if the hub refuses access.
-        ValueError: if the name has another form, or an existing repository is public and ``private`` is set.
+    Arguments and errors are those of :func:`restorax.push`; ``card`` and ``folder`` are the entry's.
     """
     repository, revision = parse_name(name)
     if revision is not None:
@@ -212,7 +196,7 @@ def _in_one_sentence(name: str) -> Iterator[None]:
             f"{name} is not in the cache and the hub does not answer; check the network, and unset HF_HUB_OFFLINE"
         ) from None
     except errors.OfflineModeIsEnabled:
-        raise ConnectionError(f"HF_HUB_OFFLINE forbids to reach {repository}; unset it") from None
+        raise ConnectionError(f"HF_HUB_OFFLINE is set, so {repository} cannot be reached; unset it") from None
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403):

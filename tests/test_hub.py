@@ -325,7 +325,7 @@ def test_without_a_network_the_cache_or_the_remedy_remains(server, monkeypatch):
     with pytest.raises(ConnectionError, match=r"the hub does not answer for owner/name .*check the network"):
         restorax.push(NAME, SMALL)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ConnectionError, match="HF_HUB_OFFLINE"):
+    with pytest.raises(ConnectionError, match="HF_HUB_OFFLINE is set"):
         restorax.push(NAME, SMALL)
 
 
