@@ -472,14 +472,15 @@ SECTIONS = (
             "learned_from",
             "input_psnr",
             "start",
+            "psnr",
             "gain",
             "worst",
             "outcome",
             "minutes",
         ),
         timed=False,
-        note="Damages that the entry was not trained for; `gain` and `worst`: mean and smallest difference to the\n"
-        "entry in dB.",
+        note="Damages that the entry was not trained for; `start` and `psnr`: before and after; `gain` and `worst`:\n"
+        "mean and smallest difference in dB.",
     ),
     Section(
         "recurrence",
