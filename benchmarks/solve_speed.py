@@ -2,12 +2,12 @@
 
 Gray photographs with motion blur and noise. Beyond the border the scene goes on, which takes conjugate gradients, or it
 wraps around, which has a closed form. Both libraries run the same iterations, schedule and denoiser, with the same
-parameters, and as many steps of conjugate gradients. Memory is measured in a process of its own, as is a single call
-of images above 1.5 megapixels.
+parameters, and as many steps of conjugate gradients. Memory is measured in a process of its own, and for images above
+1.5 megapixels the time of a single call too, with compilation.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -36,7 +36,7 @@ NOISE = 2.55 / 255
 ITERATIONS = 8
 SIDES = (256, 512, 2048)
 BORDERS = {"the scene goes on": "reflect", "circular": "circular"}
-EAGER = "deepinv, PyTorch"
+OURS, EAGER = "restorax", "deepinv, PyTorch"
 SINGLE_CALL = 3 * 2**19  # pixels
 SHOWN = ("border", "size", "method", "psnr", "median_ms", "compile_s", "memory_MiB")
 
@@ -88,9 +88,7 @@ class Problem(NamedTuple):
         return np.asarray(restorax.solve(self.blur, observed, self.denoiser, noise=NOISE, iterations=ITERATIONS))
 
     def peers(self, *, compiled: bool) -> dict[str, Solver]:
-        """Return solvers of deepinv by name; none where it is missing."""
-        if not (find_spec("deepinv") and find_spec("torch")):
-            return {}
+        """Return solvers of deepinv by name."""
         from . import deepinv_peer, peer
 
         _, twin = peer.matched(self.denoiser.model, self.denoiser.params)
@@ -110,39 +108,43 @@ class Problem(NamedTuple):
         return f"{np.mean([quality(solver(y), c) for y, c in zip(self.observed, self.clean, strict=True)]):.2f}"
 
 
-def single_call(settings: tuple[str, str, int, int], method: str) -> dict[str, Any]:
-    """Return time, memory and PSNR of one call after a first one, for a process of its own.
+def single_call(settings: tuple[str, str, int, int], method: str, *, warm: bool) -> dict[str, Any]:
+    """Return time, memory and PSNR of one call, for a process of its own.
 
     In a shared process, memory that other methods have freed would be reused unnoticed.
+
+    Args:
+        settings: arguments of :meth:`Problem.of`.
+        method: name.
+        warm: call it once before.
     """
-    problem = Problem.of(*settings)
-    solver = problem.solve if method == "restorax" else problem.peers(compiled=False)[method]
-    seconds, restored = [], []
-    for _ in range(2):
-        start = time.perf_counter()
-        memory = peak_memory(lambda: restored.append(solver(problem.observed[0])))
-        seconds.append(time.perf_counter() - start)
-    excess = seconds[0] - seconds[1]
-    costs = {"median_ms": 1e3 * seconds[1], "compile_s": excess if method == "restorax" and excess > 0 else ""}
-    return costs | {"memory_MiB": memory, "psnr": f"{quality(restored[1], problem.clean[0]):.2f}"}
+    problem, restored = Problem.of(*settings), []
+    solver = problem.solve if method == OURS else problem.peers(compiled=False)[method]
+    if warm:
+        solver(problem.observed[0])
+    start = time.perf_counter()
+    memory = peak_memory(lambda: restored.append(solver(problem.observed[0])))
+    costs = {"median_ms": 1e3 * (time.perf_counter() - start), "compile_s": "", "memory_MiB": memory}
+    return costs | {"psnr": f"{quality(restored[0], problem.clean[0]):.2f}"}
 
 
 def measure(
-    denoiser: str, border: str, side: int, count: int, *, compiled: bool, seconds: float
+    denoiser: str, border: str, side: int, count: int, methods: Sequence[str], *, compiled: bool, seconds: float
 ) -> list[dict[str, Any]]:
-    """Return a row for restorax and, where it is installed, for deepinv with and without torch.compile."""
+    """Return a row for each method, and for deepinv with torch.compile."""
     large = side**2 > SINGLE_CALL
     settings = denoiser, border, side, 1 if large else count
     costs: dict[str, dict[str, Any]] = {}
-    for method in ("restorax", EAGER) if find_spec("deepinv") else ("restorax",):
+    for method in methods:
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            costs[method] = process.submit(single_call, settings, method).result()
+            costs[method] = process.submit(single_call, settings, method, warm=not large).result()
     if not large:
         problem = Problem.of(*settings)
-        methods = {"restorax": problem.solve, **problem.peers(compiled=compiled)}
+        solvers = {OURS: problem.solve} if OURS in methods else {}
+        solvers |= problem.peers(compiled=compiled) if EAGER in methods else {}
         inputs = [(y,) for y in problem.observed]
-        timings = interleaved(list(methods.values()), inputs, rounds=20, seconds=seconds)
-        for (method, solver), timing in zip(methods.items(), timings, strict=True):
+        timings = interleaved(list(solvers.values()), inputs, rounds=20, seconds=seconds)
+        for (method, solver), timing in zip(solvers.items(), timings, strict=True):
             columns = timing.columns() | ({"compile_s": ""} if method == EAGER else {})
             costs[method] = {"memory_MiB": "", **costs.get(method, {}), **columns, "psnr": problem.psnr(solver)}
     shared = {"border": border, "size": f"{side}x{side}", "images": settings[-1], "denoiser": denoiser}
@@ -153,18 +155,21 @@ def main(
     side: Annotated[list[int] | None, option("Side of the images, repeatable [256, 512, 2048].")] = None,
     border: Annotated[list[str] | None, option(f"{' or '.join(BORDERS)}, repeatable [both].")] = None,
     denoiser: Annotated[str, option("Gray entry that is told the noise level.")] = "ffdnet-gray-noise",
+    method: Annotated[list[str] | None, option("restorax or deepinv, repeatable [both].")] = None,
     compiled: Annotated[bool, option("Compare with torch.compile.")] = True,
     seconds: Seconds = 60.0,
     quick: Quick = False,
     publish: Publish = False,
 ) -> None:
     """Time both libraries; print and record."""
-    if not find_spec("deepinv"):
+    methods = [{"restorax": OURS, "deepinv": EAGER}[name] for name in method or ("restorax", "deepinv")]
+    if EAGER in methods and not find_spec("deepinv"):
         print("deepinv is left out, because the package is missing: pip install '.[bench]'")
+        methods.remove(EAGER)
     for length in [48] if quick else side or SIDES:
         for where in border or BORDERS:
-            count, compare = (1, False) if quick else (3, compiled)
-            rows = measure(denoiser, where, length, count, compiled=compare, seconds=1 if quick else seconds)
+            options = {"compiled": compiled and not quick, "seconds": 1 if quick else seconds}
+            rows = measure(denoiser, where, length, 1 if quick else 2, methods, **options)
             print(table(rows, SHOWN), flush=True)
             if not quick:
                 record("solve_speed", rows, publish=publish)
