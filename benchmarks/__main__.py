@@ -23,6 +23,7 @@ SUITES = (
     "video",
     "harm",
     "solve",
+    "solve_speed",
     "gains",
     "diagnosis",
     "explain",

@@ -39,6 +39,7 @@ COLUMNS = (
     "images",
     "input_psnr",
     "start",
+    "psnr",
     "gain",
     "worst",
     "outcome",
@@ -68,18 +69,39 @@ def row(
     try:
         adapted = adapt(restorer, *learned, **options)
     except ValueError as refusal:  # the noise is not of a kind that can be learned
-        outcome, gains, steps = f"refused: {str(refusal).split(';')[0]}", np.zeros(1), 0
+        outcome, gains, steps = f"refused: {str(refusal).split(';')[0]}", np.zeros(len(start)), 0
     else:
         outcome, steps = ("adapted" if adapted.improved else "kept"), adapted.steps
-        gains = qualities(adapted.restorer, *measured) - start if adapted.improved else np.zeros(1)
+        gains = qualities(adapted.restorer, *measured) - start if adapted.improved else np.zeros(len(start))
     return {
         "entry": restorer.card.name,
         "images": len(learned[0]),
         "input_psnr": f"{before.mean():.2f}",
         "start": f"{start.mean():.2f}",
+        "psnr": f"{(start + gains).mean():.2f}",
         "gain": f"{gains.mean():.2f}",
         "worst": f"{gains.min():.2f}",
         "outcome": outcome,
+        "steps": steps,
+        "minutes": f"{(time.monotonic() - began) / 60:.1f}",
+    }
+
+
+def noise2void_row(images: Sequence[np.ndarray], clean: Sequence[np.ndarray], seconds: float) -> dict[str, Any]:
+    """Train Noise2Void of careamics on images instead, for as long; empty, with a message, where it is missing."""
+    try:
+        from . import careamics_peer
+    except ImportError as error:
+        print(f"careamics is left out, because the package {error.name} is missing: pip install '.[bench]'")
+        return {}
+    began = time.monotonic()
+    restored, steps = careamics_peer.noise2void(images, seconds)
+    return {
+        "entry": "Noise2Void of careamics",
+        "images": len(images),
+        "input_psnr": f"{qualities(None, images, clean).mean():.2f}",
+        "psnr": f"{qualities(None, [stored(one) for one in restored], clean).mean():.2f}",
+        "outcome": "trained",
         "steps": steps,
         "minutes": f"{(time.monotonic() - began) / 60:.1f}",
     }
@@ -101,6 +123,7 @@ def main(
     limit: Annotated[int | None, option("Number of images, and of pairs in each half.")] = None,
     minutes: Annotated[float, option("Time for each.")] = 3.0,
     steps: Annotated[int | None, option("Optimiser steps instead, for repeatable rows.")] = None,
+    careamics: Annotated[bool, option("Train Noise2Void of careamics on the same images for as long, too.")] = False,
     quick: Quick = False,
     publish: Publish = False,
 ) -> None:
@@ -116,6 +139,9 @@ def main(
         names = {"dataset": dataset, "degradation": text, "learned_from": "noisy images"}
         rows.append(names | row(restorax.load(gray), (noisy, None), (noisy, clean), **options))
         print(rows[-1], flush=True)
+        if careamics and (found := noise2void_row(noisy, clean, 5 if quick else options["seconds"])):
+            rows.append(names | found)
+            print(rows[-1], flush=True)
     if polyu:
         files = match_pairs(polyu, "*_real*", "*_mean*")
         halves = [[read_pair(pair, 3) for pair in files[half::2][:limit]] for half in (0, 1)]

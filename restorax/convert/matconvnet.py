@@ -45,7 +45,8 @@ def read_matconvnet(source: Path) -> dict[str, Any]:
         raise ValueError(f"{source} holds no MatConvNet network (net.layers)") from None
     tensors: dict[str, Any] = {}
     convolutions = []
-    for position, (kind, layer) in enumerate(zip(kinds, layers, strict=True)):
+    before = kinds.index("conv") if "conv" in kinds else 0  # after the unshuffle of FFDNet
+    for position, (kind, layer) in enumerate(zip(kinds, layers, strict=True), -before):
         if kind in ("conv", "bnorm"):
             weights = [np.asarray(part, np.float32) for part in layer.weights.ravel()]
         if kind == "conv":

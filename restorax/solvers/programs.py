@@ -28,11 +28,13 @@ METHODS = {"hqs": HQS, "admm": ADMM, "red": RED, "pg": PROXIMAL_GRADIENT}
 FIRST_LEVEL, LAST_LEVEL = 49 / 255, 0.5 / 255
 """Noise levels of the denoiser in the first iteration, and in the last one of an observation without noise."""
 
+DATA_STEPS = 12
+"""Steps of conjugate gradients per iteration."""
+
 _FIRST_OF_JPEG = 12 / 255  # more smooths what the quantisation left
 
 _GRADIENT = 0.05  # root mean square of the differences between neighbours in photographs
 _HARMONIC_STEPS = 40  # of conjugate gradients for the first image
-_DATA_STEPS = 12  # of conjugate gradients per iteration
 _PROGRAMS = 32
 
 
@@ -119,7 +121,7 @@ def _of_operator(program: Program, observed: Array, mask: Array | None, noise: A
     smoothness = jnp.maximum(noise, 1 / 255) ** 2 / _GRADIENT**2
     return Problem(
         start=harmonic(forward, observed, shape, smoothness, _HARMONIC_STEPS),
-        data_step=data_step(forward, observed, shape, program.forward.kind, _DATA_STEPS),
+        data_step=data_step(forward, observed, shape, program.forward.kind, DATA_STEPS),
         denoise=denoise,
         gradient=lambda x: adjoint(forward(x) - observed),
         normal=lambda x: adjoint(forward(x)),
