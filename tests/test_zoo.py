@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import re
 import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,8 @@ from restorax.data import other_images
 from restorax.models.receptive_field import measure_receptive_field
 from restorax.recipes import RECIPES
 from tests.tiers import first
+
+ROOT = Path(__file__).parent.parent
 
 NAMES = zoo.list_models()
 SMALL = min(NAMES, key=lambda name: zoo.Card.read(zoo.ZOO / name).parameters)
@@ -216,3 +220,16 @@ def test_parameters_of_another_architecture_are_refused(entry):
     _edit(entry, architecture="vgg")
     with pytest.raises(ValueError, match="unknown architecture 'vgg'"):
         restorax.load(entry)
+
+
+def test_weights_of_open_terms_are_named_and_start_from_such():
+    cards = {name: zoo.Card.read(zoo.find(name)) for name in zoo.list_models()}
+    is_open = {name for name, card in cards.items() if "open terms" in card.weights_licence}
+    for page in ("README.md", "NOTICE"):
+        paragraph = re.search(r"so are the weights of.*?open|Those of.*?open", (ROOT / page).read_text(), re.DOTALL)
+        assert paragraph, page
+        assert set(re.findall(r"\b[a-z_]+-(?:color|gray)-[a-z-]+", paragraph[0])) == is_open, page
+    for name in is_open:
+        assert "open631" in cards[name].data, name
+        assert cards[name].training is not None, name
+        assert cards[name].training.start in {"", *is_open}, name
