@@ -23,12 +23,12 @@ _HOLES = (
 )
 
 
-def _trained(damage: str) -> tuple:
+def _trained(damage: str, **motion: float) -> tuple:
     """Stages of videos of moving scenes, longer ones at the end."""
     short, long = (_SCENE.format(frames=frames, margin=24) for frames in (6, 10))
     return (
-        *stages(8_000, degradation=f"{short} + {damage}", patch=64, batch=8),
-        *stages(4_000, degradation=f"{long} + {damage}", patch=96, batch=4, learning_rate=1e-3, loss="log_mse"),
+        *stages(8_000, degradation=f"{short} + {damage}", patch=64, batch=8, **motion),
+        *stages(4_000, degradation=f"{long} + {damage}", patch=96, batch=4, learning_rate=1e-3, **motion),
     )
 
 
@@ -66,7 +66,7 @@ RECIPES["video_rnn-color-noise"] = Recipe(
         f"{_FAST} + gaussian_noise(sigma=25/255)",
         f"{_SLOW} + shot_noise(peak=10)",
     ),
-    stages=_trained("gaussian_noise(sigma=uniform(0, 50/255))"),
+    stages=_trained("gaussian_noise(sigma=uniform(0, 50/255))", auxiliary_loss=0.5),
     dtype="bfloat16",
     limits=(
         "Trained on synthetic motion of photographs, up to about 10 pixels per frame, with independent white Gaussian "
