@@ -91,9 +91,9 @@ def test_quality_may_be_set_or_estimated(tmp_path):
         expected = np.moveaxis(twin(_nchw(image), torch.full((2, 1), 1 - 0.3)).numpy(), 1, -1)
         bottom = twin.m_body_encoder(twin.m_down3(twin.m_down2(twin.m_down1(twin.m_head(_nchw(image))))))
         quality = 1 - twin.qf_pred(bottom).numpy()[:, 0]
-    told = restorer(image, np.full((2, 16, 16, 1), 0.3, np.float32))
-    np.testing.assert_allclose(told, expected, atol=1e-4, rtol=1e-4)
-    assert np.abs(told - restorer(image)).max() > 1e-3
+    conditioned = restorer(image, np.full((2, 16, 16, 1), 0.3, np.float32))
+    np.testing.assert_allclose(conditioned, expected, atol=1e-4, rtol=1e-4)
+    assert np.abs(conditioned - restorer(image)).max() > 1e-3
     np.testing.assert_allclose(estimate_quality(restorer.model, restorer.params, image), quality, atol=1e-4)
 
 

@@ -18,7 +18,7 @@ README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CON
 OPERATORS = len(restorax.degrade.OPERATORS)  # before the examples register others
 TITLES = re.findall(r"^\*\*(.+)\.\*\*", README, re.MULTILINE)
 # Commands of code blocks, and those in text that name their files.
-COMMAND = re.compile(r"(?:^|`)restorax (degrade .+|restore .+|export [^`]+)", re.MULTILINE)
+COMMAND = re.compile(r"(?:^|`)restorax (degrade .+|restore .+|export [^`\n]+)", re.MULTILINE)
 # Modules whose docstrings hold examples; the others need not be searched by doctest.
 EXAMPLES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -72,19 +72,16 @@ def test_every_public_name_is_documented(name):
         assert value.__doc__
 
 
-@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("title", [title for title in TITLES if title not in ("Train", "Measure")])
 def test_examples_of_readme_run(title, folder, run_cli):
     section = README.split(f"\n**{title}.**")[1].split("\n**")[0].split("\n## ")[0]
-    commands = COMMAND.findall(section)
-    code = _blocks(section, "python")
-    assert commands or code
-    for command in commands:
+    for command in COMMAND.findall(section):
         assert run_cli(*shlex.split(command, comments=True))[0] == 0
-    for block in code:
+    for block in _blocks(section, "python"):
         exec(compile(block, "README.md", "exec"), {})
 
 
-PAGES = ["index", "training", "explanation", "files", "deployment", "solve", "own_pictures", "video"]
+PAGES = ["index", "training", "benchmarks", "explanation", "files", "deployment", "solve", "own_pictures", "video"]
 
 
 @pytest.mark.parametrize("page", first(PAGES, "files", "deployment"))

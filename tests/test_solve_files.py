@@ -70,7 +70,7 @@ def test_solve_fills_the_pixels_of_a_mask(recorded, photo, tmp_path, run_cli):
         (("--known", "jpeg(quality=30)", "--noise", "0"), "jpeg is not linear"),
         (("--known", "gaussian_blur(sigma=1)"), "--noise, the standard deviation of the noise"),
         (("--known", "gaussian_blur(sigma=1)", "--noise", "much"), "--noise must be a number such as 0.01"),
-        (("--known", "gaussian_blur(sigma=1)", "--noise", "0", "--denoiser", "arcnn-gray-jpeg"), "is not told"),
+        (("--known", "gaussian_blur(sigma=1)", "--noise", "0", "--denoiser", "arcnn-gray-jpeg"), "takes no noise"),
         (("--jpeg",), "is not a JPEG file"),
         (("--jpeg", "--blind", "--noise", "0"), "give a degradation or a mask"),
         (("--kernel", "in.png", "--noise", "0"), "must have odd sides"),

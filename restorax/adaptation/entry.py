@@ -12,7 +12,7 @@ from .loop import Adaptation
 def save_adaptation(
     folder: str | os.PathLike, adaptation: Adaptation, *, data: str, licence: str = "not stated"
 ) -> zoo.Card:
-    """Write the restorer of an adaptation as an entry, whose card says on what and from which entry it was made.
+    """Write the restorer of an adaptation as an entry, whose card states the images and the starting entry.
 
     Args:
         folder: the entry's folder, whose name becomes that of the entry.

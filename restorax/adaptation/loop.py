@@ -11,7 +11,7 @@ import numpy as np
 
 from ..recipe import Recipe, Stage
 from ..train.step import TrainState, make_step, optimizer, training_keys
-from ..types import Params
+from ..types import Image, Params
 from ..zoo import Restorer, gray_twin
 from .judges import corner, corner_judge, pair_judge
 from .noise_model import NoiseModel, measure_noise
@@ -48,8 +48,8 @@ class Adaptation(NamedTuple):
 
 def adapt(
     restorer: Restorer,
-    images: Sequence[np.ndarray],
-    targets: Sequence[np.ndarray] | None = None,
+    images: Sequence[Image],
+    targets: Sequence[Image] | None = None,
     *,
     seconds: float = 170.0,
     steps: int | None = None,
@@ -95,16 +95,16 @@ def adapt(
         >>> adapt(restorax.load("dncnn-gray-noise25"), [noisy], steps=1).steps <= 1
         True
     """
-    start, images = time.monotonic(), [np.asarray(image, np.float32) for image in images]
-    targets = None if targets is None else [np.asarray(target, np.float32) for target in targets]
-    _check(restorer, images, targets)
-    noise = measure_noise(images) if targets is None else None
+    start, degraded = time.monotonic(), [np.asarray(image, np.float32) for image in images]
+    clean = None if targets is None else [np.asarray(target, np.float32) for target in targets]
+    _check(restorer, degraded, clean)
+    noise = measure_noise(degraded) if clean is None else None
     if noise is not None and noise.obstacle:
         raise ValueError(f"{noise.obstacle}; give pairs of degraded and clean images, or two shots of each scene")
-    patch = min(_PATCH, *(length // 2 // 16 * 16 for image in images for length in image.shape[:2]))
+    patch = min(_PATCH, *(length // 2 // 16 * 16 for image in degraded for length in image.shape[:2]))
     stage = _stage(noise, patch, learning_rate)
     recipe = _recipe(restorer, stage, seed)
-    train, judge = _split(recipe, images, targets, noise)
+    train, judge = _split(recipe, degraded, clean, noise)
     step = jax.jit(make_step(recipe, stage), donate_argnums=0)
     params = jax.tree.map(jnp.array, restorer.params)
     state = TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), optimizer(recipe).init(params))
@@ -112,7 +112,7 @@ def adapt(
     chosen, chosen_steps, key = restorer.params, 0, training_keys(recipe)[1]
     stale, measured_at, interval = 0, time.monotonic(), 0.0
     try:
-        for done, patches in enumerate(_batches(train, stage, seed, corners=targets is None), 1):
+        for done, patches in enumerate(_batches(train, stage, seed, corners=clean is None), 1):
             state, metrics = step(state, patches, key)
             metrics["loss"].block_until_ready()
             elapsed, now = time.monotonic() - start, time.monotonic()

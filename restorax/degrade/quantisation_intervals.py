@@ -1,4 +1,4 @@
-"""What a JPEG file says of its image: the intervals in which quantisation left the coefficients."""
+"""Quantisation intervals of a JPEG file: the bounds that it sets on the coefficients of its image."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""What a diagnosis says about an image: one finding per kind of damage, with its uncertainty."""
+"""Findings of a diagnosis: one per kind of damage, with its uncertainty."""
 
 import dataclasses
 import math
@@ -176,7 +176,7 @@ class Diagnosis:
     def degradation(self) -> str:
         """Write the damages as a degradation for :func:`restorax.degrade.parse`, empty if there are none.
 
-        Missing pixels are left out: their mask says where they are.
+        Missing pixels are left out: they need a mask.
         """
         stages = [_OPERATORS[name](getattr(self, name)) for name in _ORDER if name in self.damages]
         return " + ".join(stages)

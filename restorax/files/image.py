@@ -104,7 +104,7 @@ def decode(
 
     Args:
         content: bytes of the file.
-        name: name of the file in error messages; its suffix tells camera raw data.
+        name: name of the file in error messages; its suffix identifies camera raw data.
         value_range: as in :func:`read`.
         max_pixels: as in :func:`read`.
 

@@ -144,7 +144,7 @@ class _Movie:
 
     @property
     def total(self) -> int | None:
-        """Number of frames, as far as the file says."""
+        """Number of frames according to the file."""
         rate, duration = self.video.average_rate, self.container.duration
         return self.video.frames or (round(duration / 1e6 * rate) if rate and duration else None)
 
@@ -219,7 +219,7 @@ class _Writer:
         import av
 
         self._movie, self.count = movie, 0
-        self._held: list[Any] = []  # packets of other streams before the first frame, which tells the rotation
+        self._held: list[Any] = []  # packets of other streams before the first frame, which has the rotation
         self._output: Any = av.open(str(path), "w")
         webm = path.suffix.lower() == ".webm"
         known = self._output.supported_codecs

@@ -25,7 +25,7 @@ class Forward(NamedTuple):
         operator: linear parts of a text, a linear function, or ``None`` for the quantisation of JPEG.
         shape: of the unknown image with its rim, ``(height, width, channels)``.
         rim: pixels by which the unknown image exceeds the restored one.
-        kind: as :func:`restorax.solvers.linear.kind_of` tells.
+        kind: from :func:`restorax.solvers.linear.kind_of`.
     """
 
     operator: LinearParts | Linear | None
@@ -41,7 +41,7 @@ class Forward(NamedTuple):
 
 
 def read_intervals(path: str | os.PathLike) -> JpegIntervals:
-    """Read what a JPEG file says of its image, as a degradation for :func:`restorax.solve`.
+    """Read the quantisation intervals of a JPEG file, as a degradation for :func:`restorax.solve`.
 
     Args:
         path: gray JPEG file, or colour JPEG file with 4:4:4 or 4:2:0 chroma.

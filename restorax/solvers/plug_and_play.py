@@ -48,7 +48,7 @@ def solve(
             noise of the observation.
         observed: ``[*batch, height, width, channel]`` in [0, 1], or ``[*batch, ...]`` of the shape that a function
             returns; an ``Observation`` with the mask of known pixels where pixels are missing at random.
-        denoiser: entry, or name of an entry, that is told its noise level; or a function ``(image, level) -> image``.
+        denoiser: non-blind entry, or its name, or a function ``(image, level) -> image``.
             By default the best entry of the zoo for the channels. A gray entry denoises the mean and the differences
             of the channels of colour images.
         noise: standard deviation of the noise in [0, 1], a scalar or one per image; 0 for none.
@@ -67,7 +67,7 @@ def solve(
         FileNotFoundError: if there is no such entry.
         TypeError: if the observation is not floating point.
         ValueError: if the degradation is not linear, which names the operator; if the observation contains NaN or has
-            another shape; if the noise is negative or missing; if the denoiser is not told its noise level; if the
+            another shape; if the noise is negative or missing; if the denoiser takes no noise level; if the
             method is unknown.
 
     Reference:

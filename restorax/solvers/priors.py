@@ -1,4 +1,4 @@
-"""Denoisers that are told their noise level, as priors."""
+"""Non-blind denoisers, which take the noise level, as priors."""
 
 import functools
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _SHIFTS = np.array([0, 0.5, 0.5])  # of the differences, into [0, 1]
 
 
 def denoisers(channels: int) -> list[str]:
-    """List the entries of the zoo that are told the level of Gaussian noise, the best first.
+    """List the non-blind entries against Gaussian noise, the best first.
 
     They are ranked by the mean PSNR on the test images that all were measured on; those without results come last.
 
@@ -55,7 +55,7 @@ def denoisers(channels: int) -> list[str]:
 
 @functools.cache
 def default_denoiser(channels: int) -> Restorer:
-    """Load the best told denoiser for images of 1 or 3 channels; without a colour entry, the best gray one."""
+    """Load the best non-blind denoiser for images of 1 or 3 channels; without a colour entry, the best gray one."""
     names = denoisers(channels) or denoisers(1)
     return zoo.load(names[0])
 
@@ -64,14 +64,14 @@ def check_denoiser(denoiser: Any, channels: int) -> Restorer | Denoiser:
     """Return the denoiser to use.
 
     Args:
-        denoiser: entry or name of an entry that is told the noise level, a function ``(image, level) -> image``, or
+        denoiser: non-blind entry, its name, a function ``(image, level) -> image``, or
             ``None`` for the default.
         channels: of the image.
 
     Raises:
         FileNotFoundError: if there is no such entry.
         TypeError: if it is neither.
-        ValueError: if the entry is not told the noise level, or is for images of other channels.
+        ValueError: if the entry takes no noise level, or is for images of other channels.
     """
     if denoiser is None:
         if channels not in (1, 3):
@@ -85,11 +85,11 @@ def check_denoiser(denoiser: Any, channels: int) -> Restorer | Denoiser:
                 f"`denoiser` must be an entry, its name or a function (image, level), got {type(denoiser).__name__}"
             )
         return cast(Denoiser, denoiser)
-    name, told = denoiser.card.name, ", ".join(denoisers(channels) or denoisers(1))
+    name, suitable = denoiser.card.name, ", ".join(denoisers(channels) or denoisers(1))
     if denoiser.model.condition is not Condition.NOISE_LEVEL or denoiser.model.takes_frames:
-        raise ValueError(f"{name} is not told the noise level, which `solve` requires; told are {told}")
+        raise ValueError(f"{name} takes no noise level, which `solve` requires; use {suitable}")
     if denoiser.model.channels not in (1, channels):
-        raise ValueError(f"{name} is for images of {denoiser.model.channels} channels, got {channels}; told are {told}")
+        raise ValueError(f"{name} is for images of {denoiser.model.channels} channels, got {channels}; use {suitable}")
     return denoiser
 
 

@@ -17,7 +17,7 @@ def restorer():
 
 
 @pytest.fixture(scope="module")
-def told():
+def non_blind():
     return restorax.load("ffdnet-gray-noise")
 
 
@@ -54,9 +54,9 @@ def test_a_restorer_is_compared_by_identity_and_stays_a_pytree(restorer):
     assert jax.tree.structure(twin) == jax.tree.structure(restorer)
 
 
-def test_its_description_is_one_line_and_its_card_is_html(restorer, told):
+def test_its_description_is_one_line_and_its_card_is_html(restorer, non_blind):
     assert repr(restorer) == "Restorer('resunet_s-color-noise', 2,354,076 parameters, channels=3, dtype=float32)"
-    assert "condition='noise_level'" in repr(told)
+    assert "condition='noise_level'" in repr(non_blind)
     page = restorer._repr_html_()
     assert page.count("<tr><td>") == len(restorer.card.results)
     assert "data:image/png;base64," in page
@@ -65,9 +65,9 @@ def test_its_description_is_one_line_and_its_card_is_html(restorer, told):
     assert "data:image" not in other._repr_html_()
 
 
-def test_forward_mode_and_second_order_through_an_entry(told):
+def test_forward_mode_and_second_order_through_an_entry(non_blind):
     image, noise = jax.random.uniform(jax.random.key(1), (2, 8, 8, 1))
-    f = lambda x: told(x, 0.1)  # noqa: E731
+    f = lambda x: non_blind(x, 0.1)  # noqa: E731
     value, tangent = jax.jit(lambda: jax.jvp(f, (image,), (noise,)))()
     linear = jax.linearize(f, image)
     np.testing.assert_allclose(linear[1](noise), tangent, atol=1e-5)
@@ -78,14 +78,14 @@ def test_forward_mode_and_second_order_through_an_entry(told):
     np.testing.assert_allclose(jnp.vdot(product, noise), 2 * jnp.vdot(tangent, tangent), rtol=1e-2)
 
 
-def test_conditions_broadcast(told):
+def test_conditions_broadcast(non_blind):
     images = jax.random.uniform(jax.random.key(2), (2, 12, 10, 1))
     full = jnp.broadcast_to(jnp.array([0.1, 0.3]).reshape(2, 1, 1, 1), images.shape)
-    expected = told(images, full)
-    np.testing.assert_array_equal(told(images, jnp.array([0.1, 0.3])), expected)
-    np.testing.assert_array_equal(restorax.restore(told, images, jnp.array([0.1, 0.3])), jnp.clip(expected, 0, 1))
-    np.testing.assert_array_equal(told(images[0], 0.1), told(images[0], jnp.full((12, 10), 0.1)))
-    np.testing.assert_allclose(jax.vmap(told)(images, jnp.array([0.1, 0.3])), expected, atol=1e-5)
+    expected = non_blind(images, full)
+    np.testing.assert_array_equal(non_blind(images, jnp.array([0.1, 0.3])), expected)
+    np.testing.assert_array_equal(restorax.restore(non_blind, images, jnp.array([0.1, 0.3])), jnp.clip(expected, 0, 1))
+    np.testing.assert_array_equal(non_blind(images[0], 0.1), non_blind(images[0], jnp.full((12, 10), 0.1)))
+    np.testing.assert_allclose(jax.vmap(non_blind)(images, jnp.array([0.1, 0.3])), expected, atol=1e-5)
 
 
 def test_a_boolean_mask_of_known_pixels():

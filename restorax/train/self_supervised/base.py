@@ -10,7 +10,7 @@ from ...types import Array
 Restore = Callable[[Array], Array]
 
 _FAR = 2.5  # standard deviations
-_NEAR = 5  # side of the square whose mean tells the intensity
+_NEAR = 5  # side of the square whose mean estimates the intensity
 
 
 def masked_error(restored: Array, target: Array, hidden: Array) -> Array:
