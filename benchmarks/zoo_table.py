@@ -5,6 +5,7 @@ import textwrap
 from pathlib import Path
 
 from restorax import zoo
+from restorax.card_markdown import results_table
 from restorax.files.atomic import write_atomically
 
 from . import published
@@ -74,18 +75,6 @@ def _section(name: str, card: zoo.Card) -> str:
 
 def _wrapped(text: str, indent: str = "") -> str:
     return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
-def results_table(results: list[zoo.Result]) -> str:
-    """Markdown, one row per result of a card."""
-    blocking = any(r.psnr_b is not None for r in results)
-    rows = [["test set", "degradation", "input PSNR", "PSNR", "SSIM", *["PSNR-B"] * blocking]]
-    rows.append(["---"] * len(rows[0]))
-    for r in results:
-        before = "clean" if r.is_clean else f"{r.input_psnr:.2f}"
-        rows.append([r.dataset, f"`{r.degradation}`", before, f"{r.psnr:.2f}", f"{r.ssim:.4f}"])
-        rows[-1] += ["" if r.psnr_b is None else f"{r.psnr_b:.2f}"] * blocking
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _cost(card: zoo.Card) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 from benchmarks import zoo_table
 from restorax import zoo
 from restorax.card import Card
+from restorax.card_markdown import facts_table, results_table
 from restorax.typed_json import to_json
 
 ROOT = Path(__file__).parent.parent
@@ -99,29 +100,17 @@ def _overview() -> str:
 
 
 def _entry(card: Card) -> str:
-    needs = card.condition.description or "the image alone"
-    facts = {
-        "Undoes": f"`{card.degradation}`",
-        "Needs": needs,
-        "Channels": f"{card.channels}",
-        "Size": f"{card.parameters:,} parameters, {card.flops_per_megapixel / 1e9:.0f} GFLOP per megapixel",
-        "Effective receptive field": f"{card.receptive_field} pixels" if card.receptive_field else "the whole image",
-        "Training images": f"{card.data} ({card.data_licence})",
-        "Licence of the weights": card.weights_licence,
-        "Trained": f"{card.steps:,} steps, {card.seconds / 60:.0f} minutes on {card.hardware}",
-        "Reference": card.paper,
-    }
     parts = [
         f"# {card.name}",
         _slider(card.name),
         f"```python\nimport restorax\n\nrestorer = restorax.load({card.name!r})\n```",
-        "| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in facts.items() if value),
+        facts_table(card),
         f"## Limits\n\n{card.limits}",
         "## Results",
-        zoo_table.results_table([*card.results, *card.pair_results]),
+        results_table([*card.results, *card.pair_results]),
     ]
     if card.ood_results:
-        parts += ["## Out-of-distribution results", zoo_table.results_table(card.ood_results)]
+        parts += ["## Out-of-distribution results", results_table(card.ood_results)]
     if card.training is not None:
         parts += ["## Recipe", f"```json\n{json.dumps(to_json(card.training), indent=2)}\n```"]
     if card.provenance:

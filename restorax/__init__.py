@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .models.create import create
     from .solvers import solve
     from .types import Degradation, Observation
-    from .zoo import Card, Restorer, list_models, load, save, verify
+    from .zoo import Card, Restorer, list_models, load, push, save, verify
 
 __version__ = "0.1.0"
 
@@ -28,6 +28,7 @@ __all__ = [
     "Restorer",
     "list_models",
     "load",
+    "push",
     "save",
     "verify",
     "export",
@@ -66,7 +67,7 @@ _MODULES = {
     "models.create": ("create",),
     "solvers": ("solve",),
     "types": ("Degradation", "Observation"),
-    "zoo": ("Card", "Restorer", "list_models", "load", "save", "verify"),
+    "zoo": ("Card", "Restorer", "list_models", "load", "push", "save", "verify"),
 }
 
 

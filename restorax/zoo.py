@@ -5,6 +5,7 @@ import difflib
 import functools
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -31,8 +32,10 @@ __all__ = [
     "check_params",
     "find",
     "gray_twin",
+    "is_on_hub",
     "list_models",
     "load",
+    "push",
     "save",
     "unknown_name",
     "verify",
@@ -93,9 +96,7 @@ class Restorer(flax.struct.PyTreeNode, eq=False, repr=False):
         """Show the card in a notebook."""
         from .card_html import card_html
 
-        published = ZOO / self.card.name
-        shows_it = (published / "preview.png").is_file() and Card.read(published).sha256 == self.card.sha256
-        return card_html(self.card, (published / "preview.png").read_bytes() if shows_it else None)
+        return card_html(self.card, _published_preview(self.card))
 
 
 def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
@@ -115,18 +116,28 @@ def list_models(zoo: str | os.PathLike | None = None) -> list[str]:
     return sorted(p.parent.name for p in folder.glob("*/card.json"))
 
 
+def is_on_hub(name: str | os.PathLike) -> bool:
+    """Return whether a name is that of a repository on the Hugging Face hub, ``hf:OWNER/NAME``."""
+    return isinstance(name, str) and name.startswith("hf:")
+
+
 def find(name: str | os.PathLike) -> AnyPath:
-    """Find the folder of an entry.
+    """Find the folder of an entry; one on the Hugging Face hub is downloaded to the hub's cache first.
 
     Args:
-        name: a published name, a folder with a card, or a training directory.
+        name: a published name, a folder with a card, a training directory, or ``hf:OWNER/NAME``.
 
     Returns:
         The folder, as an ``etils.epath`` path if it is in a bucket (``gs://...``).
 
     Raises:
         FileNotFoundError: if there is no such entry; the message suggests similar names.
+        ConnectionError, ImportError, PermissionError, ValueError: as :func:`load`.
     """
+    if is_on_hub(name):
+        from . import hub
+
+        return hub.download(str(name))
     path = Path(name)
     if is_remote(name):
         from etils import epath
@@ -149,18 +160,25 @@ def unknown_name(kind: str, name: str, names: list[str]) -> str:
 
 
 def load(name: str | os.PathLike, *, dtype: DTypeLike = jnp.float32) -> Restorer:
-    """Load a restorer from disk; nothing is downloaded.
+    """Load a restorer from disk, or from the Hugging Face hub; only names that start with ``hf:`` are downloaded.
+
+    Of a repository, ``card.json`` and ``params.safetensors`` are fetched into the cache of ``huggingface_hub``, and no
+    code is run.
 
     Args:
         name: name of an entry, the path of a folder with ``card.json`` and ``params.safetensors``, or a training
-            directory (its parameters at the best validation). ``gs://...`` paths are accepted.
+            directory (its parameters at the best validation). ``gs://...`` paths are accepted, and with the extra
+            ``hub`` also ``hf:OWNER/NAME`` and ``hf:OWNER/NAME@REVISION``.
         dtype: type of the activations; parameters stay float32.
 
     Returns:
         The restorer.
 
     Raises:
+        ConnectionError: if the hub cannot be reached and the entry is not in the cache.
         FileNotFoundError: if there is no such entry.
+        ImportError: if the extra ``hub`` is needed and not installed.
+        PermissionError: if the hub refuses access.
         ValueError: if the card is incomplete, or the parameters do not match it.
 
     Example:
@@ -236,6 +254,64 @@ def save(folder: str | os.PathLike, card: Card, params: Params) -> Card:
         beside.write_bytes(content)
     card.write(folder)
     return card
+
+
+def push(
+    name: str,
+    restorer: Restorer | str | os.PathLike,
+    *,
+    private: bool = False,
+    message: str | None = None,
+    token: str | None = None,
+) -> str:
+    """Upload a restorer to the Hugging Face hub in one commit; :func:`load` takes it from there.
+
+    The repository gets ``card.json``, ``params.safetensors``, the preview if there is one, and a ``README.md`` in the
+    hub's format that is made from the card; older versions of these files remain in its history.
+
+    Args:
+        name: ``hf:OWNER/NAME``; the repository is created if needed.
+        restorer: from :func:`load`, or what :func:`load` accepts, such as the folder of a training or of
+            ``restorax adapt``.
+        private: make a new repository private; an existing one must be private.
+        message: of the commit.
+        token: access token; by default ``HF_TOKEN``, or that of ``hf auth login``.
+
+    Returns:
+        URL of the commit.
+
+    Raises:
+        ConnectionError: if the hub cannot be reached.
+        FileNotFoundError: if there is no such entry, or the hub shows no such repository.
+        ImportError: if the extra ``hub`` is not installed.
+        PermissionError: if the hub refuses access.
+        ValueError: if the name has another form, the parameters do not match the card, or an existing repository is
+            public and ``private`` is set.
+    """
+    from . import hub
+
+    with tempfile.TemporaryDirectory() as temporary:
+        if isinstance(restorer, Restorer):
+            folder, card = Path(temporary), save(temporary, restorer.card, restorer.params)
+            if restorer.card.sha256 not in ("", card.sha256):
+                raise ValueError(
+                    f"the parameters are not those of the card of {card.name} (SHA-256 differs); write them with a "
+                    "card of their own by `restorax.save` or `save_adaptation`, and push that folder"
+                )
+            if preview := _published_preview(card):
+                (folder / "preview.png").write_bytes(preview)
+        else:
+            folder = find(restorer)
+            card = verify(folder)
+        return hub.upload(name, card, folder, private=private, message=message, token=token)
+
+
+def _published_preview(card: Card) -> bytes | None:
+    """Return the preview of a published entry, if the card is that entry's."""
+    published = ZOO / card.name
+    if not (published / "preview.png").is_file() or Card.read(published).sha256 != card.sha256:
+        return None
+    return (published / "preview.png").read_bytes()
 
 
 def _read_params(folder: AnyPath, card: Card) -> Params:

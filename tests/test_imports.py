@@ -31,7 +31,9 @@ ALLOWED = {
     "sources": {"data", "files", "folders", "paired_data", "pairs", "recipe"},
     "dataset_builder": {"files"},
     "card_html": {"card"},
-    "zoo": {"types", "card", "card_html", "files", "models"},
+    "card_markdown": {"card"},
+    "hub": {"card", "card_markdown", "files"},
+    "zoo": {"types", "card", "card_html", "files", "hub", "models"},
     "convert": {"types", "models", "zoo"},
     "buckets": {"types"},
     "tiling": set(),
@@ -79,6 +81,7 @@ HEAVY = (
     "cv2",
     "onnx",
     "onnxruntime",
+    "huggingface_hub",
 )
 
 

@@ -15,7 +15,7 @@ from .common import console, stderr
 from .datasets import check_data, prepare_data
 from .degradation import degrade
 from .diagnosis import diagnose
-from .entries import convert, demo, info, list_
+from .entries import convert, demo, info, list_, push
 from .evaluation import evaluate
 from .exporting import export
 from .restoration import restore
@@ -29,7 +29,15 @@ __all__ = ["app", "console", "main", "stderr"]
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 for _panel, _commands in {
     "Images": {"restore": restore, "solve": solve, "diagnose": diagnose, "degrade": degrade, "web": web},
-    "Zoo": {"list": list_, "info": info, "demo": demo, "eval": evaluate, "convert": convert, "export": export},
+    "Zoo": {
+        "list": list_,
+        "info": info,
+        "demo": demo,
+        "eval": evaluate,
+        "convert": convert,
+        "export": export,
+        "push": push,
+    },
     "Training": {"train": train, "adapt": adapt},
 }.items():
     for _name, _command in _commands.items():

@@ -8,7 +8,7 @@ from rich.console import Console
 console = Console()
 stderr = Console(stderr=True)
 
-ENTRY = "Zoo name (see 'restorax list'), or a folder with a model card."
+ENTRY = "Zoo name (see 'restorax list'), a folder with a model card, or hf:OWNER/NAME."
 Name = Annotated[str, typer.Argument(metavar="NAME", help=ENTRY)]
 DataDir = Annotated[str | None, typer.Option(help="Folder of TFDS datasets. Default: that of TFDS.")]
 Json = Annotated[bool, typer.Option("--json", help="Print complete JSON.")]

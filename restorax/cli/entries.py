@@ -1,4 +1,4 @@
-"""Commands on zoo entries: list, info, demo and convert."""
+"""Commands on zoo entries: list, info, demo, convert and push."""
 
 import dataclasses
 from pathlib import Path
@@ -123,6 +123,18 @@ def convert(
     print_line(
         console, f"{card.architecture} with {card.parameters:,} parameters: {out} (restorax info {out} shows its card)"
     )
+
+
+def push(
+    name: Name,
+    target: Annotated[str, typer.Argument(metavar="hf:OWNER/NAME", help="Repository, created if needed.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    message: Annotated[str | None, typer.Option(help="Message of the commit.")] = None,
+) -> None:
+    """Upload a restorer to the Hugging Face hub, with its model card. HF_TOKEN or 'hf auth login' gives access."""
+    from .. import zoo
+
+    print_line(console, zoo.push(target, name, private=private, message=message))
 
 
 def _color(card: Card) -> str:

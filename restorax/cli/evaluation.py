@@ -26,7 +26,9 @@ _TITLES = {"results": "{}", "pair_results": "{}, pairs", "ood_results": "{}, out
 
 
 def evaluate(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Zoo names or folders.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Zoo names, folders, or hf:OWNER/NAME.")
+    ] = None,
     data: Annotated[list[Path] | None, typer.Option(help="Folder of clean test images; repeat for several.")] = None,
     degradations: Annotated[
         list[str] | None, typer.Option("--with", help="Degradation to measure instead of the card's; repeatable.")
@@ -60,6 +62,8 @@ def evaluate(
         raise ValueError("give clean test images by --data, or pairs of images by --pairs")
     if write and limit:
         raise ValueError("--write stores results of whole test sets; leave --limit out")
+    if write and (remote := [name for name in names or [] if zoo.is_on_hub(name)]):
+        raise ValueError(f"--write changes a card on disk, not that of {remote[0]}; give a folder, and push it again")
     if pairs:
         if bool(noisy) != bool(clean) or degradations:
             raise ValueError(

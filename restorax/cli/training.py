@@ -58,7 +58,7 @@ def train(
     ] = None,
     loss: Annotated[str | None, typer.Option(help="Loss instead of the recipe's, e.g. neighbor2neighbor.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16, instead of the recipe's.")] = None,
-    start: Annotated[str | None, typer.Option(help="Entry or folder to fine-tune; '' for none.")] = None,
+    start: Annotated[str | None, typer.Option(help="Entry, folder or hf:OWNER/NAME to fine-tune; '' for none.")] = None,
     shards: Annotated[int, typer.Option(help="Devices that share one copy of the parameters.", min=1)] = Options.shards,
     resume: Annotated[str, typer.Option(help="auto, or never: refuse a directory with checkpoints.")] = Options.resume,
     log_every: Annotated[int, typer.Option(help="Steps between log lines.", min=1)] = Options.log_every,

@@ -86,7 +86,9 @@ def publish(
 
 
 def _start(name: str) -> str:
-    """Return the card name of the entry that was fine-tuned."""
+    """Return the card name of the entry that was fine-tuned; one on the Hugging Face hub keeps its address."""
+    if zoo.is_on_hub(name):
+        return name
     try:
         return zoo.Card.read(zoo.find(name)).name if name else ""
     except Exception:  # bucket paths raise unrelated classes

@@ -36,10 +36,10 @@ def starting_params(name: str, model: RestorationNetwork) -> Params:
     stored = cast(dict[str, Any], flax.traverse_util.flatten_dict(restorer.params, sep="/"))
     arrays = {path: np.asarray(leaf) for path, leaf in stored.items()}
     if restorer.card.channels == 3 and model.channels == 1:
-        arrays = {path: _fold(leaf, shapes.get(path, leaf.shape)) for path, leaf in arrays.items()}
+        arrays = {path: _fold(leaf, shapes.get(path) or leaf.shape) for path, leaf in arrays.items()}
     if not restorer.model.condition.channels and (added := model.condition.channels):
         sizes = model.channels, model.channels + added
-        arrays = {path: _widen(leaf, shapes.get(path, leaf.shape), *sizes) for path, leaf in arrays.items()}
+        arrays = {path: _widen(leaf, shapes.get(path) or leaf.shape, *sizes) for path, leaf in arrays.items()}
     params = cast(Params, flax.traverse_util.unflatten_dict(arrays, sep="/"))
     zoo.check_params(model, params, name)
     return params
