@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import scipy.ndimage
 
@@ -64,6 +65,28 @@ def test_gradient_reaches_every_parameter_and_earlier_frames_alone():
         assert np.isfinite(gradient).all(), path
         assert np.abs(gradient).sum() > 0, path
     assert (np.abs(by_frame).sum((1, 2, 3)) > 0).tolist() == [True, True, False]
+
+
+@pytest.mark.slow
+def test_the_auxiliary_loss_trains_the_motion(photograph):
+    """Steps on a shifted photograph lower it; untrained, no motion is found in a still video, and none in one frame."""
+    model, x = _model(widths=(8, 16, 8), radius=2), photograph[64:160, 128:224]
+    frames = jnp.stack([x[16 + 4 * t : 80 + 4 * t, 16:80] for t in range(3)])
+    variables = jax.jit(model.init)(jax.random.key(0), frames)
+    loss = jax.jit(jax.value_and_grad(lambda v, f: model.apply(v, f, f, method="auxiliary_loss")))
+    still = loss(variables, jnp.stack([x[:64, :64]] * 3))[0]
+    assert loss(variables, frames[:1])[0] == 0
+    values, adam = [], optax.adam(3e-3)
+    state, update = adam.init(variables), jax.jit(adam.update)
+    for _ in range(30):
+        value, gradient = loss(variables, frames)
+        values.append(float(value))
+        updates, state = update(gradient, state)
+        variables = optax.apply_updates(variables, updates)
+    assert still < 0.3 * values[0]
+    assert values[-1] < 0.7 * values[0], values
+    with pytest.raises(ValueError, match="estimates no motion"):
+        model.clone(aligned=False).apply(variables, frames, frames, method="auxiliary_loss")
 
 
 def test_the_state_ends_at_a_cut():

@@ -10,7 +10,7 @@ from ..layers.conv import Conv, small_normal
 from ..layers.motion import correlate, displacements, is_cut, warp
 from ..layers.resample import double, pixel_shuffle, pixel_unshuffle
 from ..layers.unet import ResidualBlock
-from ..types import Array, ConditionLike, Float, Image
+from ..types import Array, Condition, ConditionLike, Float, Image
 from .base import RestorationNetwork
 
 Video = Float[Array | np.ndarray, "*batch frames height width channel"]
@@ -51,27 +51,54 @@ class VideoRNN(RestorationNetwork):
         return 8
 
     def setup(self) -> None:
-        """Create encoder and recurrence."""
+        """Create encoder, estimator of motion and recurrence."""
         self.encoder = _Encoder(self.widths)
-        self.recurrence = _Recurrence(self.channels, self.widths, self.radius if self.aligned else None)
+        self.motion = _Motion(self.radius) if self.aligned else None
+        self.recurrence = _Recurrence(self.channels, self.widths)
+
+    @property
+    def has_auxiliary_loss(self) -> bool:
+        """Whether the network estimates motion, which the auxiliary loss trains; it does not know masks."""
+        return self.aligned and self.condition is Condition.NONE
 
     def __call__(self, image: Video, condition: ConditionLike | None = None) -> Video:
         """Restore every frame of ``[*batch, frames, height, width, channels]``."""
-        if jnp.ndim(image) < 4 or not image.shape[-4]:
-            raise ValueError(
-                f"a video must have shape [*batch, frames, height, width, channels], got {jnp.shape(image)}"
-            )
-        count = image.shape[-4]
+        count = _frames(image)
 
         def body(x):
-            encoded = self._encode(x)
-            sequence = tuple(jnp.moveaxis(part.reshape(-1, count, *part.shape[1:]), 1, 0) for part in encoded)
-            state = _start(tuple(part[0] for part in sequence))
+            encoded = self._encode(x, count)
+            # The motion does not depend on the state: it is estimated for all frames at once.
+            sequence = self._guide(encoded, tuple(_delayed(part) for part in encoded[2:]))
+            hidden = jnp.zeros_like(encoded[0][0], jnp.float32)
             scan = nn.scan(_Recurrence.advance, variable_broadcast="params", split_rngs={"params": False})
-            restored = scan(self.recurrence, state, sequence)[1]
+            restored = scan(self.recurrence, hidden, sequence)[1]
             return jnp.moveaxis(restored, 0, 1).reshape(x.shape[0], *restored.shape[2:])
 
         return self.apply_padded(body, image, condition)
+
+    def auxiliary_loss(self, image: Video, clean: Video) -> Array:
+        """Compare each clean frame with the previous one, which is warped along the estimated motion.
+
+        Args:
+            image: degraded, ``[*batch, frames, height, width, channels]`` of at least 8 x 8 pixels.
+            clean: of the same shape.
+
+        Returns:
+            Mean absolute difference at a quarter of the resolution; 0 of a single frame.
+
+        Reference:
+            Sajjadi et al., Frame-recurrent video super-resolution, CVPR 2018, equation 4.
+        """
+        if self.motion is None:
+            raise ValueError("this network estimates no motion; build it with aligned=True")
+        count, (height, width) = _frames(image), (side // self.multiple * self.multiple for side in image.shape[-3:-1])
+        crop = lambda video: video[..., :height, :width, :].reshape(-1, height, width, self.channels)  # noqa: E731
+        _, coarse, matched, _ = self._encode(crop(jnp.asarray(image, self.dtype)), count)
+        small = _by_frame(_block_means(crop(clean), 4), count)
+        if count == 1:
+            return jnp.zeros(())
+        flow = self.motion(*(_joined(part) for part in (coarse[1:], matched[1:], matched[:-1])))
+        return jnp.abs(warp(_joined(small[:-1]), flow) - _joined(small[1:])).mean()
 
     def start(self, frame: Image) -> State:
         """Return the state before the first frame.
@@ -120,25 +147,55 @@ class VideoRNN(RestorationNetwork):
         after: list[State] = []
 
         def body(x):
-            flat = tuple(part.reshape(x.shape[0], *part.shape[-3:]) for part in carry)
-            state, restored = self.recurrence.advance(flat, self._encode(x))
-            after.append(state)
+            hidden, *previous = (part.reshape(1, x.shape[0], *part.shape[-3:]) for part in carry)
+            encoded = self._encode(x, 1)
+            (sequence,) = zip(*self._guide(encoded, tuple(previous)), strict=True)
+            hidden, restored = self.recurrence.advance(hidden[0], sequence)
+            after.append((hidden, encoded[2][0], encoded[3][0]))
             return restored
 
         restored = self.apply_padded(body, frame, condition)
         return tuple(part.reshape(shape) for part, shape in zip(after[0], expected, strict=True)), restored
 
-    def _encode(self, x: Array) -> tuple[Array, ...]:
-        """Return what the recurrence needs of a frame: features at two scales and to match, and averages of blocks."""
-        height, width = x.shape[1:3]
-        image = x[..., : self.channels].astype(jnp.float32)
-        blocks = image.reshape(-1, height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK, self.channels).mean((2, 4))
-        return (*self.encoder(x), blocks)
+    def _encode(self, x: Array, count: int) -> tuple[Array, ...]:
+        """Return features at two scales and to match, and averages of blocks, ``[frames, batch, ...]`` each."""
+        blocks = _block_means(x[..., : self.channels].astype(jnp.float32), _BLOCK)
+        return tuple(_by_frame(part, count) for part in (*self.encoder(x), blocks))
+
+    def _guide(self, encoded: tuple[Array, ...], previous: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return what the recurrence needs of each frame: features, whether the video was cut, and the motion."""
+        fine, coarse, matched, blocks = encoded
+        cut = is_cut(_joined(blocks), _joined(previous[1])).reshape(fine.shape[:2])
+        if self.motion is None:
+            return fine, coarse, cut
+        flow = self.motion(_joined(coarse), _joined(matched), _joined(previous[0]))
+        return fine, coarse, cut, flow.reshape(*coarse.shape[:-1], 2)
 
 
-def _start(encoded: tuple[Array, ...]) -> State:
-    fine, _, matched, blocks = encoded
-    return jnp.zeros_like(fine, jnp.float32), jnp.zeros_like(matched), jnp.zeros_like(blocks)
+def _frames(image: Video) -> int:
+    if jnp.ndim(image) < 4 or not image.shape[-4]:
+        raise ValueError(f"a video must have shape [*batch, frames, height, width, channels], got {jnp.shape(image)}")
+    return image.shape[-4]
+
+
+def _by_frame(x: Array, count: int) -> Array:
+    """Map ``[batch * frames, ...]`` to ``[frames, batch, ...]``."""
+    return jnp.moveaxis(x.reshape(-1, count, *x.shape[1:]), 1, 0)
+
+
+def _joined(x: Array) -> Array:
+    """Join the axes of frames and batch."""
+    return x.reshape(-1, *x.shape[2:])
+
+
+def _delayed(x: Array) -> Array:
+    """Return the predecessor of every frame; zeros before the first."""
+    return jnp.concatenate([jnp.zeros_like(x[:1]), x[:-1]])
+
+
+def _block_means(x: Array, side: int) -> Array:
+    height, width = x.shape[1:3]
+    return x.reshape(-1, height // side, side, width // side, side, x.shape[-1]).mean((2, 4))
 
 
 class _Encoder(nn.Module):
@@ -157,22 +214,40 @@ class _Encoder(nn.Module):
         return fine, coarse, matched / jnp.sqrt((matched**2).mean(-1, keepdims=True) + 1e-6)
 
 
+class _Motion(nn.Module):
+    """Estimate the motion to the previous frame in pixels of the quarter resolution, ``[batch, height, width, 2]``."""
+
+    radius: int
+
+    @nn.compact
+    def __call__(self, coarse: Array, matched: Array, previous: Array) -> Array:
+        correlation, moves = correlate(matched, previous, self.radius), displacements(self.radius)
+        sharpness = self.param("sharpness", nn.initializers.constant(8.0), ())
+        # Untrained features match anything; no motion is the best guess.
+        prior = self.param("prior", lambda key: -(moves**2).sum(-1))
+        likely = nn.softmax(sharpness * correlation + prior.reshape(1, 1, 1, -1))
+        flow = likely @ moves
+        spread = -(likely * jnp.log(likely + 1e-9)).sum(-1, keepdims=True)
+        clues = [flow, spread, likely.max(-1, keepdims=True)]
+        y = jnp.concatenate([coarse, *(clue.astype(coarse.dtype) for clue in clues)], -1)
+        y = Conv(32, relu=True, name="refine1")(y)
+        return flow + Conv(2, init=nn.initializers.zeros, name="refine2")(y).astype(jnp.float32)
+
+
 class _Recurrence(nn.Module):
     """Restore a frame from its features and the state, and update the state."""
 
     channels: int
     widths: tuple[int, ...]
-    radius: int | None  # None: the state is not aligned
 
     @nn.compact
-    def advance(self, state: State, encoded: tuple[Array, ...]) -> tuple[State, Array]:
-        """Map the state and :meth:`VideoRNN._encode` of a frame to the next state and the restored frame."""
+    def advance(self, hidden: Array, guide: tuple[Array, ...]) -> tuple[Array, Array]:
+        """Map the state and :meth:`VideoRNN._guide` of a frame to the next state and the restored frame."""
         fine_width, coarse_width, bottom_width = self.widths
-        fine, coarse, matched, blocks = encoded
-        hidden, previous, previous_blocks = state
-        hidden = jnp.where(is_cut(blocks, previous_blocks).reshape(-1, 1, 1, 1), 0, hidden)
-        if self.radius is not None:
-            hidden = warp(hidden, 2 * double(self._flow(coarse, matched, previous, self.radius)))
+        fine, coarse, cut, *flow = guide
+        hidden = jnp.where(cut.reshape(-1, 1, 1, 1), 0, hidden)
+        if flow:
+            hidden = warp(hidden, 2 * double(flow[0]))
         x = Conv(fine_width, name="join")(jnp.concatenate([fine, hidden.astype(fine.dtype)], -1))
         y = Conv(coarse_width, size=1, name="shrink0")(pixel_unshuffle(x)) + coarse
         y = ResidualBlock(coarse_width, name="down")(y)
@@ -188,18 +263,4 @@ class _Recurrence(nn.Module):
         hidden = gate * jnp.tanh(candidate) + (1 - gate) * hidden
         x = x + Conv(fine_width, size=1, name="recall")(hidden.astype(x.dtype))
         x = ResidualBlock(fine_width, name="last")(x)
-        restored = pixel_shuffle(Conv(4 * self.channels, init=small_normal, name="tail")(x))
-        return (hidden, matched, blocks), restored
-
-    def _flow(self, coarse: Array, matched: Array, previous: Array, radius: int) -> Array:
-        """Estimate the motion to the previous frame in pixels of the quarter resolution, ``[..., 2]``."""
-        correlation = correlate(matched, previous, radius)
-        sharpness = self.param("sharpness", nn.initializers.constant(16.0), ())
-        prior = self.param("prior", nn.initializers.zeros, (correlation.shape[-1],))
-        likely = nn.softmax(sharpness * correlation + prior.reshape(1, 1, 1, -1))
-        flow = likely @ displacements(radius)
-        spread = -(likely * jnp.log(likely + 1e-9)).sum(-1, keepdims=True)
-        clues = [flow, spread, likely.max(-1, keepdims=True)]
-        y = jnp.concatenate([coarse, *(clue.astype(coarse.dtype) for clue in clues)], -1)
-        y = Conv(32, relu=True, name="refine1")(y)
-        return flow + Conv(2, init=nn.initializers.zeros, name="refine2")(y).astype(jnp.float32)
+        return hidden, pixel_shuffle(Conv(4 * self.channels, init=small_normal, name="tail")(x))
