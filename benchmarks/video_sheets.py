@@ -1,4 +1,4 @@
-"""Contact sheets of restored videos: ``python -m benchmarks.video_sheets OUT --data FOLDER``.
+"""Contact sheets of restored videos: ``python -m benchmarks.video_sheets OUT --folder CLIPS``.
 
 One sheet per clip, with a row per method and a column per frame; one of a cut between the first two clips; and the PSNR
 of a camera that stands still against the number of frames, beside the mean of all frames so far.
