@@ -42,7 +42,7 @@ BLURS: dict[str, Op] = {
     "motion_blur(length=15)": Op(degrade.motion_blur, length=15),
 }
 DECONVOLVING = ("wiener_unet-gray-blur", "scanunet_s-gray-blur")
-MISSING = ("scanunet_s-color-missing", "unet-color-missing")
+MISSING = ("unet-color-missing",)
 JPEG = ("arcnn-gray-jpeg", "resunet_s-gray-jpeg")
 _LONG = 20  # iterations where much of the image is unknown
 

@@ -63,7 +63,7 @@ class Problem(NamedTuple):
         rim: pixels by which the scene exceeds the observation.
         observed: images of the same square size.
         clean: their ground truth.
-        denoiser: told entry.
+        denoiser: non-blind entry.
     """
 
     blur: Op
@@ -154,7 +154,7 @@ def measure(
 def main(
     side: Annotated[list[int] | None, option("Side of the images, repeatable [256, 512, 2048].")] = None,
     border: Annotated[list[str] | None, option(f"{' or '.join(BORDERS)}, repeatable [both].")] = None,
-    denoiser: Annotated[str, option("Gray entry that is told the noise level.")] = "ffdnet-gray-noise",
+    denoiser: Annotated[str, option("Non-blind gray entry.")] = "ffdnet-gray-noise",
     method: Annotated[list[str] | None, option("restorax or deepinv, repeatable [both].")] = None,
     compiled: Annotated[bool, option("Compare with torch.compile.")] = True,
     seconds: Seconds = 60.0,

@@ -20,6 +20,11 @@ CHOICES = (
     ("noise, colour", "resunet_s-color-noise", "gaussian_noise(sigma=25/255)"),
     ("photographs (camera noise, JPEG), colour", "resunet_s-color-photo", "camera_iso_high"),
     ("noise of a known level, gray", "ffdnet-gray-noise", "gaussian_noise(sigma=25/255, with_level=True)"),
+    (
+        "noise of a known level, colour",
+        "resunet_s-color-noise-level",
+        "gaussian_noise(sigma=25/255, with_level=True)",
+    ),
     ("noisy burst or video, gray", "burst_rnn-gray-noise", "burst(frames=8, shift=2) + gaussian_noise(sigma=25/255)"),
     ("photon noise (shot, EMCCD, APD), gray", "resunet_s-gray-avalanche", "emccd_noise(peak=10)"),
     ("salt and pepper, random impulses, gray", "resunet_s-gray-impulse", "salt_and_pepper_noise(amount=0.3)"),

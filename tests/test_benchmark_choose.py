@@ -133,21 +133,23 @@ def test_only_missing_times_are_measured_and_only_within_the_limit(results, monk
     assert measured == []
     assert "Not measured within the limit: resunet_s-color-" in capsys.readouterr().out
     choose.main("noise", 30.8, channels=3)
-    assert measured == ["resunet_s-color-noise"]  # shares its network with resunet_s-color-any
+    # resunet_s-color-any has the network of resunet_s-color-noise.
+    assert measured == ["resunet_s-color-noise", "resunet_s-color-noise-level"]
     lines = capsys.readouterr().out.splitlines()
     assert max(len(line) for line in lines if not line.startswith("figure")) <= 80
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| resunet")]
-    assert [(row[0], row[-1]) for row in rows] == [("resunet_s-color-noise", "yes"), ("resunet_s-color-any", "no")]
+    expected = {"resunet_s-color-noise": "yes", "resunet_s-color-noise-level": "yes", "resunet_s-color-any": "no"}
+    assert {row[0]: row[-1] for row in rows} == expected
     assert (results / "choose-noise-3.png").stat().st_size > 5000
     choose.main("noise", 40, channels=3)
-    assert len(measured) == 1
+    assert len(measured) == 2
     assert "No entry reaches 40 dB; the best is resunet_s-color-noise" in capsys.readouterr().out
     with pytest.raises(choose.typer.BadParameter, match="no entry for --task nothing"):
         choose.main("nothing", 30)
 
 
 def test_cards_receive_published_measurements_and_nothing_else(results, monkeypatch, capsys):
-    name, written = "scanunet_s-color-missing", []
+    name, written = "scanunet_s-gray-missing", []
     monkeypatch.setattr(cards, "throughputs", lambda rows: {one: {} for one in zoo.list_models()})
     monkeypatch.setattr(zoo.Card, "write", lambda card, folder: written.append(card))
     read = zoo.Card.read

@@ -130,7 +130,7 @@ def test_restore_runs_onnxruntime(tmp_path, photograph, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["scanunet_s-gray-blur", "ffdnet-gray-noise", "scanunet_s-color-missing"])
+@pytest.mark.parametrize("name", ["scanunet_s-gray-blur", "ffdnet-gray-noise", "scanunet_s-gray-missing"])
 def test_restore_runs_every_kind_of_network(name, tmp_path, photograph):
     restorer = restorax.load(name)
     picture = np.repeat(photograph[:150, :180], 3, axis=-1) * np.float32([1, 0.8, 0.5])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..degrade import parse
+from ..types import Condition
 from ..zoo import Card, find, list_models
 from .damages import Damages, of_degradation
 
@@ -43,6 +44,7 @@ def considered() -> Mapping[str, Card]:
     """
     cards = {name: Card.read(find(name)) for name in list_models()}
     cards = {name: card for name, card in cards.items() if not _needs_frames(card)}
+    cards = {name: card for name, card in cards.items() if not _needs_a_guess(card, cards)}
     return {name: card for name, card in cards.items() if not any(_surpasses(c, card) for c in cards.values())}
 
 
@@ -78,6 +80,15 @@ def fits(card: Card, needed: set[str]) -> bool:
 
 def _needs_frames(card: Card) -> bool:
     return any(op.operator.__name__ == "burst" for op in parse(card.degradation).operators)
+
+
+def _needs_a_guess(card: Card, cards: Mapping[str, Card]) -> bool:
+    """Whether an entry takes a noise level, which would be estimated, and a blind one was trained on the same noise."""
+    return card.condition is Condition.NOISE_LEVEL and any(
+        (other.channels, other.condition) == (card.channels, Condition.NONE)
+        and operators(card.degradation) <= operators(other.degradation)
+        for other in cards.values()
+    )
 
 
 def _surpasses(better: Card, card: Card) -> bool:

@@ -84,13 +84,6 @@ RECIPES["scanunet_s-gray-missing-direct"] = direct(
         *stages(6_000, **_LATE_GRAY, learning_rate=1e-3, loss="log_mse"),
     ),
 )
-# 58 minutes on 1 CPU core; CBSD68: 31.61 / 26.77 / 34.74 / 37.87 dB. As narrow as the U-Net it is compared with.
-RECIPES["scanunet_s-color-missing"] = replace(
-    RECIPES["unet-color-missing"],
-    architecture="scanunet_s",
-    stages=stages(6_000, 2_500, degradation=_SHAPES, later={"patch": 192, "batch": 2, "loss": "log_mse"}),
-    paper=SCANUNET,
-)
 # 7 minutes on 1 CPU core; Set12, 50 / 80 % missing: 29.44 / 25.03 dB.
 RECIPES["row_lstm-gray-missing"] = replace(
     RECIPES["scanunet_s-gray-missing"],
