@@ -132,15 +132,17 @@ def _figures(suite: str, plots: Path, local: bool) -> list[str]:
 
 
 def in_readme(text: str, rows: Sequence[Row]) -> str:
-    """Replace the table of speeds at 512 x 512 between its markers, if the text has them."""
-    columns = ("device", "entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "JAX / PyTorch")
+    """Replace the speeds at 512 x 512 of the device measured last between their markers, if the text has them."""
+    columns = ("entry", "dtype", "JAX ms", "PyTorch ms", "torch.compile ms", "JAX / PyTorch")
     lines = [row | {"entry": short_names(row["entry"])} for row in head(rows) if row["size"] == SIZE]
     lines = [row for row in lines if all(row.get(column) for column in columns)]
     if not lines:
         return text
+    last = max(rows, key=lambda row: row["date"])["device"]
+    lines = [row for row in lines if row["device"] == last]
     return re.sub(
         r"(<!-- speed -->\n).*?(<!-- /speed -->)",
-        lambda found: f"{found[1]}{table(lines, columns)}\n{found[2]}",
+        lambda found: f"{found[1]}On {last}:\n\n{table(lines, columns)}\n{found[2]}",
         text,
         flags=re.DOTALL,
     )

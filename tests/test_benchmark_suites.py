@@ -378,14 +378,16 @@ def _peers(row):
 
 
 def test_readme_receives_the_speeds_between_its_markers():
-    row = {"device": "abacus", "date": "", "entry": "one", "dtype": "float32", "size": "512x512", "form": "JAX"}
+    row = {"device": "abacus", "date": "2026-02-02", "entry": "one", "dtype": "float32", "size": "512x512", "form": "JAX"}
     row |= {"batch": "1", "median_ms": "7.25", "mpix_per_s": "1", "share": "0.5", "memory_MiB": "3"}
     rows = [row, *_peers(row)]
     rows += [one | {"size": "256x256"} for one in rows]
+    rows += [one | {"device": "slide rule", "date": "2026-01-01", "median_ms": "8.75"} for one in rows]
     text = report.in_readme("a\n<!-- speed -->\nold\n<!-- /speed -->\nz\n", rows)
-    assert text.startswith("a\n<!-- speed -->\n| device")
+    assert text.startswith("a\n<!-- speed -->\nOn abacus:\n\n| entry")
     assert text.count("7.25") == 1
     assert "old" not in text
+    assert "8.75" not in text  # of a device that was measured before
     assert text.endswith("<!-- /speed -->\nz\n")
     assert report.in_readme("no markers", rows) == "no markers"
     assert "old" in report.in_readme("<!-- speed -->\nold\n<!-- /speed -->\n", [row])
@@ -399,7 +401,7 @@ def test_identical_networks_share_a_line_under_their_current_names():
     rows = [row | {"entry": entry, "median_ms": time} for entry, time in measured]
     rows += [peer for one in rows for peer in _peers(one)]
     text = report.in_readme("<!-- speed -->\n<!-- /speed -->\n", report.speeds(rows))
-    lines = [[cell.strip() for cell in line.split("|")[2:5:2]] for line in text.splitlines()[3:-1]]
+    lines = [[cell.strip() for cell in line.split("|")[1:4:2]] for line in text.splitlines()[5:-1]]
     assert lines == [[f"{first} and {len(others)} like it", "7.25"], ["another", "8.5"]]
 
 
