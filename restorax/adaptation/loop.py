@@ -11,7 +11,7 @@ import numpy as np
 
 from ..recipe import Recipe, Stage
 from ..train.step import TrainState, make_step, optimizer, training_keys
-from ..types import Image, Params
+from ..types import Array, Params
 from ..zoo import Restorer, gray_twin
 from .judges import corner, corner_judge, pair_judge
 from .noise_model import NoiseModel, measure_noise
@@ -48,8 +48,8 @@ class Adaptation(NamedTuple):
 
 def adapt(
     restorer: Restorer,
-    images: Sequence[Image],
-    targets: Sequence[Image] | None = None,
+    images: Sequence[Array | np.ndarray],
+    targets: Sequence[Array | np.ndarray] | None = None,
     *,
     seconds: float = 170.0,
     steps: int | None = None,
