@@ -137,8 +137,9 @@ def train(
     entry = run(name, chosen, options, validation)
     if parallel.is_first():
         stopped = f"stopped; the same command resumes from {options.workdir}"
-        trained = f"trained: {entry} (restorax eval {entry} --data DIR --write measures it for its card)"
-        print_line(console, stopped if entry is None else trained)
+        print_line(console, stopped if entry is None else f"trained: {entry}")
+        if entry is not None:
+            print_line(console, f"results for its card: restorax eval {entry} --data DIR --write")
     if entry is None:
         raise typer.Exit(STOPPED)
 
