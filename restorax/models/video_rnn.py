@@ -91,12 +91,13 @@ class VideoRNN(RestorationNetwork):
         """
         if self.motion is None:
             raise ValueError("this network estimates no motion; build it with aligned=True")
-        count, (height, width) = _frames(image), (side // self.multiple * self.multiple for side in image.shape[-3:-1])
+        count = _frames(image)
+        if count == 1:
+            return jnp.zeros(())
+        height, width = (side // self.multiple * self.multiple for side in image.shape[-3:-1])
         crop = lambda video: video[..., :height, :width, :].reshape(-1, height, width, self.channels)  # noqa: E731
         _, coarse, matched, _ = self._encode(crop(jnp.asarray(image, self.dtype)), count)
         small = _by_frame(_block_means(crop(clean), 4), count)
-        if count == 1:
-            return jnp.zeros(())
         flow = self.motion(*(_joined(part) for part in (coarse[1:], matched[1:], matched[:-1])))
         return jnp.abs(warp(_joined(small[:-1]), flow) - _joined(small[1:])).mean()
 
