@@ -1,6 +1,9 @@
 """Ablation of recurrence: variants of one network with equal parameters and equal training.
 
 python -m benchmarks ablation --data DIR --validate DIR --degradation "missing_pixels(missing=0.8)" --steps 2500
+
+Degradations that return frames train the variants for video: the state warped along the motion, kept in place or reset
+with every frame, and the direct network.
 """
 
 import time
@@ -42,6 +45,12 @@ VARIANTS = {
     **{f"stages_{n}": Variant("stageunet", {"stages": n, "blocks": 2}) for n in (3, 4, 6)},
     "plain": Variant("resunet_s", {}),
 }
+VIDEO_VARIANTS = {
+    **{f"video_{memory}": Variant("video_rnn", {"memory": memory}) for memory in ("none", "fixed", "warped")},
+    "video_warped_direct": Variant("video_rnn", {"memory": "warped", "residual": False}),
+}
+MOTION_LOSS = 0.5
+"""Weight of the auxiliary loss of variants that estimate motion."""
 
 
 def _parameters(variant: Variant) -> int:
@@ -63,14 +72,20 @@ def matched(variant: Variant, parameters: int) -> Variant:
     return min((at(low), at(high)), key=lambda v: abs(_parameters(v) - parameters))
 
 
+def _observed(degradation: str, channels: int) -> Any:
+    side = 64 + 2 * parse(degradation).border
+    return jax.eval_shape(parse(degradation), jax.random.key(0), jnp.zeros((side, side, channels)))
+
+
 def recipe_of(
     variant: Variant, degradation: str, channels: int, *, dtype: str = "float32", seed: int = 0, **stage: Any
 ) -> Recipe:
     """Training recipe of a variant; degradations that return a mask require a network conditioned on it."""
-    observed = jax.eval_shape(parse(degradation), jax.random.key(0), jnp.zeros((1, 64, 64, channels)))
     fields: dict[str, Any] = {"channels": channels}
-    if observed.condition is not None:
+    if _observed(degradation, channels).condition is not None:
         fields["condition"] = "mask"
+    elif build(variant.architecture, variant.config).has_auxiliary_loss:
+        stage["auxiliary_loss"] = MOTION_LOSS
     return Recipe(
         architecture=variant.architecture,
         config={**variant.config, **fields},
@@ -115,7 +130,7 @@ def main(
     validate: Annotated[Path, option("Folder of clean test images.")],
     degradation: Annotated[str, option("Degradation to remove, as parsed by restorax.degrade.parse.")],
     evaluation: Annotated[list[str] | None, option("Degradation for evaluation, repeatable [the trained one].")] = None,
-    variant: Annotated[list[str] | None, option("Variant to train, repeatable [all].")] = None,
+    variant: Annotated[list[str] | None, option("Variant to train, repeatable [all that fit].")] = None,
     steps: Annotated[int, option("Optimiser steps of each variant.")] = 0,
     seconds: Annotated[float, option("Time budget of each variant, instead of steps.")] = 0.0,
     parameters: Annotated[int, option("Target number of parameters; 0 keeps the default widths.")] = PARAMETERS,
@@ -129,11 +144,12 @@ def main(
     publish: Publish = False,
 ) -> None:
     """Train every variant, measure PSNR by the protocol of the model cards, print and record the results."""
-    names = variant or list(VARIANTS)
+    variants = VIDEO_VARIANTS if _observed(degradation, channels).image.ndim == 4 else VARIANTS
+    names = variant or list(variants)
     if quick:
         names, steps, seconds, parameters, batch, patch = names[-1:], 2, 0.0, 0, 2, 32
-    if unknown := [name for name in names if name not in VARIANTS]:
-        raise typer.BadParameter(f"{unknown[0]!r} is not a variant; expected one of {', '.join(VARIANTS)}")
+    if unknown := [name for name in names if name not in variants]:
+        raise typer.BadParameter(f"{unknown[0]!r} is not a variant; expected one of {', '.join(variants)}")
     if bool(steps) == bool(seconds):
         raise typer.BadParameter("exactly one of --steps and --seconds is required")
     images, console = data.test_images(validate, channels), Console()
@@ -142,7 +158,7 @@ def main(
     evaluated = evaluation or [degradation]
     table = Table("variant", "widths", "parameters", "seed", "steps", "seconds", "PSNR dB", title=" | ".join(evaluated))
     for name in names:
-        chosen = matched(VARIANTS[name], parameters) if parameters else VARIANTS[name]
+        chosen = matched(variants[name], parameters) if parameters else variants[name]
         for one_seed in seed or [0]:
             options = {"batch": batch, "patch": patch, "dtype": dtype, "learning_rate": learning_rate, "seed": one_seed}
             recipe = recipe_of(chosen, degradation, channels, steps=max(steps, 1), **options)

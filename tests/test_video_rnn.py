@@ -86,7 +86,7 @@ def test_the_auxiliary_loss_trains_the_motion(photograph):
     assert still < 0.3 * values[0]
     assert values[-1] < 0.7 * values[0], values
     with pytest.raises(ValueError, match="estimates no motion"):
-        model.clone(aligned=False).apply(variables, frames, frames, method="auxiliary_loss")
+        model.clone(memory="fixed").apply(variables, frames, frames, method="auxiliary_loss")
 
 
 def test_the_state_ends_at_a_cut():
@@ -99,6 +99,9 @@ def test_the_state_ends_at_a_cut():
     fresh = apply(variables, np.concatenate([after, after]))
     np.testing.assert_allclose(cut[2:], fresh[:2], atol=1e-5)
     assert np.abs(fresh[2] - fresh[0]).max() > 1e-4  # without a cut, the state counts
+    alone = jax.jit(model.clone(memory="none").apply)(variables, np.concatenate([after, after]))
+    np.testing.assert_allclose(alone[2:], alone[:2], atol=1e-6)
+    np.testing.assert_allclose(alone[0], fresh[0], atol=1e-5)
 
 
 def test_correlation_finds_the_displacement_and_warping_follows_it(key):

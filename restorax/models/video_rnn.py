@@ -17,6 +17,7 @@ Video = Float[Array | np.ndarray, "*batch frames height width channel"]
 State = tuple[Array, ...]
 
 _BLOCK = 8  # pixels of the averages in which cuts are detected
+_MEMORIES = ("warped", "fixed", "none")
 _MATCHED = 16  # channels of the features that are matched
 
 
@@ -31,7 +32,7 @@ class VideoRNN(RestorationNetwork):
     Attributes:
         widths: channels at a half, a quarter and an eighth of the resolution; the state has the first of them.
         radius: of the window, in pixels of the quarter resolution.
-        aligned: whether the state is warped; without, the network is the baseline of an ablation.
+        memory: ``"warped"`` along the motion; ``"fixed"`` in place and ``"none"`` are the baselines of an ablation.
 
     Reference:
         Sajjadi et al., Frame-recurrent video super-resolution, CVPR 2018 (the warped state); Dosovitskiy et al.,
@@ -41,7 +42,7 @@ class VideoRNN(RestorationNetwork):
 
     widths: tuple[int, ...] = (32, 64, 120)
     radius: int = 4
-    aligned: bool = True
+    memory: str = "warped"
 
     takes_frames: ClassVar = True
 
@@ -52,14 +53,16 @@ class VideoRNN(RestorationNetwork):
 
     def setup(self) -> None:
         """Create encoder, estimator of motion and recurrence."""
+        if self.memory not in _MEMORIES:
+            raise ValueError(f"`memory` must be one of {', '.join(_MEMORIES)}, got {self.memory!r}")
         self.encoder = _Encoder(self.widths)
-        self.motion = _Motion(self.radius) if self.aligned else None
+        self.motion = _Motion(self.radius) if self.memory == "warped" else None
         self.recurrence = _Recurrence(self.channels, self.widths)
 
     @property
     def has_auxiliary_loss(self) -> bool:
         """Whether the network estimates motion, which the auxiliary loss trains; it does not know masks."""
-        return self.aligned and self.condition is Condition.NONE
+        return self.memory == "warped" and self.condition is Condition.NONE
 
     def __call__(self, image: Video, condition: ConditionLike | None = None) -> Video:
         """Restore every frame of ``[*batch, frames, height, width, channels]``."""
@@ -90,7 +93,7 @@ class VideoRNN(RestorationNetwork):
             Sajjadi et al., Frame-recurrent video super-resolution, CVPR 2018, equation 4.
         """
         if self.motion is None:
-            raise ValueError("this network estimates no motion; build it with aligned=True")
+            raise ValueError("this network estimates no motion; build it with memory='warped'")
         count = _frames(image)
         if count == 1:
             return jnp.zeros(())
@@ -168,7 +171,7 @@ class VideoRNN(RestorationNetwork):
         fine, coarse, matched, blocks = encoded
         cut = is_cut(_joined(blocks), _joined(previous[1])).reshape(fine.shape[:2])
         if self.motion is None:
-            return fine, coarse, cut
+            return fine, coarse, cut | (self.memory == "none")
         flow = self.motion(_joined(coarse), _joined(matched), _joined(previous[0]))
         return fine, coarse, cut, flow.reshape(*coarse.shape[:-1], 2)
 
