@@ -10,8 +10,8 @@ from typing import Any
 from restorax import zoo
 
 from .halo import CORE
-from .record import newest, read
-from .sections import SIZE, Row, head, speeds
+from .record import Row, newest, read
+from .speeds import SIZE, head, speeds
 
 
 def throughputs(rows: Sequence[Row]) -> dict[str, dict[str, float]]:

@@ -19,8 +19,8 @@ from .ceiling import Ceiling
 from .figures import draw
 from .options import option
 from .published import without_noise_level
-from .record import OUT, origin, read, record, table
-from .sections import SIZE, Row, is_latency, milliseconds_per_megapixel, speeds
+from .record import OUT, Row, origin, read, record, table
+from .speeds import SIZE, is_latency, milliseconds_per_megapixel, speeds
 from .zoo_table import CHOICES
 
 LIMIT = 120.0  # seconds of measuring

@@ -25,6 +25,7 @@ from . import hardware
 OUT = Path(__file__).parent / "out"
 LOCAL = Path(os.environ.get("RESTORAX_RESULTS") or OUT / "results")
 PUBLISHED = Path(__file__).parent / "results"
+Row = Mapping[str, str]
 
 
 def record(suite: str, rows: Iterable[Mapping[str, Any]], *, publish: bool = False) -> Path:
@@ -75,9 +76,17 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def newest(rows: Iterable[Mapping[str, str]], key: Sequence[str]) -> list[Mapping[str, str]]:
+def newest(rows: Iterable[Row], key: Sequence[str]) -> list[Row]:
     """Return the last row of each key, ordered by the first appearance of the keys."""
     return list({tuple(row.get(k, "") for k in key): row for row in rows}.values())
+
+
+def groups(rows: Sequence[Row], *keys: str) -> list[list[Row]]:
+    """Group rows with equal values of the keys, in order of appearance."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row.get(key, "") for key in keys), []).append(row)
+    return list(found.values())
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:

@@ -20,18 +20,10 @@ from . import published
 from .figures import draw
 from .hardware import CEILINGS, machines
 from .options import option
-from .record import OUT, newest, read, table
-from .sections import (
-    SECTIONS,
-    SIZE,
-    Row,
-    Section,
-    head,
-    is_latency,
-    milliseconds_per_megapixel,
-    short_names,
-    speeds,
-)
+from .record import OUT, Row, newest, read, table
+from .sections import SECTIONS
+from .sections.section import Section
+from .speeds import SIZE, head, is_latency, milliseconds_per_megapixel, short_names, speeds
 
 PAGE = Path(__file__).parent / "report.md"
 README = PAGE.parent.parent / "README.md"

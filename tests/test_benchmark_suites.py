@@ -24,11 +24,11 @@ from benchmarks import (
     report,
     robustness,
     scaling,
-    sections,
     throughput,
     timing,
     training,
 )
+from benchmarks.sections import section
 from restorax import data, zoo
 from restorax.degrade import parse
 from restorax.models import BurstRNN
@@ -413,7 +413,7 @@ def test_the_report_is_short_and_prints_a_suite_on_request(results, capsys):
     origin = {"date": "2030-01-02", "device": "abacus"}
     row = {"network": "a", "parameters": "1", "forward_s": "2", "gradient_s": "3"}
     _write(results / "recurrence_compile.csv", [origin | row | {"network": f"n{i}"} for i in range(30)])
-    assert sum(line.startswith("| n") for line in report.page(results).splitlines()) == 1 + sections.LIMIT
+    assert sum(line.startswith("| n") for line in report.page(results).splitlines()) == 1 + section.LIMIT
     report.main("recurrence_compile")
     assert sum(line.startswith("| 2030") for line in capsys.readouterr().out.splitlines()) == 30
     with pytest.raises(SystemExit, match="'nothing' is not a suite"):
