@@ -51,7 +51,7 @@ LONG = {
     "restorax.diagnosis.statistics",
     *(
         f"restorax.degrade.{name}"
-        for name in ("blur", "compression", "compose", "distributions", "missing", "photo", "video")
+        for name in ("blur", "compression", "compose", "distributions", "expression", "missing", "photo", "video")
     ),
     *(f"restorax.models.{name}" for name in ("burst_rnn", "create", "fbcnn", "video_rnn", "wiener_unet")),
     *(f"restorax.layers.{name}" for name in ("fourier", "resample", "sparse")),
