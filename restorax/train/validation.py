@@ -67,14 +67,10 @@ class CleanValidation:
         return out
 
 
-class PairValidation:
-    """Pairs of degraded and clean images.
+class _OwnValidation:
+    """Images that are restored as they are, without a degradation."""
 
-    Attributes:
-        images: both, concatenated along the channels, ``[height, width, 2 * channels]`` by name.
-    """
-
-    title = "pairs"
+    title: str
 
     def __init__(self, images: Mapping[str, np.ndarray]):
         self.images = images
@@ -82,6 +78,25 @@ class PairValidation:
     def shown(self, recipe: Recipe) -> str:
         """Return the title of :meth:`samples`."""
         return self.title
+
+    def samples(self, restore: Callable, params: Params, recipe: Recipe) -> dict[str, Sample]:
+        """Restore the first few images."""
+        chosen = {name: self._split(self.images[name]) for name in sorted(self.images)[:_SHOWN]}
+        return {name: Sample(a, np.asarray(restore(params, a, None)), b) for name, (a, b) in chosen.items()}
+
+    def _split(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the degraded image, and the clean one if there is one."""
+        return pixels, None
+
+
+class PairValidation(_OwnValidation):
+    """Pairs of degraded and clean images.
+
+    Attributes:
+        images: both, concatenated along the channels, ``[height, width, 2 * channels]`` by name.
+    """
+
+    title = "pairs"
 
     def check(self, recipe: Recipe, channels: int) -> None:
         """Check what would fail at the first validation.
@@ -93,17 +108,16 @@ class PairValidation:
 
     def measure(self, run: Callable, recipe: Recipe) -> tuple[dict[str, float], dict[str, float]]:
         """Return the mean PSNR of restored and of degraded images."""
-        pairs = (np.split(self.images[name], 2, axis=-1) for name in sorted(self.images))
-        result = evaluate_pairs(lambda image, _: run(image, None), [(a, b) for a, b in pairs], dataset="validation")
+        pairs = [self._split(self.images[name]) for name in sorted(self.images)]
+        result = evaluate_pairs(lambda image, _: run(image, None), pairs, dataset="validation")
         return {self.title: result.psnr}, {self.title: result.input_psnr}
 
-    def samples(self, restore: Callable, params: Params, recipe: Recipe) -> dict[str, Sample]:
-        """Restore the first few images."""
-        pairs = {name: np.split(self.images[name], 2, axis=-1) for name in sorted(self.images)[:_SHOWN]}
-        return {name: Sample(a, np.asarray(restore(params, a, None)), b) for name, (a, b) in pairs.items()}
+    def _split(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        degraded, clean = np.split(pixels, 2, axis=-1)
+        return degraded, clean
 
 
-class NoisyValidation:
+class NoisyValidation(_OwnValidation):
     """Noisy images, measured by the loss of the last stage with fixed random keys.
 
     Attributes:
@@ -111,13 +125,6 @@ class NoisyValidation:
     """
 
     title = "noisy images, by the loss"
-
-    def __init__(self, images: Mapping[str, np.ndarray]):
-        self.images = images
-
-    def shown(self, recipe: Recipe) -> str:
-        """Return the title of :meth:`samples`."""
-        return self.title
 
     def check(self, recipe: Recipe, channels: int) -> None:
         """Check what would fail at the first validation.
@@ -143,13 +150,6 @@ class NoisyValidation:
             return round(float(-10 * np.log10(max(np.mean(losses), 1e-10))), 4)
 
         return {self.title: mean(lambda image: run(image, None))}, {self.title: mean(lambda image: image)}
-
-    def samples(self, restore: Callable, params: Params, recipe: Recipe) -> dict[str, Sample]:
-        """Restore the first few images."""
-        chosen = {name: self.images[name] for name in sorted(self.images)[:_SHOWN]}
-        return {
-            name: Sample(pixels, np.asarray(restore(params, pixels, None)), None) for name, pixels in chosen.items()
-        }
 
 
 ValidationSet = CleanValidation | PairValidation | NoisyValidation
