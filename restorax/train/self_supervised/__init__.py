@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...types import Array
-from .base import Restore
+from .base import Restore, draw_noise
 from .neighbor2neighbor import neighbor2neighbor
 from .noise2noise import noise2noise
 from .noise2self import noise2self
@@ -49,7 +49,7 @@ def parse_self_supervised(text: str) -> Loss | None:
     if match is None or match[1] not in LOSSES:
         return None
     function = LOSSES[match[1]]
-    known = {p.name: p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    known = _settings(function)
     settings = {}
     for part in (match[2] or "").split(",") if (match[2] or "").strip() else ():
         name, _, value = (side.strip() for side in part.partition("="))
@@ -61,6 +61,13 @@ def parse_self_supervised(text: str) -> Loss | None:
         if parameter.default is parameter.empty and name not in settings:
             raise ValueError(f"loss {text!r} requires {name}, e.g. {match[1]}({name}=25/255)")
     return functools.partial(function, **settings)
+
+
+def _settings(function: Callable) -> dict[str, inspect.Parameter]:
+    """Return the settings of a loss by name; ``**level`` stands for those of the noise."""
+    parameters = inspect.signature(function).parameters.values()
+    noise = _settings(draw_noise) if any(p.kind is p.VAR_KEYWORD for p in parameters) else {}
+    return noise | {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
 def _value(text: str, kind: type, loss: str) -> Any:

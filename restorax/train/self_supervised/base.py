@@ -59,10 +59,11 @@ def draw_noise(
     return spread * white + rows * along_rows + columns * along_columns
 
 
-def is_unclipped(noisy: Array, *, sigma: float, shot: float, gain: float) -> Array:
+def is_unclipped(noisy: Array, *, sigma: float, shot: float = 0.0, gain: float = 0.0, **lines: float) -> Array:
     """Return where noise hardly exceeds [0, 1], so that files do not clip it: a mask of the shape of ``noisy``.
 
-    Photon noise does not go below black; the other arguments are those of :func:`draw_noise`.
+    Photon noise does not go below black; the other arguments are those of :func:`draw_noise`, of which ``rows`` and
+    ``columns`` do not count.
     """
     mean = _local_mean(noisy)
     spread = jnp.sqrt(sigma**2 + shot * mean.clip(0) + (gain * mean) ** 2)

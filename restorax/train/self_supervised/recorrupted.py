@@ -13,13 +13,9 @@ def recorrupted(
     noisy: Array,
     target: Array,
     *,
-    sigma: float,
-    shot: float = 0.0,
-    gain: float = 0.0,
-    rows: float = 0.0,
-    columns: float = 0.0,
     alpha: float = 0.5,
     unclipped: bool = False,
+    **level: float,
 ) -> Array:
     """Predict one recorruption of an image from another: ``mean((f(y + alpha z) - (y - z / alpha))**2)``.
 
@@ -31,13 +27,10 @@ def recorrupted(
         keys: random keys, one per image.
         noisy: noisy images ``[batch, height, width, channel]``.
         target: unused; of the other losses.
-        sigma: standard deviation of the noise, in units of [0, 1].
-        shot: variance of photon noise per intensity, as in :func:`restorax.train.self_supervised.base.draw_noise`.
-        gain: standard deviation of multiplicative noise.
-        rows: standard deviation of noise that is constant along each row.
-        columns: standard deviation of noise that is constant along each column.
         alpha: share of the noise that the input gets.
         unclipped: leave out pixels whose noise is clipped at black or white, and not of mean zero.
+        **level: the noise, ``sigma``, ``shot``, ``gain``, ``rows`` and ``columns``, as in
+            :func:`restorax.train.self_supervised.base.draw_noise`.
 
     Returns:
         The loss.
@@ -50,10 +43,9 @@ def recorrupted(
         >>> float(recorrupted(lambda y: y, jax.random.split(jax.random.key(0), 1), flat, flat, sigma=0.0))
         0.0
     """
-    level = {"sigma": sigma, "shot": shot, "gain": gain, "rows": rows, "columns": columns}
     noise = draw_noise(keys, noisy, jax.random.normal, **level)
     squares = (restore(noisy + alpha * noise) - (noisy - noise / alpha)) ** 2
     if not unclipped:
         return jnp.mean(squares)
-    counts = is_unclipped(noisy, sigma=sigma, shot=shot, gain=gain)
+    counts = is_unclipped(noisy, **level)
     return jnp.where(counts, squares, 0).sum() / jnp.maximum(counts.sum(), 1)

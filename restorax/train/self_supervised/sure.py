@@ -9,18 +9,7 @@ from .base import Restore, draw_noise
 _STEP = 1e-2  # of the finite difference, relative to the noise
 
 
-def sure(
-    restore: Restore,
-    keys: Array,
-    noisy: Array,
-    target: Array,
-    *,
-    sigma: float,
-    shot: float = 0.0,
-    gain: float = 0.0,
-    rows: float = 0.0,
-    columns: float = 0.0,
-) -> Array:
+def sure(restore: Restore, keys: Array, noisy: Array, target: Array, **level: float) -> Array:
     """Estimate the mean squared error: ``mean((f(y) - y)**2) - mean(b**2) + 2 mean(b (f(y + e b) - f(y)) / e)``.
 
     Here ``b`` is random with the covariance of the noise; for white noise, ``sigma`` with a random sign. The noise must
@@ -31,11 +20,8 @@ def sure(
         keys: random keys, one per image.
         noisy: noisy images ``[batch, height, width, channel]``.
         target: unused; of the other losses.
-        sigma: standard deviation of the noise, in units of [0, 1].
-        shot: variance of photon noise per intensity, as in :func:`restorax.train.self_supervised.base.draw_noise`.
-        gain: standard deviation of multiplicative noise.
-        rows: standard deviation of noise that is constant along each row.
-        columns: standard deviation of noise that is constant along each column.
+        **level: the noise, ``sigma``, ``shot``, ``gain``, ``rows`` and ``columns``, as in
+            :func:`restorax.train.self_supervised.base.draw_noise`.
 
     Returns:
         The loss; it may be negative on small images.
@@ -49,7 +35,6 @@ def sure(
         >>> round(float(sure(lambda y: y, jax.random.split(jax.random.key(1), 1), noisy, noisy, sigma=0.1)), 4)
         0.01
     """
-    level = {"sigma": sigma, "shot": shot, "gain": gain, "rows": rows, "columns": columns}
     probe = draw_noise(keys, noisy, jax.random.rademacher, **level)
     restored = restore(noisy)
     change = (restore(noisy + _STEP * probe) - restored) / _STEP
