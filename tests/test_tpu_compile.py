@@ -1,5 +1,7 @@
 """What the TPU compiler makes of the training step for a pod that nobody has."""
 
+import csv
+
 import pytest
 
 from restorax.recipes import RECIPES
@@ -34,3 +36,16 @@ def test_only_gradients_cross_chips_and_memory_does_not_grow():
         assert row["collective MiB"] == pytest.approx(4 * parameters / 2**20, abs=0.01)
     assert many["held MiB"] <= few["held MiB"]
     assert many["scratch MiB"] <= 1.02 * few["scratch MiB"]
+
+
+def test_rows_of_tpu_compile_accept_new_columns(tmp_path):
+    from benchmarks.tpu_compile import _keep
+
+    old = {"recipe": "a", "topology": "v5e", "shards": "1", "program": "inference", "GFLOP": "2"}
+    path = tmp_path / "compiled.csv"
+    _keep(path, old)
+    _keep(path, old | {"recipe": "b"})
+    new = old | {"GFLOP": "3", "date": "2030-01-02", "commit": "abc"}
+    _keep(path, new)
+    rows = csv.DictReader(path.read_text().splitlines())
+    assert list(rows) == [new, old | {"recipe": "b", "date": "", "commit": ""}]
