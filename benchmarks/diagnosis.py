@@ -28,16 +28,14 @@ from restorax.files.picture import to_channels
 from restorax.types import Condition
 
 from .camera import find_pairs
+from .diagnosis_rows import GENERALIST, KINDS, Row, clean_rows, detection, estimates, regret, row
 from .gains import applied_once, quality
 from .odd_images import odd_images
 from .options import Publish, Quick, option
 from .record import OUT, record, table
 
 SIDE = 256
-GENERALIST = "resunet_s-color-any"
-KINDS = ("noise", "impulses", "jpeg", "blur", "missing")
 SETS = ("kodak24", "live1", "text", "microscopy", "astronomy")
-Row = dict[str, Any]
 
 
 def draw_damages(rng: np.random.Generator) -> list[tuple[str, dict[str, float], tuple]]:
@@ -149,121 +147,6 @@ def _wavelet_sigma(image: Any) -> float:
         return math.nan
 
 
-def kind_of(name: str) -> str:
-    """Kind of damage of an operator."""
-    if name.startswith("missing"):
-        return "missing"
-    if name in ("salt_and_pepper_noise", "impulse_noise"):
-        return "impulses"
-    return "noise" if name.endswith("_noise") else "blur" if name.endswith("_blur") else "jpeg"
-
-
-def detection(results: list[Row]) -> list[Row]:
-    """Rows of recall and false alarms by kind, and of the confusion of single damages."""
-    rows = []
-    for kind in KINDS:
-        there = [kind in {kind_of(n) for n, _ in r["damages"]} for r in results]
-        named = [kind in r["named"] for r in results]
-        hits = [n for n, t in zip(named, there, strict=True) if t]
-        alarms = [n for n, t in zip(named, there, strict=True) if not t]
-        rows.append(_row("detection", f"{kind}, found", len(hits), 100 * np.mean(hits), "%"))
-        rows.append(_row("detection", f"{kind}, false alarms", len(alarms), 100 * np.mean(alarms), "%"))
-    for kind in ("clean", *KINDS):
-        single = [r for r in results if [kind_of(n) for n, _ in r["damages"]] == ([kind] if kind != "clean" else [])]
-        named = [r["named"][0] if r["named"] else "clean" for r in single]
-        shares = {other: named.count(other) for other in ("clean", *KINDS, "stripes") if other in named}
-        text = ", ".join(f"{other} {count}" for other, count in shares.items())
-        rows.append(
-            _row("confusion", f"{kind} named as {text}", len(single), 100 * np.mean([n == kind for n in named]), "%")
-        )
-    return rows
-
-
-def estimates(results: list[Row]) -> list[Row]:
-    """Rows of errors of the estimates, for single damages and for pairs."""
-    rows = []
-    for title, part in (
-        ("single", [r for r in results if len(r["damages"]) == 1]),
-        ("pairs", [r for r in results if len(r["damages"]) == 2]),
-    ):
-        values: dict[tuple[str, str], list[float]] = {}
-        for r in part:
-            for name, s in r["damages"]:
-                found, kind = r["found"], kind_of(name)
-                if name == "gaussian_noise":
-                    values.setdefault(("noise level, median error", "%"), []).append(
-                        100 * abs(found["noise"]["level"] / s["sigma"] - 1)
-                    )
-                    values.setdefault(("noise level, median error of estimate_sigma", "%"), []).append(
-                        100 * abs(r["sigma"] / s["sigma"] - 1)
-                    )
-                elif kind == "impulses":
-                    values.setdefault(("impulses, median error of the share", "%"), []).append(
-                        100 * abs(found["impulses"]["share"] / s["amount"] - 1)
-                    )
-                elif kind == "jpeg":
-                    values.setdefault(("JPEG quality, within 3", "share"), []).append(
-                        abs(found["jpeg"]["quality"] - s["quality"]) <= 3
-                    )
-                elif name == "motion_blur" and s["length"] >= 7:
-                    apart = abs((found["blur"]["angle"] - s["angle"] + 90) % 180 - 90)
-                    values.setdefault(("motion angle, within 10 degrees", "share"), []).append(apart <= 10)
-                    values.setdefault(("motion length, median error", "%"), []).append(
-                        100 * abs(_length(found["blur"]) / s["length"] - 1)
-                    )
-                elif kind == "missing":
-                    pass
-        for (name, unit), numbers in values.items():
-            value = 100 * np.mean(numbers) if unit == "share" else np.median(numbers)
-            rows.append(_row("estimate", f"{name}, {title}", len(numbers), value, "%"))
-    return rows
-
-
-def _length(blur: Row) -> float:
-    factor = {"gaussian": 12**0.5, "defocus": 12**0.5 / 2, "motion": 1.0}[blur["kind"]]
-    return factor * blur["size"]
-
-
-def regret(results: list[Row], title: str) -> list[Row]:
-    """Rows of the mean gain of the choice, the oracle, the generalist and the best single entry."""
-    degraded_ones = [r for r in results if r["entries"]]
-    if not degraded_ones:
-        return []
-    gain = np.mean([r["gain"] for r in degraded_ones])
-    best = np.mean([max(0.0, *r["entries"].values()) for r in degraded_ones])
-    names = {name for r in degraded_ones for name in r["entries"]}
-    single = {n: np.mean([r["entries"].get(n, 0.0) for r in degraded_ones]) for n in names}
-    top = max(single, key=single.__getitem__)
-    n = len(degraded_ones)
-    worse = 100 * np.mean([r["gain"] < -0.5 for r in degraded_ones])
-    rows = [
-        _row("gain", f"automatic, {title}", n, gain, "dB"),
-        _row("gain", f"oracle, {title}", n, best, "dB"),
-        _row("gain", f"share of the oracle, {title}", n, 100 * gain / best, "%"),
-        _row("gain", f"{GENERALIST}, {title}", n, single.get(GENERALIST, 0.0), "dB"),
-        _row("gain", f"best single entry ({top}), {title}", n, single[top], "dB"),
-        _row("harm", f"worse by more than 0.5 dB, {title}", n, worse, "%"),
-    ]
-    return rows
-
-
-def clean_rows(results: list[Row]) -> list[Row]:
-    """Rows of the loss on clean images."""
-    rows = []
-    for title in ("photographs", "text, microscopy, astronomy"):
-        photographs = title == "photographs"
-        part = [
-            r for r in results if not r["damages"] and (r["set"] in ("text", "microscopy", "astronomy")) != photographs
-        ]
-        if part:
-            losses = [-r["gain"] for r in part]
-            rows.append(_row("harm", f"clean {title}, mean loss", len(part), np.mean(losses), "dB"))
-            rows.append(_row("harm", f"clean {title}, largest loss", len(part), max(losses), "dB"))
-            touched = 100 * np.mean([r["choice"] != "left alone" for r in part])
-            rows.append(_row("harm", f"clean {title}, touched", len(part), touched, "%"))
-    return rows
-
-
 def odd_rows() -> list[Row]:
     """Rows of odd images: whether each gets an answer or one sentence, and the largest loss."""
     answered, losses = 0, []
@@ -275,8 +158,8 @@ def odd_rows() -> list[Row]:
         except (ValueError, TypeError) as error:
             answered += "\n" not in str(error)
     return [
-        _row("odd", "answered", len(odd_pictures()), answered, "images"),
-        _row("odd", "largest change, of 50 dB", len(losses), max(losses), "dB"),
+        row("odd", "answered", len(odd_pictures()), answered, "images"),
+        row("odd", "largest change, of 50 dB", len(losses), max(losses), "dB"),
     ]
 
 
@@ -317,19 +200,9 @@ def timing(megapixels: float) -> list[Row]:
     """Rows of the time to diagnose and to restore a large photograph."""
     clean = np.concatenate([np.concatenate([data.sample_images(3)["coffee"]] * 11, 1)] * 8)
     side = int(np.sqrt(megapixels * 1e6 / 12))
-    image = jnp.asarray(
-        np.round(
-            np.clip(
-                clean[: 3 * side, : 4 * side]
-                + np.random.default_rng(0).normal(0, 0.08, clean[: 3 * side, : 4 * side].shape),
-                0,
-                1,
-            )
-            * 255
-        )
-        / 255,
-        jnp.float32,
-    )
+    photograph = clean[: 3 * side, : 4 * side]
+    noisy = photograph + np.random.default_rng(0).normal(0, 0.08, photograph.shape)
+    image = jnp.asarray(np.round(np.clip(noisy, 0, 1) * 255) / 255, jnp.float32)
     outcome = restore_automatically(image[:512, :512])
     diagnose(image[:1024, :1024])
     start = time.perf_counter()
@@ -339,14 +212,10 @@ def timing(megapixels: float) -> list[Row]:
         jax.block_until_ready(apply_entry(name, image, found))
     end = time.perf_counter()
     return [
-        _row("time", f"diagnosis of {image.size / 3e6:.1f} Mpx", 1, middle - start, "s"),
-        _row("time", f"restoration with {outcome.choice}", 1, end - middle, "s"),
-        _row("time", "diagnosis / restoration", 1, 100 * (middle - start) / max(end - middle, 1e-9), "%"),
+        row("time", f"diagnosis of {image.size / 3e6:.1f} Mpx", 1, middle - start, "s"),
+        row("time", f"restoration with {outcome.choice}", 1, end - middle, "s"),
+        row("time", "diagnosis / restoration", 1, 100 * (middle - start) / max(end - middle, 1e-9), "%"),
     ]
-
-
-def _row(part: str, name: str, images: int, value: float, unit: str) -> Row:
-    return {"part": part, "name": name, "images": images, "value": f"{value:.2f}", "unit": unit}
 
 
 def main(
@@ -396,9 +265,9 @@ def _real_pairs(folder: Path) -> list[Row]:
         gains.setdefault("automatic", []).append(quality(restore_automatically(noisy).image, mean) - before)
         for name in (GENERALIST, "resunet_s-color-photo", "resunet_s-color-noise"):
             gains.setdefault(name, []).append(quality(applied_once(name)(noisy, None), mean) - before)
-    rows = [_row("gain", f"{name}, polyu", len(values), np.mean(values), "dB") for name, values in gains.items()]
+    rows = [row("gain", f"{name}, polyu", len(values), np.mean(values), "dB") for name, values in gains.items()]
     worse = 100 * np.mean(np.array(gains["automatic"]) < -0.5)
-    return [*rows, _row("harm", "worse by more than 0.5 dB, polyu", len(gains["automatic"]), worse, "%")]
+    return [*rows, row("harm", "worse by more than 0.5 dB, polyu", len(gains["automatic"]), worse, "%")]
 
 
 if __name__ == "__main__":
