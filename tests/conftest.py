@@ -83,3 +83,16 @@ def run_cli(monkeypatch, capsys):
         return stop.value.code or 0, out, err
 
     return run
+
+
+@pytest.fixture
+def refused(run_cli):
+    """``refused(*arguments)`` runs a command that must fail with exit code 2, and returns its sentence."""
+
+    def run(*arguments):
+        code, _, err = run_cli(*arguments, width=1000)
+        assert code == 2, (arguments, err)
+        assert len(err.strip().splitlines()) == 1, err
+        return err
+
+    return run

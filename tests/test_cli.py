@@ -44,7 +44,7 @@ def test_a_folder_and_a_mask(run_cli, tmp_path, photograph):
     assert run_cli("restore", holes, tmp_path / "o.png", *model, "--mask", tmp_path / "holes-mask.png")[0] == 0
 
 
-def test_converted_weights_restore_at_a_given_strength(run_cli, picture, tmp_path, photograph):
+def test_converted_weights_restore_at_a_given_strength(run_cli, refused, picture, tmp_path, photograph):
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     sides = (5, 8, 8, 4)
@@ -73,10 +73,7 @@ def test_converted_weights_restore_at_a_given_strength(run_cli, picture, tmp_pat
             "unknown operator 'noise'",
         ),
     ):
-        code, _, err = run_cli(*arguments)
-        assert code == 2, arguments
-        assert message in err
-        assert len(err.strip().splitlines()) == 1
+        assert message in refused(*arguments)
 
 
 def test_a_folder_of_masks(run_cli, tmp_path, photograph):
@@ -94,7 +91,7 @@ def test_a_folder_of_masks(run_cli, tmp_path, photograph):
         )
 
 
-def test_nothing_is_written_twice_and_masks_alone_are_not_restored(run_cli, tmp_path, photograph):
+def test_nothing_is_written_twice_and_masks_alone_are_not_restored(run_cli, refused, tmp_path, photograph):
     (tmp_path / "in").mkdir()
     for name in ("a.png", "a.bmp"):
         image.write(tmp_path / "in" / name, image.Picture(photograph[:40, :40]))
@@ -107,9 +104,7 @@ def test_nothing_is_written_twice_and_masks_alone_are_not_restored(run_cli, tmp_
     (tmp_path / "in" / "a.bmp").unlink()
     (tmp_path / "in" / "a.png").rename(tmp_path / "in" / "a-mask.png")
     masks = ("--mask", tmp_path / "in", "--model", "row_lstm-gray-missing")
-    code, _, err = run_cli("restore", tmp_path / "in", out, *masks)
-    assert code == 2
-    assert "contains only masks" in err
+    assert "contains only masks" in refused("restore", tmp_path / "in", out, *masks)
 
 
 def test_data_prepare_and_check(run_cli, tmp_path, photograph):
@@ -125,7 +120,7 @@ def test_data_prepare_and_check(run_cli, tmp_path, photograph):
     assert "3 files match their checksums" in out
 
 
-def test_mistakes_end_in_one_line_and_exit_code_2(run_cli, picture, tmp_path):
+def test_mistakes_end_in_one_line_and_exit_code_2(refused, picture, tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "empty").mkdir()
     content = picture.read_bytes()
@@ -171,11 +166,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(run_cli, picture, tmp_path):
         (("data", "prepare", tmp_path / "empty", "--name", "x", "--data-dir", tmp_path), "contains no images"),
         (("data", "check", "x", "--data-dir", tmp_path), "has no data_card.json"),
     ):
-        code, _, err = run_cli(*arguments)
-        assert code == 2, arguments
-        assert message in err
-        assert len(err.strip().splitlines()) == 1
-        assert "Traceback" not in err
+        assert message in refused(*arguments)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
@@ -242,7 +233,7 @@ def test_an_empty_start_means_fresh_parameters(run_cli, monkeypatch, tmp_path):
     assert seen == [RECIPES[name].start, ""]
 
 
-def test_restore_runs_a_network_of_frames_over_folders_and_animations(run_cli, tmp_path):
+def test_restore_runs_a_network_of_frames_over_folders_and_animations(run_cli, refused, tmp_path):
     from tests.test_video import _frames, _save
 
     _save(tmp_path / "entry")
@@ -257,6 +248,4 @@ def test_restore_runs_a_network_of_frames_over_folders_and_animations(run_cli, t
     write_frames(tmp_path / "in.gif", Frames([image.Picture(f) for f in _frames(height=16)], [40.0] * 3))
     assert run_cli("restore", tmp_path / "in.gif", tmp_path / "out.webp", *model)[0] == 0
     assert len(read_frames(tmp_path / "out.webp").pictures) == 3
-    code, _, err = run_cli("restore", tmp_path / "in", tmp_path / "out", *model, "--ensemble")
-    assert code == 2
-    assert "omit --ensemble" in err
+    assert "omit --ensemble" in refused("restore", tmp_path / "in", tmp_path / "out", *model, "--ensemble")

@@ -196,7 +196,5 @@ def test_messages(run_cli, picture, tmp_path):
     assert not (tmp_path / "o.png").exists()
 
 
-def test_a_page_that_is_not_built(run_cli, tmp_path):
-    code, _, err = run_cli("web", tmp_path)
-    assert code == 2
-    assert "holds no built page; run 'npm ci && npm run build'" in err
+def test_a_page_that_is_not_built(refused, tmp_path):
+    assert "holds no built page; run 'npm ci && npm run build'" in refused("web", tmp_path)

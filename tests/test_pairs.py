@@ -121,7 +121,5 @@ def test_eval_measures_clean_images(run_cli, folder, tmp_path):
         (("--data", "a", "--limit", "2", "--write"), "--write stores results of whole test sets"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(run_cli, options, message):
-    code, _, err = run_cli("eval", SMALL, *options, width=400)
-    assert code == 2
-    assert message in err
+def test_options_that_do_not_go_together_are_refused(refused, options, message):
+    assert message in refused("eval", SMALL, *options)

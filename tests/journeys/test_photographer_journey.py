@@ -27,29 +27,22 @@ def folder(tmp_path, monkeypatch, photograph):
     return tmp_path
 
 
-def _refused(run_cli, *arguments):
-    code, _, err = run_cli(*arguments)
-    assert code == 2, err
-    assert len(err.strip().splitlines()) == 1
-    return err
-
-
-def test_an_original_is_replaced_only_by_force(run_cli, folder):
+def test_an_original_is_replaced_only_by_force(run_cli, refused, folder):
     original = Path("photos/a.png").read_bytes()
     os.symlink("photos/a.png", "symbolic.png")
     os.link("photos/a.png", "hard.png")
     noise = ("--with", "gaussian_noise(sigma=25/255)")
     for target in ("photos/a.png", "photos/../photos/a.png", "symbolic.png", "hard.png", "photos"):
         for command in (("restore", "photos/a.png", target, *DENOISE), ("degrade", "photos/a.png", target, *noise)):
-            assert "is an input file" in _refused(run_cli, *command)
-    assert "--force" in _refused(run_cli, "restore", "photos", "photos", *DENOISE)
-    assert "--force" in _refused(run_cli, "degrade", "photos", "photos", *noise)
-    assert "hole_mask.png is an input file" in _refused(
-        run_cli, "restore", "hole.png", "hole_mask.png", "--mask", "hole_mask.png", *INPAINT
+            assert "is an input file" in refused(*command)
+    assert "--force" in refused("restore", "photos", "photos", *DENOISE)
+    assert "--force" in refused("degrade", "photos", "photos", *noise)
+    assert "hole_mask.png is an input file" in refused(
+        "restore", "hole.png", "hole_mask.png", "--mask", "hole_mask.png", *INPAINT
     )
     shutil.copy("photos/a.png", "b-mask.png")
     holes = ("--with", "missing_pixels(missing=0.5)")
-    assert "b-mask.png is an input" in _refused(run_cli, "degrade", "b-mask.png", "b.png", *holes)
+    assert "b-mask.png is an input" in refused("degrade", "b-mask.png", "b.png", *holes)
     assert Path("photos/a.png").read_bytes() == original == Path("b-mask.png").read_bytes()
     assert run_cli("degrade", "photos", "photos", *noise, "--force")[0] == 0
     noisy = Path("photos/a.png").read_bytes()
@@ -58,7 +51,7 @@ def test_an_original_is_replaced_only_by_force(run_cli, folder):
     assert Path("photos/a.png").read_bytes() not in (noisy, original)
 
 
-def test_frames_are_replaced_only_by_force(run_cli, folder):
+def test_frames_are_replaced_only_by_force(run_cli, refused, folder):
     from tests.test_video import _frames, _save
 
     _save(folder / "entry")
@@ -66,21 +59,19 @@ def test_frames_are_replaced_only_by_force(run_cli, folder):
         image.write(folder / "photos" / f"{number}.png", image.Picture(frame))
     (folder / "photos" / "a.png").unlink()
     command = ("restore", "photos", "photos", "--model", "entry")
-    assert "0.png is an input file" in _refused(run_cli, *command)
+    assert "0.png is an input file" in refused(*command)
     assert run_cli(*command, "--force")[0] == 0
 
 
-def test_a_mask_painted_the_other_way_round_is_asked_about(run_cli, folder):
+def test_a_mask_painted_the_other_way_round_is_asked_about(run_cli, refused, folder):
     def restore(mask, *more):
         return ("restore", "hole.png", "out.png", *INPAINT, "--mask", mask, *more)
 
-    asked = _refused(run_cli, *restore("hole_mask_inv.png"))
+    asked = refused(*restore("hole_mask_inv.png"))
     assert "hole_mask_inv.png marks only 6.5% of the pixels as known" in asked
     assert "--mask-marks damaged" in asked
-    assert "marks all pixels as damaged" in _refused(run_cli, *restore("mask_none_known.png", "--mask-marks", "known"))
-    assert "must be 'known' or 'damaged', got 'holes'" in _refused(
-        run_cli, *restore("hole_mask.png", "--mask-marks", "holes")
-    )
+    assert "marks all pixels as damaged" in refused(*restore("mask_none_known.png", "--mask-marks", "known"))
+    assert "must be 'known' or 'damaged', got 'holes'" in refused(*restore("hole_mask.png", "--mask-marks", "holes"))
     assert not Path("out.png").exists()
     results = []
     for arguments in (("hole_mask.png",), ("hole_mask_inv.png", "--mask-marks", "damaged")):
