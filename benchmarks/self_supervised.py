@@ -44,14 +44,7 @@ class Stored(data.Patches):
 
     def __init__(self, images: list[np.ndarray], size: int, seed: int):
         super().__init__(size=size, channels=1, seed=seed)
-        self._images = images
-
-    @property
-    def count(self) -> int:
-        return len(self._images)
-
-    def picture(self, number: int) -> np.ndarray:
-        return self._images[number]
+        self.pictures = images
 
 
 def material(images: Mapping[str, np.ndarray], noise: str, loss: str) -> list[np.ndarray]:

@@ -95,14 +95,7 @@ class Photographs(data.Patches):
 
     def __init__(self, **options: int):
         super().__init__(**options)
-        self.images = [np.uint8(255 * p) for p in data.sample_images(self.channels).values()]
-
-    @property
-    def count(self) -> int:
-        return len(self.images)
-
-    def picture(self, number: int) -> np.ndarray:
-        return self.images[number]
+        self.pictures = [np.uint8(255 * p) for p in data.sample_images(self.channels).values()]
 
 
 def input_seconds(recipe: Recipe, batches: int = 40) -> float | None:

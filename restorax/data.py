@@ -25,11 +25,13 @@ class Patches:
 
     Attributes:
         title: description of the images, for the model card.
+        pictures: the decoded images, unless :meth:`picture` reads them on demand.
         skipped: one line for each unusable image, with the reason.
         varies: whether :meth:`arrange` chooses part of a patch.
     """
 
     title: str
+    pictures: list[np.ndarray]
     skipped: list[str]
     varies = False
 
@@ -42,11 +44,11 @@ class Patches:
     @property
     def count(self) -> int:
         """Number of images."""
-        raise NotImplementedError
+        return len(self.pictures)
 
     def picture(self, number: int) -> np.ndarray | None:
         """Return image ``number`` as ``[height, width, channels]`` uint8, or ``None`` if it is unusable."""
-        raise NotImplementedError
+        return self.pictures[number]
 
     def arrange(self, patch: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """Choose what a batch gets of a cropped and turned patch; by default all."""
@@ -118,15 +120,6 @@ class FolderPatches(Patches):
         if not self.pictures:
             raise ValueError(f"{folder} contains no usable image; the first: {self.skipped[0]}")
         self.title = f"{self.count} images of the folder {Path(folder).resolve().name}"
-
-    @property
-    def count(self) -> int:
-        """Number of usable images."""
-        return len(self.pictures)
-
-    def picture(self, number: int) -> np.ndarray:
-        """Return image ``number`` as ``[height, width, channels]`` uint8."""
-        return self.pictures[number]
 
 
 class TfdsPatches(Patches):

@@ -24,26 +24,15 @@ class StoredPatches(Patches):
     """Patches of images in memory, as the files store them: uint8, uint16, or float32 for 32 bits.
 
     Attributes:
-        pictures: the decoded images.
         notes: what was measured on them, in sentences.
     """
 
-    pictures: list[np.ndarray]
     notes: tuple[str, ...] = ()
 
     def __init__(self, *, size: int, channels: int, seed: int, value_range: tuple[float, float] | None):
         """Set what all images share; subclasses decode them."""
         super().__init__(size=size, channels=channels, seed=seed)
         self._depth, self._value_range = _Depth(channels), value_range
-
-    @property
-    def count(self) -> int:
-        """Number of usable images."""
-        return len(self.pictures)
-
-    def picture(self, number: int) -> np.ndarray:
-        """Return image ``number``."""
-        return self.pictures[number]
 
     def _decode(self, path: Path) -> list[np.ndarray]:
         """Decode the pages of a file; none, with a line in ``skipped``, if it is damaged."""
