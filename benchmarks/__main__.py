@@ -24,6 +24,7 @@ SUITES = (
     "harm",
     "solve",
     "solve_speed",
+    "schedule",
     "gains",
     "diagnosis",
     "explain",

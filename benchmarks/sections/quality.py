@@ -117,6 +117,15 @@ SECTIONS = (
         limit=20,
     ),
     Section(
+        "schedule",
+        "What does a schedule of `restorax.solve` gain that is trained for a family of blurs?",
+        ("dataset", "images", "iterations", "degradation"),
+        ("dataset", "images", "size", "iterations", "degradation", "default", "trained", "gain"),
+        timed=False,
+        note="PSNR with the default schedule and with the trained one.",
+        limit=20,
+    ),
+    Section(
         "gains",
         "How much do entries and chains of two gain, from which `restorax.choose` ranks them?",
         ("method", "channels", "degradation"),
