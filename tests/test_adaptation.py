@@ -11,7 +11,7 @@ import pytest
 import restorax
 from restorax import data, zoo
 from restorax.adaptation import adapt, loop, measure_noise, save_adaptation
-from restorax.adaptation.judges import corner, corner_judge
+from restorax.adaptation.judges import Judge, corner, corner_judge
 from restorax.degrade import parse
 from restorax.files import image
 
@@ -85,7 +85,7 @@ def test_the_estimate_in_the_corners_is_the_error_there(small, scenes):
     noisy = _degraded("shot_noise(peak=30)", [scenes[0]] * 8)
     noise = measure_noise(noisy)._replace(sigma=0.0, shot=1 / 30, gain=0.0)
     recipe = loop._recipe(small, loop._stage(noise, 32, 1e-4), 0)
-    estimated = corner_judge(recipe, noisy, noise)(small.params)[:, 0].mean()
+    estimated = corner_judge(recipe, noisy, noise).measure(small.params)[:, 0].mean()
     side = corner(128)
     restored = np.stack([np.asarray(small(one)) for one in noisy])
     squares = np.pad((restored - scenes[0]) ** 2, ((0, 0), (0, 0), (0, 0), (0, 0)))
@@ -121,7 +121,8 @@ def test_what_does_not_help_is_not_kept(small, scenes, tmp_path, monkeypatch):
     """Also after Ctrl-C; the entry that is written is the one to start from."""
     pairs = [scenes, [scene**1.1 for scene in scenes]]
     calls = iter(range(9))
-    monkeypatch.setattr(loop, "pair_judge", lambda *_: lambda params: np.full((8, 1), 1.0 + next(calls)))
+    judge = Judge(lambda params: np.full((8, 1), 1.0 + next(calls)), np.arange(8) // 4)
+    monkeypatch.setattr(loop, "pair_judge", lambda *_: judge)
     monkeypatch.setattr(loop, "make_step", lambda *_: lambda state, *_: (state, {"loss": jnp.zeros(())}))
     kept = adapt(small, *pairs, steps=2)
     assert not kept.improved
@@ -145,6 +146,36 @@ def test_a_change_within_chance_is_not_kept(small):
         loop._result(small, stage, before, before + change, small.params, 5, 1.0) for change in (shift, shift - 0.2)
     ]
     assert [result.improved for result in results] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("second", "share"),
+    [
+        (lambda way: 1 - 0.1 * way, 1.0),
+        (lambda way: 1 + 0.1 * way * (way - 0.6), 0.5),  # 4 % worse at the end of the way, better before the middle
+        (lambda way: 1 + 0.1 * way, 0.0),
+    ],
+)
+def test_no_image_pays_for_the_mean(second, share, small, scenes, monkeypatch):
+    """The first image gains; the second decides how far the parameters go from those to start from."""
+    start = jax.tree.leaves(small.params)[0]
+
+    def measure(params):
+        way = float(np.mean(jax.tree.leaves(params)[0] - start))
+        return np.repeat([1 - 0.5 * way, second(way)], 4)[:, None]
+
+    moved = lambda state, *_: (state.replace(ema=jax.tree.map(lambda p: p + 1, state.params)), {"loss": jnp.zeros(())})  # noqa: E731
+    monkeypatch.setattr(loop, "pair_judge", lambda *_: Judge(measure, np.arange(8) // 4))
+    monkeypatch.setattr(loop, "make_step", lambda *_: moved)
+    adapted = adapt(small, scenes, scenes, steps=1)
+    assert adapted.improved == (share > 0)
+    np.testing.assert_allclose(jax.tree.leaves(adapted.restorer.params)[0], start + share, rtol=1e-5)
+
+
+def test_an_image_counts_with_its_uncertainty():
+    before, owners = np.ones((8, 1)), np.arange(8) // 4
+    shift = np.tile([-0.1, 0.1], 4)[:, None] * (owners == 1)[:, None]
+    assert [loop._harms(before + shift - gain, before, owners) for gain in (0.05, 0.15)] == [True, False]
 
 
 @pytest.mark.parametrize(

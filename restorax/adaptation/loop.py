@@ -13,12 +13,14 @@ from ..recipe import Recipe, Stage
 from ..train.step import TrainState, make_step, optimizer, training_keys
 from ..types import Array, Params
 from ..zoo import Restorer, gray_twin
-from .judges import corner, corner_judge, pair_judge
+from .judges import Judge, corner, corner_judge, pair_judge
 from .noise_model import NoiseModel, measure_noise
 
 _PATCH, _LEAST = 96, 64
 _PATIENCE = 5  # measurements without improvement that end the training
 _SURE = 2.0  # standard errors by which the held-out error must fall
+_LOSS = 0.01  # rise of the error of one image that is accepted, relative: 0.04 dB
+_SHARES = (1.0, 0.5, 0.25)  # of the way from the parameters to start from to those trained
 
 
 class Adaptation(NamedTuple):
@@ -108,7 +110,7 @@ def adapt(
     step = jax.jit(make_step(recipe, stage), donate_argnums=0)
     params = jax.tree.map(jnp.array, restorer.params)
     state = TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), optimizer(recipe).init(params))
-    before = best = judge(restorer.params)
+    before = best = judge.measure(restorer.params)
     chosen, chosen_steps, key = restorer.params, 0, training_keys(recipe)[1]
     stale, measured_at, interval = 0, time.monotonic(), 0.0
     try:
@@ -118,11 +120,14 @@ def adapt(
             elapsed, now = time.monotonic() - start, time.monotonic()
             last = done == steps if steps else elapsed + interval >= seconds
             if last or (done % 25 == 0 and (steps or now - measured_at >= 10 * interval)):
-                errors = judge(state.ema)
-                interval, measured_at = time.monotonic() - now, time.monotonic()
                 stale += 1
-                if _lower(errors, best) and not _higher(errors, before):
-                    best, chosen, chosen_steps, stale = errors, jax.tree.map(np.asarray, state.ema), done, 0
+                for share in _SHARES:
+                    params = jax.tree.map(lambda a, b, share=share: a + share * (b - a), restorer.params, state.ema)
+                    errors = judge.measure(params)
+                    if _better(errors, best, before, judge.owners):
+                        best, chosen, chosen_steps, stale = errors, params, done, 0
+                        break
+                interval, measured_at = time.monotonic() - now, time.monotonic()
                 if progress:
                     progress(done / steps if steps else min(elapsed / seconds, 1.0), _change(before, best))
             if last or stale >= _PATIENCE:
@@ -156,14 +161,22 @@ def _change(before: np.ndarray, after: np.ndarray) -> float:
     return 100 * float(after[:, 0].mean() / before[:, 0].mean() - 1)
 
 
-def _lower(after: np.ndarray, before: np.ndarray) -> bool:
-    """Return whether the first measure is lower."""
-    return bool(after[:, 0].mean() < before[:, 0].mean())
+def _better(after: np.ndarray, best: np.ndarray, before: np.ndarray, owners: np.ndarray) -> bool:
+    """Return whether the error is the lowest, and neither a measure without the noise model nor an image is worse."""
+    lower = after[:, 0].mean() < best[:, 0].mean()
+    worse = (after[:, 1:].mean(0) > before[:, 1:].mean(0)).any() or _harms(after, before, owners)
+    return bool(lower and not worse)
 
 
-def _higher(after: np.ndarray, before: np.ndarray) -> bool:
-    """Return whether a further measure, which does not depend on the noise model, is higher."""
-    return bool((after[:, 1:].mean(0) > before[:, 1:].mean(0)).any())
+def _harms(after: np.ndarray, before: np.ndarray, owners: np.ndarray) -> bool:
+    """Return whether the error of an image, at the upper end of its uncertainty, is higher by more than ``_LOSS``."""
+    difference = (after - before)[:, 0]
+    for own in (owners == image for image in np.unique(owners)):
+        spread = difference[own].std(ddof=1) if own.sum() > 1 else difference.std()
+        highest = difference[own].mean() + _SURE * spread / own.sum() ** 0.5
+        if highest > _LOSS * max(before[own, 0].mean(), 0):
+            return True
+    return False
 
 
 def _stage(noise: NoiseModel | None, patch: int, learning_rate: float) -> Stage:
@@ -214,7 +227,7 @@ def _check(restorer: Restorer, images: Sequence[np.ndarray], targets: Sequence[n
 
 def _split(
     recipe: Recipe, images: Sequence[np.ndarray], targets: Sequence[np.ndarray] | None, noise: NoiseModel | None
-) -> tuple[list[np.ndarray], Callable[[Params], np.ndarray]]:
+) -> tuple[list[np.ndarray], Judge]:
     """Return arrays to train on, pairs stacked along the channels, and what measures parameters on the others."""
     if targets is None:
         assert noise is not None  # measured on images without targets
