@@ -151,8 +151,8 @@ def test_a_change_within_chance_is_not_kept(small):
 @pytest.mark.parametrize(
     ("second", "share"),
     [
-        (lambda way: 1 - 0.1 * way, 1.0),
-        (lambda way: 1 + 0.1 * way * (way - 0.6), 0.5),  # 4 % worse at the end of the way, better before the middle
+        (lambda way: 1 - 0.1 * way, 0.5),
+        (lambda way: 1 + 0.1 * way * (way - 0.3), 0.25),  # worse from a share of 0.3 on
         (lambda way: 1 + 0.1 * way, 0.0),
     ],
 )
@@ -174,8 +174,10 @@ def test_no_image_pays_for_the_mean(second, share, small, scenes, monkeypatch):
 
 def test_an_image_counts_with_its_uncertainty():
     before, owners = np.ones((8, 1)), np.arange(8) // 4
-    shift = np.tile([-0.1, 0.1], 4)[:, None] * (owners == 1)[:, None]
-    assert [loop._harms(before + shift - gain, before, owners) for gain in (0.05, 0.15)] == [True, False]
+    second = (owners == 1)[:, None]
+    noise = np.tile([-0.1, 0.1], 4)[:, None]
+    changes = [second * (noise + rise) - ~second * 0.5 for rise in (0.05, 0.15)]
+    assert [loop._harms(before + change, before, owners) for change in changes] == [False, True]
 
 
 @pytest.mark.parametrize(

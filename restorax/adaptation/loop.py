@@ -18,9 +18,8 @@ from .noise_model import NoiseModel, measure_noise
 
 _PATCH, _LEAST = 96, 64
 _PATIENCE = 5  # measurements without improvement that end the training
-_SURE = 2.0  # standard errors by which the held-out error must fall
-_LOSS = 0.01  # rise of the error of one image that is accepted, relative: 0.04 dB
-_SHARES = (1.0, 0.5, 0.25)  # of the way from the parameters to start from to those trained
+_SURE = 2.0  # standard errors by which the held-out error must fall, and that of no image may rise
+_SHARES = (0.5, 0.25)  # of the way to the trained parameters; at its end some images are worse
 
 
 class Adaptation(NamedTuple):
@@ -64,6 +63,7 @@ def adapt(
     Of noisy images alone, the noise is measured first: its level by intensity, and lines. The network then learns from
     recorrupted images, and Stein's estimate measures it in the corners of the images, which are held out of the
     training; the difference to neighbouring pixels, which does not depend on the noise model, must not rise there.
+    The result is the mean of the parameters before and after the training, nearer to the former if an image is worse.
     Noise that is correlated otherwise, or has outliers, is not learned, and areas where it is clipped are not measured.
     Of pairs, every fourth is held out, or the right quarter of each if there are fewer than four.
 
@@ -89,7 +89,8 @@ def adapt(
 
     Reference:
         Pang et al., Recorrupted-to-Recorrupted, CVPR 2021 (training); Ramani et al., Monte-Carlo SURE, IEEE TIP 2008
-        (measuring); for second shots, Lehtinen et al., Noise2Noise, ICML 2018.
+        (measuring); Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022 (the mean of parameters); for
+        second shots, Lehtinen et al., Noise2Noise, ICML 2018.
 
     Example:
         >>> import restorax
@@ -169,12 +170,12 @@ def _better(after: np.ndarray, best: np.ndarray, before: np.ndarray, owners: np.
 
 
 def _harms(after: np.ndarray, before: np.ndarray, owners: np.ndarray) -> bool:
-    """Return whether the error of an image, at the upper end of its uncertainty, is higher by more than ``_LOSS``."""
+    """Return whether the error of one image rose by more than chance."""
     difference = (after - before)[:, 0]
-    for own in (owners == image for image in np.unique(owners)):
-        spread = difference[own].std(ddof=1) if own.sum() > 1 else difference.std()
-        highest = difference[own].mean() + _SURE * spread / own.sum() ** 0.5
-        if highest > _LOSS * max(before[own, 0].mean(), 0):
+    for image in np.unique(owners):
+        own = difference[owners == image]
+        standard_error = own.std() / (len(own) - 1) ** 0.5 if len(own) > 1 else difference.std()
+        if own.mean() > _SURE * standard_error:
             return True
     return False
 
