@@ -97,6 +97,19 @@ def test_the_estimate_in_the_corners_is_the_error_there(small, scenes):
     assert estimated == pytest.approx(np.mean(corners), rel=0.1)
 
 
+def test_clipped_corners_do_not_dilute_the_estimate(small):
+    """An image that is clipped everywhere has no pixel that counts."""
+    grain = np.random.default_rng(0).normal(0, 0.1, (2, 64, 64, 1))
+    flat, white = np.float32(np.clip([0.5 + grain[0], 1 + grain[1]], 0, 1))
+    noise = measure_noise([flat])._replace(sigma=0.1, shot=0.0, gain=0.0)
+    recipe = loop._recipe(small, loop._stage(noise, 32, 1e-4), 0)
+    alone, both = (corner_judge(recipe, images, noise) for images in ([flat], [flat, white]))
+    expected = alone.measure(small.params).mean(0)
+    assert expected[0] > 0
+    np.testing.assert_allclose(both.measure(small.params).mean(0), expected, rtol=0.2)
+    np.testing.assert_array_equal(np.bincount(both.owners), [4, 4])
+
+
 @pytest.mark.slow
 def test_adapting_helps_and_says_on_what(small, scenes, tmp_path):
     noisy = _degraded("gaussian_noise(sigma=0.1)", scenes)

@@ -40,7 +40,8 @@ def corner_judge(recipe: Recipe, images: Sequence[np.ndarray], noise: NoiseModel
 
     Returns:
         A judge with two measures: the squared error that Stein's formula estimates from the noise model, and the
-        squared difference to neighbouring pixels at half the size, which needs no model.
+        squared difference to neighbouring pixels at half the size, which needs no model. Both are sums relative to the
+        mean number of pixels that count, so corners with few of them have little weight.
     """
     model = build_model(recipe)
     places = [(number, which) for number in range(len(images)) for which in range(4)]
@@ -54,27 +55,28 @@ def corner_judge(recipe: Recipe, images: Sequence[np.ndarray], noise: NoiseModel
         crops.append(crop[: inner[0] + _AROUND, : inner[1] + _AROUND])
 
     @jax.jit
-    def measure(params: Params, crop: Array, key: Array) -> tuple[Array, Array]:
+    def measure(params: Params, crop: Array, key: Array) -> tuple[Array, Array, Array]:
         probe = draw_noise(key[None], crop, jax.random.rademacher, **level)
         restored, pull = jax.vjp(lambda y: cast(Array, model.apply({"params": params}, y)), crop)
         here = jnp.zeros_like(crop).at[:, : inner[0], : inner[1]].set(1)
         if noise.in_range:
             here = here * is_unclipped(crop, sigma=noise.sigma, shot=noise.shot, gain=noise.gain)
         change = pull(here * probe)[0] * probe
-        estimate = (here * ((restored - crop) ** 2 - probe**2) + 2 * change).sum() / jnp.maximum(here.sum(), 1)
+        estimate = here * ((restored - crop) ** 2 - probe**2) + 2 * change
         # The diagonal neighbour shares neither rows nor columns.
         first, second = (crop[:, start : height + start : 2, start : width + start : 2] for start in (0, 1))
         error = here[:, 1 : height + 1 : 2, 1 : width + 1 : 2] * (
             (cast(Array, model.apply({"params": params}, first)) - second) ** 2
         )
-        return estimate, error.sum() / jnp.maximum(here.sum(), 1)
+        return estimate.sum(), error.sum(), here.sum()
 
     height, width = (min(crop.shape[axis] for crop in crops) // 2 * 2 - 1 for axis in (0, 1))
     keys = jax.random.split(jax.random.key(recipe.seed), len(crops))
 
     def errors(params: Params) -> np.ndarray:
         parts = zip(crops, keys, strict=True)
-        return np.array([jax.device_get(measure(params, jnp.asarray(crop[None]), key)) for crop, key in parts])
+        sums = np.array([jax.device_get(measure(params, jnp.asarray(crop[None]), key)) for crop, key in parts])
+        return sums[:, :2] / max(sums[:, 2].mean(), 1)
 
     return Judge(errors, np.array([number for number, _ in chosen]))
 
