@@ -164,7 +164,7 @@ def test_a_change_within_chance_is_not_kept(small):
 @pytest.mark.parametrize(
     ("second", "share"),
     [
-        (lambda way: 1 - 0.1 * way, 0.5),
+        (lambda way: 1 - 0.1 * way, 1.0),
         (lambda way: 1 + 0.1 * way * (way - 0.3), 0.25),  # worse from a share of 0.3 on
         (lambda way: 1 + 0.1 * way, 0.0),
     ],

@@ -19,7 +19,7 @@ from .noise_model import NoiseModel, measure_noise
 _PATCH, _LEAST = 96, 64
 _PATIENCE = 5  # measurements without improvement that end the training
 _SURE = 2.0  # standard errors by which the held-out error must fall, and that of no image may rise
-_SHARES = (0.5, 0.25)  # of the way to the trained parameters; at its end some images are worse
+_SHARES = (1.0, 0.5, 0.25)  # of the way to the trained parameters; at its end some images may be worse
 
 
 class Adaptation(NamedTuple):
@@ -63,7 +63,8 @@ def adapt(
     Of noisy images alone, the noise is measured first: its level by intensity, and lines. The network then learns from
     recorrupted images, and Stein's estimate measures it in the corners of the images, which are held out of the
     training; the difference to neighbouring pixels, which does not depend on the noise model, must not rise there.
-    The result is the mean of the parameters before and after the training, nearer to the former if an image is worse.
+    Parameters between those before and after the training are measured, too, and the best of which no image is worse
+    are kept.
     Noise that is correlated otherwise, or has outliers, is not learned, and areas where it is clipped are not measured.
     Of pairs, every fourth is held out, or the right quarter of each if there are fewer than four.
 
@@ -89,7 +90,7 @@ def adapt(
 
     Reference:
         Pang et al., Recorrupted-to-Recorrupted, CVPR 2021 (training); Ramani et al., Monte-Carlo SURE, IEEE TIP 2008
-        (measuring); Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022 (the mean of parameters); for
+        (measuring); Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022 (averaging parameters); for
         second shots, Lehtinen et al., Noise2Noise, ICML 2018.
 
     Example:
@@ -127,7 +128,6 @@ def adapt(
                     errors = judge.measure(params)
                     if _better(errors, best, before, judge.owners):
                         best, chosen, chosen_steps, stale = errors, params, done, 0
-                        break
                 interval, measured_at = time.monotonic() - now, time.monotonic()
                 if progress:
                     progress(done / steps if steps else min(elapsed / seconds, 1.0), _change(before, best))
