@@ -83,7 +83,7 @@ def row(
         "worst": f"{gains.min():.2f}",
         "outcome": outcome,
         "steps": steps,
-        "minutes": f"{(time.monotonic() - began) / 60:.1f}",
+        **({} if options["steps"] else {"minutes": f"{(time.monotonic() - began) / 60:.1f}"}),
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 import restorax
 from restorax import data, zoo
 from restorax.adaptation import adapt, loop, measure_noise, save_adaptation
-from restorax.adaptation.judges import corner, corner_judge
+from restorax.adaptation.judges import Judge, corner, corner_judge
 from restorax.degrade import parse
 from restorax.files import image
 
@@ -85,7 +85,7 @@ def test_the_estimate_in_the_corners_is_the_error_there(small, scenes):
     noisy = _degraded("shot_noise(peak=30)", [scenes[0]] * 8)
     noise = measure_noise(noisy)._replace(sigma=0.0, shot=1 / 30, gain=0.0)
     recipe = loop._recipe(small, loop._stage(noise, 32, 1e-4), 0)
-    estimated = corner_judge(recipe, noisy, noise)(small.params)[:, 0].mean()
+    estimated = corner_judge(recipe, noisy, noise).measure(small.params)[:, 0].mean()
     side = corner(128)
     restored = np.stack([np.asarray(small(one)) for one in noisy])
     squares = np.pad((restored - scenes[0]) ** 2, ((0, 0), (0, 0), (0, 0), (0, 0)))
@@ -95,6 +95,19 @@ def test_the_estimate_in_the_corners_is_the_error_there(small, scenes):
         for columns in (slice(side), slice(-side, None))
     ]
     assert estimated == pytest.approx(np.mean(corners), rel=0.1)
+
+
+def test_clipped_corners_do_not_dilute_the_estimate(small):
+    """An image that is clipped everywhere has no pixel that counts."""
+    grain = np.random.default_rng(0).normal(0, 0.1, (2, 64, 64, 1))
+    flat, white = np.float32(np.clip([0.5 + grain[0], 1 + grain[1]], 0, 1))
+    noise = measure_noise([flat])._replace(sigma=0.1, shot=0.0, gain=0.0)
+    recipe = loop._recipe(small, loop._stage(noise, 32, 1e-4), 0)
+    alone, both = (corner_judge(recipe, images, noise) for images in ([flat], [flat, white]))
+    expected = alone.measure(small.params).mean(0)
+    assert expected[0] > 0
+    np.testing.assert_allclose(both.measure(small.params).mean(0), expected, rtol=0.2)
+    np.testing.assert_array_equal(np.bincount(both.owners), [4, 4])
 
 
 @pytest.mark.slow
@@ -121,7 +134,8 @@ def test_what_does_not_help_is_not_kept(small, scenes, tmp_path, monkeypatch):
     """Also after Ctrl-C; the entry that is written is the one to start from."""
     pairs = [scenes, [scene**1.1 for scene in scenes]]
     calls = iter(range(9))
-    monkeypatch.setattr(loop, "pair_judge", lambda *_: lambda params: np.full((8, 1), 1.0 + next(calls)))
+    judge = Judge(lambda params: np.full((8, 1), 1.0 + next(calls)), np.arange(8) // 4)
+    monkeypatch.setattr(loop, "pair_judge", lambda *_: judge)
     monkeypatch.setattr(loop, "make_step", lambda *_: lambda state, *_: (state, {"loss": jnp.zeros(())}))
     kept = adapt(small, *pairs, steps=2)
     assert not kept.improved
@@ -145,6 +159,38 @@ def test_a_change_within_chance_is_not_kept(small):
         loop._result(small, stage, before, before + change, small.params, 5, 1.0) for change in (shift, shift - 0.2)
     ]
     assert [result.improved for result in results] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("second", "share"),
+    [
+        (lambda way: 1 - 0.1 * way, 1.0),
+        (lambda way: 1 + 0.1 * way * (way - 0.3), 0.25),  # worse from a share of 0.3 on
+        (lambda way: 1 + 0.1 * way, 0.0),
+    ],
+)
+def test_no_image_pays_for_the_mean(second, share, small, scenes, monkeypatch):
+    """The first image gains; the second decides how far the parameters go from those to start from."""
+    start = jax.tree.leaves(small.params)[0]
+
+    def measure(params):
+        way = float(np.mean(jax.tree.leaves(params)[0] - start))
+        return np.repeat([1 - 0.5 * way, second(way)], 4)[:, None]
+
+    moved = lambda state, *_: (state.replace(ema=jax.tree.map(lambda p: p + 1, state.params)), {"loss": jnp.zeros(())})  # noqa: E731
+    monkeypatch.setattr(loop, "pair_judge", lambda *_: Judge(measure, np.arange(8) // 4))
+    monkeypatch.setattr(loop, "make_step", lambda *_: moved)
+    adapted = adapt(small, scenes, scenes, steps=1)
+    assert adapted.improved == (share > 0)
+    np.testing.assert_allclose(jax.tree.leaves(adapted.restorer.params)[0], start + share, rtol=1e-5)
+
+
+def test_an_image_counts_with_its_uncertainty():
+    before, owners = np.ones((8, 1)), np.arange(8) // 4
+    second = (owners == 1)[:, None]
+    noise = np.tile([-0.1, 0.1], 4)[:, None]
+    changes = [second * (noise + rise) - ~second * 0.5 for rise in (0.05, 0.15)]
+    assert [loop._harms(before + change, before, owners) for change in changes] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -191,18 +191,18 @@ def test_a_job_is_joined_where_there_is_one(arguments, tasks, tpus, joined, monk
 
 # The command line, with a network that is compiled in seconds and a line for every step; then sums of degraded patches.
 PROGRAM = """
-import hashlib, sys
+import ast, hashlib, sys
 from dataclasses import replace
 from functools import partial
 import jax, numpy as np
 from restorax import cli, recipes
 from restorax.train import parallel, step
 
-name = "scanunet_s-gray-missing"
-config = {**recipes.RECIPES[name].config, "widths": (8, 8), "blocks": 1, "scan_levels": (1,)}
+name, kind, changes = ast.literal_eval(sys.argv[1])
+config = {**recipes.RECIPES[name].config, **changes}
 recipe = replace(recipes.RECIPES[name], config=config, dtype="float32").with_stages(patch=16, batch=8)
 recipes.RECIPES[name] = recipe
-sys.argv = ["restorax", "train", name, "--log-every", "1", *sys.argv[1:]]
+sys.argv = ["restorax", "train", name, "--log-every", "1", *sys.argv[2:]]
 try:
     cli.main()
 except SystemExit as end:
@@ -210,16 +210,23 @@ except SystemExit as end:
         raise
 mesh = parallel.make_mesh()
 batch = jax.sharding.NamedSharding(mesh, parallel._BATCH)
-patches = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1), np.uint8)
+channels = 2 if kind == "pairs" else 1
+patches = np.random.default_rng(0).integers(0, 256, (8, 16, 16, channels), np.uint8)
 keys = jax.random.wrap_key_data(np.arange(16, dtype=np.uint32).reshape(8, 2))
-draw = step.make_draw(recipe.stages[-1])
+draw = step.make_draw(recipe.for_kinds([kind]).stages[-1])
 draw = jax.jit(partial(draw, keys), in_shardings=batch, out_shardings=batch)
 for shard in draw(parallel.assemble(patches[parallel.local_rows(8, mesh)], 8, mesh))[0].image.addressable_shards:
     print("degraded", shard.index[0].start, hashlib.sha256(np.asarray(shard.data).tobytes()).hexdigest())
 """
 
+COMMANDS = {
+    "clean": ("scanunet_s-gray-missing", "clean", {"widths": (8, 8), "blocks": 1, "scan_levels": (1,)}),
+    "pairs": ("dncnn-gray-noise25", "pairs", {"depth": 3, "width": 8}),
+}
+RESULTS = {"clean": TINY, "pairs": SMALL}
 
-def _start(workdir, folder, processes, *more):
+
+def _start(kind, workdir, folder, processes, *more):
     """The same command on every host, but for the number of the process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -227,7 +234,9 @@ def _start(workdir, folder, processes, *more):
     devices = 8 // processes
     flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     env = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {flags}"}
-    command = [sys.executable, "-c", PROGRAM, "--data", folder, "--validate", folder, "--workdir", workdir, *more]
+    images = f"pairs:{folder}" if kind == "pairs" else folder / "target"
+    options = ["--data", images, "--validate", images, "--workdir", workdir]
+    command = [sys.executable, "-c", PROGRAM, repr(COMMANDS[kind]), *options, *more]
     job = ["--coordinator", address, "--num-processes", processes]
     hosts = [
         [*command, *(job if processes > 1 else ()), *(("--process-id", i) if processes > 1 else ())]
@@ -245,9 +254,12 @@ def _end(running, code=0):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
+    """Photographs, also darkened ones to pair them with."""
     folder = tmp_path_factory.mktemp("folder")
-    for name, pixels in data.sample_images(1).items():
-        image.write(folder / f"{name}.png", image.Picture(pixels[:40, :48]))
+    for kind, gamma in (("input", 1.5), ("target", 1)):
+        (folder / kind).mkdir()
+        for name, pixels in data.sample_images(1).items():
+            image.write(folder / kind / f"{name}.png", image.Picture(pixels[:40, :48] ** gamma))
     return folder
 
 
@@ -257,24 +269,24 @@ def _log(workdir):
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def _state(workdir, steps=20):
-    recipe = TINY.adjusted(steps=steps)
+def _state(kind, workdir, steps=20):
+    recipe = RESULTS[kind].adjusted(steps=steps)
     mesh = parallel.make_mesh(1, jax.devices()[:1])
     with Checkpoints(workdir) as checkpoints:
         return checkpoints.restore(parallel.abstract_state(partial(init_state, recipe, jax.random.key(0)), mesh))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shards", [1, 4])
-def test_two_processes_train_as_one_does(folder, tmp_path, shards):
+@pytest.mark.parametrize(("kind", "shards"), [("clean", 1), ("clean", 4), ("pairs", 1)])
+def test_two_processes_train_as_one_does(folder, tmp_path, kind, shards):
     """Eight devices in one process or in two: parameters, gradient norms, degraded patches."""
-    options = (folder, "--steps", 20, "--shards", shards)
-    alone = _end(_start(tmp_path / "one", options[0], 1, *options[1:]))
-    outputs = _end(_start(tmp_path / "two", options[0], 2, *options[1:]))
+    options = ("--steps", 20, "--shards", shards)
+    alone = _end(_start(kind, tmp_path / "one", folder, 1, *options))
+    outputs = _end(_start(kind, tmp_path / "two", folder, 2, *options))
     assert ["trained:" in out for out in outputs] == [True, False]
     assert "step 20" not in outputs[1]
     assert "lines that begin with [Gloo]" in outputs[0]
-    one, two = (_state(tmp_path / name) for name in ("one", "two"))
+    one, two = (_state(kind, tmp_path / name) for name in ("one", "two"))
     assert int(one.step) == int(two.step) == 20
     assert _largest_difference(one.params, two.params) < 1e-5
     norms = [[line["gradient_norm"] for line in _log(tmp_path / n) if "loss" in line] for n in ("one", "two")]
@@ -290,18 +302,19 @@ def test_two_processes_train_as_one_does(folder, tmp_path, shards):
 
 
 @pytest.mark.slow
-def test_sigterm_to_one_of_two_processes_stops_both_and_one_process_continues(folder, tmp_path):
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_sigterm_to_one_of_two_processes_stops_both_and_one_process_continues(folder, tmp_path, kind):
     common = ("--steps", 40, "--validate-every", 40)
-    _end(_start(tmp_path / "whole", folder, 1, *common))
-    running = _start(tmp_path / "halves", folder, 2, *common)
+    _end(_start(kind, tmp_path / "whole", folder, 1, *common))
+    running = _start(kind, tmp_path / "halves", folder, 2, *common)
     while len(_log(tmp_path / "halves")) < 3:
         assert all(process.poll() is None for process in running), [p.communicate()[0] for p in running]
         time.sleep(0.01)
     running[1].send_signal(signal.SIGTERM)
     outputs = _end(running, code=75)
     assert "the same command resumes" in outputs[0]
-    assert 0 < int(_state(tmp_path / "halves", 40).step) < 40
-    _end(_start(tmp_path / "halves", folder, 1, *common))
-    whole, halves = (_state(tmp_path / name, 40) for name in ("whole", "halves"))
+    assert 0 < int(_state(kind, tmp_path / "halves", 40).step) < 40
+    _end(_start(kind, tmp_path / "halves", folder, 1, *common))
+    whole, halves = (_state(kind, tmp_path / name, 40) for name in ("whole", "halves"))
     assert int(halves.step) == 40
     assert _largest_difference(whole.params, halves.params) < 1e-5

@@ -40,10 +40,6 @@ def save_adaptation(
         hardware=detected_hardware(),
         versions=own_versions(),
         commit=provenance.commit(),
-        parameter_dtype="float32" if adaptation.improved else before.parameter_dtype,
-        limits=f"{before.limits} Adapted to a few images; measured on them alone."
-        if adaptation.improved
-        else before.limits,
         training=Training(stages=(adaptation.stage,), start=before.name, weight_decay=0.0, ema=0.98),
         provenance=f"{before.name}, {outcome} `restorax adapt` with {data}: {adaptation.reason}",
         results=[],
