@@ -114,12 +114,12 @@ def test_clipped_corners_do_not_dilute_the_estimate(small):
 def test_adapting_helps_and_says_on_what(small, scenes, tmp_path):
     noisy = _degraded("gaussian_noise(sigma=0.1)", scenes)
     seen = []
-    adapted = adapt(small, noisy, steps=60, learning_rate=3e-3, progress=lambda *values: seen.append(values))
+    adapted = adapt(small, noisy, steps=100, learning_rate=3e-3, progress=lambda *values: seen.append(values))
     error = lambda restorer: np.mean([(np.asarray(restorer(y)) - x) ** 2 for y, x in zip(noisy, scenes, strict=True)])  # noqa: E731
     assert adapted.improved
     assert error(adapted.restorer) < 0.8 * error(small)
     assert seen[-1][0] == 1
-    again = adapt(small, noisy, steps=60, learning_rate=3e-3)
+    again = adapt(small, noisy, steps=100, learning_rate=3e-3)
     jax.tree.map(np.testing.assert_array_equal, again.restorer.params, adapted.restorer.params)
     card = save_adaptation(tmp_path / "mine", adapted, data="4 noisy images", licence="mine")
     assert card.provenance.startswith(

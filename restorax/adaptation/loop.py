@@ -17,6 +17,7 @@ from .judges import Judge, corner, corner_judge, pair_judge
 from .noise_model import NoiseModel, measure_noise
 
 _PATCH, _LEAST = 96, 64
+_NOISY_STEPS = 100
 _PATIENCE = 5  # measurements without improvement that end the training
 _SURE = 2.0  # standard errors by which the held-out error must fall, and that of no image may rise
 # Shares of the way to the trained parameters, with the standard errors by which the held-out error must be the lowest:
@@ -75,8 +76,9 @@ def adapt(
         images: degraded images ``[height, width, channels]``, float32 in [0, 1], which noise may exceed.
         targets: their clean counterparts, or second shots of the scenes with noise of their own; ``None`` if there are
             none.
-        seconds: wall-clock time after which the training ends, compilation included.
-        steps: optimiser steps after which it ends instead, for a repeatable result.
+        seconds: wall-clock time after which the training ends at the latest, compilation included.
+        steps: optimiser steps after which it ends instead, for a repeatable result. Otherwise, a training on noisy
+            images alone ends after 100: the longer it is, the more the errors of the noise model count.
         learning_rate: of the training.
         seed: random seed.
         progress: called with the fraction done and the change of the held-out error in percent. Ctrl-C ends the
@@ -108,7 +110,7 @@ def adapt(
     if noise is not None and noise.obstacle:
         raise ValueError(f"{noise.obstacle}; give pairs of degraded and clean images, or two shots of each scene")
     patch = min(_PATCH, *(length // 2 // 16 * 16 for image in degraded for length in image.shape[:2]))
-    stage = _stage(noise, patch, learning_rate)
+    stage = _stage(noise, patch, learning_rate, steps)
     recipe = _recipe(restorer, stage, seed)
     train, judge = _split(recipe, degraded, clean, noise)
     step = jax.jit(make_step(recipe, stage), donate_argnums=0)
@@ -122,7 +124,7 @@ def adapt(
             state, metrics = step(state, patches, key)
             metrics["loss"].block_until_ready()
             elapsed, now = time.monotonic() - start, time.monotonic()
-            last = done == steps if steps else elapsed + interval >= seconds
+            last = done == stage.steps or (not steps and elapsed + interval >= seconds)
             if last or (done % 25 == 0 and (steps or now - measured_at >= 10 * interval)):
                 stale += 1
                 for share, margin in _SHARES.items():
@@ -132,7 +134,8 @@ def adapt(
                         best, chosen, chosen_steps, stale = errors, params, done, 0
                 interval, measured_at = time.monotonic() - now, time.monotonic()
                 if progress:
-                    progress(done / steps if steps else min(elapsed / seconds, 1.0), _change(before, best))
+                    shares = done / stage.steps, 0.0 if steps else min(elapsed / seconds, 1.0)
+                    progress(max(shares), _change(before, best))
             if last or stale >= _PATIENCE:
                 break
     except KeyboardInterrupt:
@@ -150,7 +153,8 @@ def _result(
     seconds: float,
 ) -> Adaptation:
     """Decide by the differences of all crops whether the error fell by more than chance."""
-    stage = dataclasses.replace(stage, steps=max(steps, 1))
+    if stage.source == "pairs":  # at a constant learning rate
+        stage = dataclasses.replace(stage, steps=max(steps, 1))
     start_error = float(before[:, 0].mean())
     if not _falls(best, before, _SURE):
         reason = "kept as it was: training on these images did not lower the error on what was held out"
@@ -183,9 +187,10 @@ def _harms(after: np.ndarray, before: np.ndarray, owners: np.ndarray) -> bool:
     return False
 
 
-def _stage(noise: NoiseModel | None, patch: int, learning_rate: float) -> Stage:
+def _stage(noise: NoiseModel | None, patch: int, learning_rate: float, steps: int | None = None) -> Stage:
     source, loss = ("pairs", "mse") if noise is None else ("noisy", f"recorrupted({noise.settings()})")
-    steps = 100_000  # the learning rate is constant after the warm-up, whatever the time
+    # With pairs, the learning rate is constant after the warm-up, whatever the time.
+    steps = steps or (100_000 if noise is None else _NOISY_STEPS)
     return Stage(
         **{"steps": steps, "degradation": "identity()", "source": source, "loss": loss, "batch": 4, "patch": patch},
         **{"learning_rate": learning_rate, "warmup": 20},
