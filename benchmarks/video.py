@@ -26,7 +26,7 @@ from .options import Publish, Quick, option
 from .record import record, table
 from .timing import interleaved
 
-ENTRIES = ("resunet_s-color-noise", "burst_rnn-gray-noise")
+ENTRIES = ("resunet_s-color-noise", "video_rnn-color-noise", "burst_rnn-gray-noise")
 SIGMAS = (10, 25, 50)
 FRAMES = (1, 2, 5, 20)
 SIZES = ((256, 256), (360, 640), (720, 1280))
@@ -173,7 +173,7 @@ def main(
 
     def of_speed() -> Iterator[dict[str, Any]]:
         for size in ((32, 32),) if quick else SIZES:
-            yield from speed(timed or (*names, "video_rnn"), size, 0.1 if quick else seconds)
+            yield from speed(timed or names, size, 0.1 if quick else seconds)
 
     for part, measure in (("video", of_clips), ("video_still", of_rest), ("video_speed", of_speed)):
         if not only or part in only:

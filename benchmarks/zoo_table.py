@@ -25,6 +25,11 @@ CHOICES = (
         "resunet_s-color-noise-level",
         "gaussian_noise(sigma=25/255, with_level=True)",
     ),
+    (
+        "noisy video, colour",
+        "video_rnn-color-noise",
+        "moving_scene(frames=8, speed=1, objects=1, margin=8) + gaussian_noise(sigma=25/255)",
+    ),
     ("noisy burst or video, gray", "burst_rnn-gray-noise", "burst(frames=8, shift=2) + gaussian_noise(sigma=25/255)"),
     ("photon noise (shot, EMCCD, APD), gray", "resunet_s-gray-avalanche", "emccd_noise(peak=10)"),
     ("salt and pepper, random impulses, gray", "resunet_s-gray-impulse", "salt_and_pepper_noise(amount=0.3)"),

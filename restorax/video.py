@@ -57,7 +57,7 @@ class Stream:
     ) -> None:
         if not restorer.model.takes_frames:
             raise ValueError(
-                f"{restorer.card.name} restores single images; use a multi-frame restorer such as burst_rnn"
+                f"{restorer.card.name} restores single images; use one of videos such as video_rnn-color-noise"
             )
         self.restorer, self.mask, self.state = restorer, mask, state
         self._shape: tuple[int, ...] | None = None

@@ -1,6 +1,7 @@
 """VideoRNN: every frame restored, from a state that follows the motion and ends at cuts."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -102,6 +103,21 @@ def test_the_state_ends_at_a_cut():
     alone = jax.jit(model.clone(memory="none").apply)(variables, np.concatenate([after, after]))
     np.testing.assert_allclose(alone[2:], alone[:2], atol=1e-6)
     np.testing.assert_allclose(alone[0], fresh[0], atol=1e-5)
+
+
+def test_the_state_ends_where_the_motion_does_not_explain_the_frame():
+    """An object that vanishes leaves no state where it was."""
+    model, frames = _model(), _frames(2, 16, 128, 1).astype(np.float32)
+    frames[0, :, 112:] -= 0.6
+
+    def known(model, x):
+        encoded = model._encode(x, 2)
+        return model._guide(encoded, tuple(jnp.roll(part, 1, 0) for part in encoded[2:]))[2]
+
+    found = jax.jit(functools.partial(model.apply, method=known))(_init(model, frames), frames)[1, 0, :, :, 0]
+    assert found.shape == (8, 64)
+    assert (found[:, :48] == 1).all()
+    assert (found[:, 60:] == 0).all()
 
 
 def test_correlation_finds_the_displacement_and_warping_follows_it(key):

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 
 from ..types import Array
 
+_EXPLAINED = 0.06  # mean difference
+
 
 def correlate(current: Array, previous: Array, radius: int) -> Array:
     """Correlate every feature vector of a frame with those of the previous one within a window.
@@ -103,6 +105,26 @@ def is_cut(current: Array, previous: Array) -> Array:
     difference = functools.reduce(jnp.minimum, around).mean((1, 2))
     contrast = sum(jnp.abs(x - x.mean((1, 2), keepdims=True)).mean((1, 2, 3)) for x in (current, previous)) / 2
     return difference > 0.02 + 0.4 * contrast
+
+
+def is_followed(current: Array, previous: Array, flow: Array) -> Array:
+    """Tell where the previous frame, warped along the motion, explains a frame, from their averages over blocks.
+
+    Args:
+        current: averages of a frame in [0, 1], ``[batch, rows, columns, channels]``.
+        previous: of the preceding frame, of the same shape.
+        flow: motion in blocks, ``[batch, rows, columns, 2]``.
+
+    Returns:
+        ``[batch, rows, columns, 1]``: 1 up to a mean difference of 0.06, 0 from 0.12 on, and linear between them.
+
+    Example:
+        >>> frame = jnp.zeros((1, 2, 2, 3))
+        >>> is_followed(frame, frame.at[0, 0].set(0.5), jnp.zeros((1, 2, 2, 2)))[0, :, :, 0].tolist()
+        [[0.0, 0.0], [1.0, 1.0]]
+    """
+    difference = jnp.abs(current - warp(previous, flow)).mean(-1, keepdims=True)
+    return jnp.clip(2 - difference / _EXPLAINED, 0, 1)
 
 
 def _displaced_edges(x: Array) -> list[Array]:

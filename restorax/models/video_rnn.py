@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..layers.conv import Conv, small_normal
-from ..layers.motion import correlate, displacements, is_cut, warp
+from ..layers.motion import correlate, displacements, is_cut, is_followed, warp
 from ..layers.resample import double, pixel_shuffle, pixel_unshuffle
 from ..layers.unet import ResidualBlock
 from ..types import Array, Condition, ConditionLike, Float, Image
@@ -27,7 +27,8 @@ class VideoRNN(RestorationNetwork):
     Takes any number of frames, ``[*batch, frames, height, width, channels]``, and restores each from itself and those
     before it; :meth:`step` does so as frames arrive. The motion is estimated at a quarter of the resolution from the
     correlation of learned features within a window, and refined by convolutions. The state is an average of earlier
-    features with learned weights, bounded for any length of video. It is forgotten where the video is cut.
+    features with learned weights, bounded for any length of video. It is forgotten where the video is cut, and where
+    the estimated motion does not explain the frame.
 
     Attributes:
         widths: channels at a half, a quarter and an eighth of the resolution; the state has the first of them.
@@ -167,13 +168,16 @@ class VideoRNN(RestorationNetwork):
         return tuple(_by_frame(part, count) for part in (*self.encoder(x), blocks))
 
     def _guide(self, encoded: tuple[Array, ...], previous: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Return what the recurrence needs of each frame: features, whether the video was cut, and the motion."""
+        """Return what the recurrence needs of each frame: features, where the state is of use, and the motion."""
         fine, coarse, matched, blocks = encoded
         cut = is_cut(_joined(blocks), _joined(previous[1])).reshape(fine.shape[:2])
+        known = jnp.where(cut[..., None, None, None] | (self.memory == "none"), 0.0, 1.0)
         if self.motion is None:
-            return fine, coarse, cut | (self.memory == "none")
+            return fine, coarse, known
         flow = self.motion(_joined(coarse), _joined(matched), _joined(previous[0]))
-        return fine, coarse, cut, flow.reshape(*coarse.shape[:-1], 2)
+        followed = is_followed(_joined(blocks), _joined(previous[1]), _block_means(flow, 2) / 2)
+        known = known * double(double(followed)).reshape(*fine.shape[:-1], 1)
+        return fine, coarse, known, flow.reshape(*coarse.shape[:-1], 2)
 
 
 def _frames(image: Video) -> int:
@@ -248,10 +252,10 @@ class _Recurrence(nn.Module):
     def advance(self, hidden: Array, guide: tuple[Array, ...]) -> tuple[Array, Array]:
         """Map the state and :meth:`VideoRNN._guide` of a frame to the next state and the restored frame."""
         fine_width, coarse_width, bottom_width = self.widths
-        fine, coarse, cut, *flow = guide
-        hidden = jnp.where(cut.reshape(-1, 1, 1, 1), 0, hidden)
+        fine, coarse, known, *flow = guide
         if flow:
             hidden = warp(hidden, 2 * double(flow[0]))
+        hidden = known * hidden
         x = Conv(fine_width, name="join")(jnp.concatenate([fine, hidden.astype(fine.dtype)], -1))
         y = Conv(coarse_width, size=1, name="shrink0")(pixel_unshuffle(x)) + coarse
         y = ResidualBlock(coarse_width, name="down")(y)

@@ -96,9 +96,10 @@ def _start(name: str) -> str:
 
 
 def write_preview(path: Path, recipe: Recipe, params: Params) -> None:
-    """Write a strip (degraded, restored, clean) of a photograph shipped with scikit-image."""
+    """Write a strip (degraded, restored, clean) of a photograph shipped with scikit-image, smaller in colour."""
     channels = build_model(recipe).channels
-    clean = sample_images(channels)["chelsea" if channels == 3 else "camera"][64:256, 128:320]
+    name, side = ("chelsea", 128) if channels == 3 else ("camera", 192)
+    clean = sample_images(channels)[name][64 : 64 + side, 128 : 128 + side]
     observed, clean = parse(middle(recipe.evaluation)).observe(jax.random.key(0), jnp.asarray(clean))
     restored = make_restore(recipe)(params, *observed)
     image.write(path, image.strip(observed.image, restored, clean))
