@@ -22,6 +22,7 @@ from restorax.files.image import read
 from restorax.recipes import RECIPES
 from restorax.train.step import init_state, make_draw, make_step, patch_side
 
+from .crops import central
 from .timing import interleaved
 
 PRESETS = ("camera_iso_low", "camera_iso_high", "phone", "web")
@@ -53,8 +54,7 @@ def gallery(pairs: Path, out: str = "runs/camera.png", count: int = 4, side: int
     """Write an image: a row per pair; its noisy crop, its clean crop, and the clean crop in every preset."""
     rows = []
     for index, (noisy, clean) in enumerate(find_pairs(pairs, count)):
-        top, left = ((length - side) // 2 for length in clean.shape[:2])
-        crops = [image[top : top + side, left : left + side] for image in (noisy, clean)]
+        crops = [central(image, side) for image in (noisy, clean)]
         for preset in PRESETS:
             degraded = jax.jit(DEGRADATIONS[preset])(jax.random.key(index), jnp.asarray(crops[1])).image
             crops.append(np.clip(degraded, 0, 1))

@@ -28,6 +28,7 @@ from restorax.files.picture import to_channels
 from restorax.types import Condition
 
 from .camera import find_pairs
+from .crops import central
 from .diagnosis_rows import GENERALIST, KINDS, Row, clean_rows, detection, estimates, regret, row
 from .gains import applied_once, quality
 from .odd_images import odd_images
@@ -103,9 +104,8 @@ def pictures(
             continue
         for stem, image in images.items():
             side = 128 if quick or min(image.shape[:2]) < SIDE else SIDE
-            top, left = ((length - side) // 2 for length in image.shape[:2])
-            if min(top, left) >= 0:
-                yield name, stem, np.ascontiguousarray(image[top : top + side, left : left + side])
+            if min(image.shape[:2]) >= side:
+                yield name, stem, np.ascontiguousarray(central(image, side))
 
 
 def examine(clean: np.ndarray, damages: list[Any], seed: int, *, oracle: bool = True) -> Row:

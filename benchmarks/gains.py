@@ -24,6 +24,7 @@ from restorax.files.image import read
 from restorax.files.picture import to_channels
 from restorax.types import Condition
 
+from .crops import central
 from .options import Publish, Quick, option
 from .record import newest, record, table
 
@@ -166,9 +167,8 @@ def crops(folder: Path | None, channels: int, side: int, count: int) -> dict[str
             images[path.stem] = read(path).pixels
     found = {}
     for name, image in images.items():
-        top, left = ((length - side) // 2 for length in image.shape[:2])
-        if min(top, left) >= 0:
-            found[name] = to_channels(image[top : top + side, left : left + side], channels)
+        if min(image.shape[:2]) >= side:
+            found[name] = to_channels(central(image, side), channels)
     return found
 
 

@@ -25,6 +25,7 @@ from restorax.solvers.iteration import default_schedule
 from restorax.solvers.programs import FIRST_LEVEL, LAST_LEVEL
 from restorax.types import Array, PRNGKeyArray
 
+from .crops import central
 from .options import Publish, Quick, option
 from .record import record, table
 from .shakes import shake_kernels
@@ -176,7 +177,7 @@ def main(
     denoiser = restorax.load(DENOISER)
     scenes = patches(train_folder)
     images = data.sample_images(1) if test_folder is None else data.test_images(test_folder, 1)
-    crops = np.stack([_central(one, side) for one in list(images.values())[: 1 if quick else limit]])
+    crops = np.stack([central(one, side) for one in list(images.values())[: 1 if quick else limit]])
     rows = []
     for count in (1,) if quick else iterations or (5, 8):
         start = time.perf_counter()
@@ -190,11 +191,6 @@ def main(
         rows += [known | row for row in compare(numbers, crops, denoiser)]
     print(table(rows, COLUMNS))
     record("schedule", rows, publish=publish)
-
-
-def _central(image: np.ndarray, side: int) -> np.ndarray:
-    top, left = ((length - side) // 2 for length in image.shape[:2])
-    return image[top : top + side, left : left + side]
 
 
 if __name__ == "__main__":

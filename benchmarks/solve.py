@@ -28,6 +28,7 @@ from restorax.solvers import deblur, default_denoiser
 from restorax.types import Observation
 
 from . import classical
+from .crops import central
 from .options import Publish, Quick, option
 from .record import record, table
 from .shakes import shake_kernels
@@ -285,9 +286,9 @@ def main(
     def read(name: str, channels: int, crop: int | None) -> Images:
         if data_folder is None:
             samples = data.sample_images(channels)
-            return {key: _central(one, 64) for key, one in list(samples.items())[: 1 if quick else limit]}
+            return {key: central(one, 64) for key, one in list(samples.items())[: 1 if quick else limit]}
         found = sorted(data.test_images(data_folder / name, channels).items())
-        found = [(key, _central(one, crop) if crop else one) for key, one in found]
+        found = [(key, central(one, crop) if crop else one) for key, one in found]
         return dict(found[:limit])
 
     def small_set12() -> Images:
@@ -310,11 +311,6 @@ def main(
         print(table(rows, ("part", "dataset", "images", "degradation", "method", "psnr")))
         if not quick:
             record("solve", rows, publish=publish)
-
-
-def _central(image: np.ndarray, side: int) -> np.ndarray:
-    top, left = (max(0, (length - side) // 2) for length in image.shape[:2])
-    return image[top : top + side, left : left + side]
 
 
 if __name__ == "__main__":

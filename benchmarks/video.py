@@ -22,6 +22,7 @@ from restorax.degrade import Motion
 from restorax.files.movie import is_movie, read_movie
 
 from . import networks
+from .crops import central
 from .options import Publish, Quick, option
 from .record import record, table
 from .timing import interleaved
@@ -50,9 +51,7 @@ def clips(folder: str, side: int, frames: int) -> Iterator[tuple[str, Video, Mot
         raise SystemExit(f"{folder} holds no videos")
     for path in paths:
         taken = [frame for frame, _ in zip(read_movie(path), range(frames), strict=False)]
-        height, width = taken[0].shape[:2]
-        top, left = (max(0, (length - side) // 2) for length in (height, width))
-        clip = np.stack(taken)[:, top : top + side, left : left + side]
+        clip = central(np.stack(taken), side)
         clip = np.broadcast_to(clip, (*clip.shape[:3], 3))
         yield path.name, clip, flow_of(clip)
 
