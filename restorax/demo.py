@@ -1,20 +1,17 @@
 """Demo: run every published restorer on scikit-image photographs and write an HTML contact sheet."""
 
 import dataclasses
+import functools
 import html
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax.numpy as jnp
-
 from . import zoo
 from .data import sample_images
-from .degrade import crop_border, parse
 from .evaluation import evaluate
 from .files import image
 from .files.atomic import written_beside
 from .inference import restore
-from .metrics import psnr
 from .recipe import middle
 from .zoo import Result
 
@@ -24,15 +21,15 @@ PARTS = ("degraded", "restored", "clean")
 
 @dataclasses.dataclass(frozen=True)
 class Strip:
-    """One photograph, degraded, restored and clean, side by side.
+    """One photograph, degraded, restored and clean, side by side; of a video, its last frame.
 
     Attributes:
         file: PNG file in the demo folder.
         photograph: name of the photograph.
         height: height of the strip in pixels.
         width: width of the strip in pixels.
-        input_psnr: PSNR of the degraded image in dB.
-        psnr: PSNR in dB of the restored image, rounded to 8 bits.
+        input_psnr: PSNR of the degraded image in dB; of a video, the mean of its frames.
+        psnr: PSNR in dB of the restored image, rounded to 8 bits; of a video, the mean of its frames.
     """
 
     file: str
@@ -66,24 +63,21 @@ def show(name: str, out: Path) -> DemoResult:
     """
     out.mkdir(parents=True, exist_ok=True)
     restorer = zoo.load(name)
-    photographs = sample_images(restorer.card.channels)
-    outcomes = []
-
-    def run(observed, condition):
-        outcomes.append((observed, restore(restorer, observed, condition)))
-        return outcomes[-1][1]
-
-    result = evaluate(run, photographs, degradation_of(name), dataset="scikit-image")
-    border, strips = parse(degradation_of(name)).border, []
-    for photograph, (observed, restored) in zip(sorted(photographs), outcomes, strict=True):
-        clean = crop_border(jnp.asarray(photographs[photograph]), border)
-        before = observed if observed.ndim == clean.ndim else observed[-1]  # last frame of a burst
-        after = jnp.round(jnp.clip(restored, 0, 1) * 255) / 255
-        strip = image.strip(before, restored, clean)
+    photographs, qualities = sample_images(restorer.card.channels), []
+    result = evaluate(
+        functools.partial(restore, restorer),
+        photographs,
+        degradation_of(name),
+        dataset="scikit-image",
+        measured=qualities.append,
+    )
+    strips = []
+    for photograph, quality in zip(sorted(photographs), qualities, strict=True):
+        strip = image.strip(quality.degraded, quality.restored, quality.clean)
         file = f"{name}-{photograph}.png"
         image.write(out / file, strip)
         height, width, _ = strip.pixels.shape
-        strips.append(Strip(file, photograph, height, width, float(psnr(before, clean)), float(psnr(after, clean))))
+        strips.append(Strip(file, photograph, height, width, quality.input_psnr, quality.psnr))
     return DemoResult(name, result, tuple(strips))
 
 

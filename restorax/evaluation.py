@@ -19,20 +19,24 @@ PAIRS_PROTOCOL = "degraded image as stored; output rounded to 8 bit; no border"
 """Protocol of pairs of degraded and clean images, without channels."""
 
 
-class PairQuality(NamedTuple):
-    """Quality of one pair.
+class ImageQuality(NamedTuple):
+    """Quality of one image, or of one video: the mean over its frames.
 
     Attributes:
         psnr: PSNR of the restored image in dB.
         ssim: its SSIM.
-        input_psnr: PSNR of the degraded image in dB.
-        restored: the restored image ``[height, width, channels]``.
+        input_psnr: PSNR of the degraded image in dB; of a burst, of its last frame.
+        degraded: the degraded image ``[*frames, height, width, channels]``.
+        restored: the restored image, of the same shape.
+        clean: the clean image, of the same shape.
     """
 
     psnr: float
     ssim: float
     input_psnr: float
+    degraded: np.ndarray
     restored: np.ndarray
+    clean: np.ndarray
 
 
 _JPEG_OPERATORS = (degrade.jpeg, degrade.jpeg_straight_through, degrade.double_jpeg)  # PSNR-B is measured too
@@ -45,6 +49,7 @@ def evaluate(
     *,
     dataset: str,
     seed: int = 0,
+    measured: Callable[[ImageQuality], None] | None = None,
 ) -> Result:
     """Degrade images, restore them and measure the quality.
 
@@ -57,6 +62,7 @@ def evaluate(
         degradation: text as for ``restorax.degrade.parse``.
         dataset: name of the dataset in the result.
         seed: random seed; the key of image ``i``, in order of names, is ``fold_in(key(seed), i)``.
+        measured: called with the quality of every image, in order of names.
 
     Returns:
         Metrics averaged over the images.
@@ -75,7 +81,7 @@ def evaluate(
     degrade_image, expression = compile_degradation(degradation), degrade.parse(degradation)
     has_jpeg = any(op.operator in _JPEG_OPERATORS for op in expression.operators)
     rows = [
-        _evaluate_image(restore, degrade_image, images[name], seed, i, has_jpeg=has_jpeg)
+        _evaluate_image(restore, degrade_image, images[name], seed, i, has_jpeg=has_jpeg, measured=measured)
         for i, name in enumerate(sorted(images))
     ]
     psnr, ssim, input_psnr, *psnr_b = (round(float(np.mean(column)), 4) for column in zip(*rows, strict=True))
@@ -91,7 +97,7 @@ def evaluate_pairs(
     *,
     dataset: str,
     degradation: str = "real degradation",
-    measured: Callable[[PairQuality], None] | None = None,
+    measured: Callable[[ImageQuality], None] | None = None,
 ) -> Result:
     """Restore degraded images and measure the quality against their clean counterparts.
 
@@ -121,7 +127,7 @@ def evaluate_pairs(
         rows.append((psnr, ssim, before))
         channels = _channels(clean)
         if measured:
-            measured(PairQuality(psnr, ssim, before, np.asarray(restored)))
+            measured(ImageQuality(psnr, ssim, before, degraded, np.asarray(restored), clean))
     if not rows:
         raise ValueError("`pairs` must have at least one pair, got 0.")
     psnr, ssim, input_psnr = (round(float(np.mean(column)), 4) for column in zip(*rows, strict=True))
@@ -140,14 +146,25 @@ def compile_degradation(degradation: str) -> Callable[[PRNGKeyArray, Array], tup
 
 
 def _evaluate_image(
-    restore: Callable, degrade_image: Callable, clean: np.ndarray, seed: int, index: int, *, has_jpeg: bool
+    restore: Callable,
+    degrade_image: Callable,
+    clean: np.ndarray,
+    seed: int,
+    index: int,
+    *,
+    has_jpeg: bool,
+    measured: Callable[[ImageQuality], None] | None,
 ) -> tuple[float, ...]:
     """Return PSNR, SSIM and PSNR of the degraded image; after JPEG, PSNR-B too."""
     observed, clean = degrade_image(jax.random.fold_in(jax.random.key(seed), index), jnp.asarray(clean))
-    psnr, ssim, *psnr_b = _quality(restore(*observed), clean, has_jpeg=has_jpeg)
+    restored = restore(*observed)
+    psnr, ssim, *psnr_b = _quality(restored, clean, has_jpeg=has_jpeg)
     # The last frame of a burst, [frames, height, width, channel], is the one to restore.
     degraded = observed.image if observed.image.ndim == clean.ndim else observed.image[-1]
-    return psnr, ssim, _psnr(degraded, clean), *psnr_b
+    before = _psnr(degraded, clean)
+    if measured:
+        measured(ImageQuality(psnr, ssim, before, *map(np.asarray, (degraded, restored, clean))))
+    return psnr, ssim, before, *psnr_b
 
 
 def _quality(restored: Array | np.ndarray, clean: Array | np.ndarray, *, has_jpeg: bool = False) -> tuple[float, ...]:

@@ -130,17 +130,16 @@ class _Page(html.parser.HTMLParser):
 
 
 def test_demo_writes_strips_and_one_page_that_shows_them(run_cli, tmp_path, photograph, monkeypatch):
-    names = [SMALL, "burst_rnn-gray-noise"]
+    names = [SMALL, "burst_rnn-gray-noise", "video_rnn-color-noise"]  # an image, a burst, a video
     monkeypatch.setattr("restorax.zoo.list_models", lambda: names)
-    monkeypatch.setattr(
-        demo, "sample_images", lambda channels: {"b": photograph[:32, :48], "a": photograph[64:96, :48]}
-    )
+    crops = {"b": photograph[:32, :48], "a": photograph[64:96, :48]}
+    monkeypatch.setattr(demo, "sample_images", lambda n: {name: crop.repeat(n, -1) for name, crop in crops.items()})
     code, out, err = run_cli("demo", "--out", tmp_path / "demo", width=80)
     assert code == 0
-    assert [f"[{i}/2] {name}: " in err for i, name in enumerate(names, 1)] == [True, True]
+    assert [f"[{i}/3] {name}: " in err for i, name in enumerate(names, 1)] == [True] * 3
     *lines, last = out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert [sum(name in line for line in lines) for name in names] == [1, 1]
+    assert [sum(name in line for line in lines) for name in names] == [1] * 3
     assert last.endswith(str(tmp_path / "demo" / "index.html"))
 
     strips = {path.name for path in (tmp_path / "demo").glob("*.png")}
@@ -157,9 +156,9 @@ def test_demo_writes_strips_and_one_page_that_shows_them(run_cli, tmp_path, phot
         assert page.text.count(part) >= len(strips)
 
     code, out, _ = run_cli("demo", "--out", tmp_path / "demo", "--json")
-    for one in json.loads(out):
+    for one, size in zip(json.loads(out), [(32, 144), (32, 144), (16, 96)], strict=True):
         pixels = image.read(tmp_path / "demo" / one["strips"][0]["file"]).pixels
-        assert pixels.shape[:2] == (one["strips"][0]["height"], one["strips"][0]["width"]) == (32, 144)
+        assert pixels.shape[:2] == (one["strips"][0]["height"], one["strips"][0]["width"]) == size
         assert np.mean([strip["psnr"] for strip in one["strips"]]) == pytest.approx(one["result"]["psnr"], abs=1e-3)
         before = np.mean([strip["input_psnr"] for strip in one["strips"]])
         assert before == pytest.approx(one["result"]["input_psnr"], abs=1e-3)

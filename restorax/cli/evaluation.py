@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from numpy import ndarray
     from rich.status import Status
 
+    from ..evaluation import ImageQuality
     from ..zoo import Card, Restorer, Result
 else:
-    Card = Restorer = Result = Status = ndarray = object  # --help starts without JAX
+    Card = ImageQuality = Restorer = Result = Status = ndarray = object  # --help starts without JAX
 
 _WORST = 5  # pairs that are listed
 _CROP = 192  # pixels of them on the sheet
@@ -172,28 +173,27 @@ def _measure_pairs(
     from ..pairs import find_pairs, read_pair
 
     files = find_pairs(folder, names)[:limit]
-    name, qualities = restorer.card.name, []
+    name, gains, crops = restorer.card.name, [], []
 
     def read() -> Iterator[tuple[ndarray, ndarray]]:
         for number, pair in enumerate(files, 1):
             status.update(f"{name}: {pair.degraded.name}, {number} of {len(files)}")
             yield read_pair(pair, restorer.card.channels)
 
-    add = lambda quality: qualities.append(quality if sheet else quality._replace(restored=None))  # noqa: E731
+    def measured(quality: ImageQuality) -> None:
+        gains.append((quality.psnr - quality.input_psnr, quality.input_psnr, quality.psnr))
+        if sheet:
+            crops.append(strip(*map(_crop, (quality.degraded, quality.restored, quality.clean))).pixels)
+
     dataset = folder.resolve().name
-    result = evaluate_pairs(_restore(restorer), read(), dataset=dataset, degradation=label, measured=add)
-    order = sorted(range(len(files)), key=lambda i: qualities[i].psnr - qualities[i].input_psnr)[:_WORST]
+    result = evaluate_pairs(_restore(restorer), read(), dataset=dataset, degradation=label, measured=measured)
+    order = sorted(range(len(files)), key=gains.__getitem__)[:_WORST]
     for index in order:
-        before, after = qualities[index].input_psnr, qualities[index].psnr
-        line = f"{name}: {files[index].degraded.name}, {before:.2f} to {after:.2f} dB ({after - before:+.2f})"
-        print_line(stderr, line)
+        gain, before, after = gains[index]
+        print_line(stderr, f"{name}: {files[index].degraded.name}, {before:.2f} to {after:.2f} dB ({gain:+.2f})")
     if sheet:
-        rows = []
-        for index in order:
-            degraded, clean = read_pair(files[index], restorer.card.channels)
-            rows.append(strip(*map(_crop, (degraded, qualities[index].restored, clean))).pixels)
-        width = min(row.shape[1] for row in rows)
-        write(sheet, Picture(numpy.concatenate([row[:, :width] for row in rows])))
+        width = min(crops[index].shape[1] for index in order)
+        write(sheet, Picture(numpy.concatenate([crops[index][:, :width] for index in order])))
     return {"pair_results": [result]}
 
 
