@@ -9,7 +9,7 @@ from PIL import Image
 
 from .buckets import bucket_side
 from .folders import Job, as_path, attempt
-from .inference import restore_file
+from .pictures import restore_file
 from .series import Series
 from .zoo import Restorer, load
 
@@ -28,7 +28,7 @@ class RestoreImages(beam.PTransform):
         model: name or path, as :func:`restorax.load` takes it; every worker must see it.
         skip_existing: leave out images whose result exists.
         batch: most images that a worker receives at once.
-        **options: ``strength``, ``tile`` and ``ensemble`` of :func:`restorax.inference.restore_file`.
+        **options: ``strength``, ``tile`` and ``ensemble`` of :func:`restorax.pictures.restore_file`.
 
     Returns:
         Two collections by name: ``written``, the targets, and ``failed``, pairs of a source and a sentence.

@@ -19,7 +19,8 @@ from .files.atomic import write_atomically
 from .files.frames import ANIMATED, PAGED, check_target, read_frames, read_single, write_frames
 from .files.mask import read_mask
 from .files.movie import convert_movie
-from .inference import check_file_options, restore
+from .inference import restore
+from .pictures import check_file_options
 from .types import Array, Image
 from .zoo import Restorer
 
@@ -281,7 +282,7 @@ def restore_movie(
         target: file to write; see :func:`restorax.files.movie.convert_movie`.
         mask: image file, white where pixels are known, for all frames.
         mask_marks: what white in the mask marks, as in :func:`restorax.files.mask.read_mask`.
-        strength: of the condition of restorers of single images, as in :func:`restorax.inference.restore_file`.
+        strength: of the condition of restorers of single images, as in :func:`restorax.pictures.restore_file`.
         tile: side of the tiles of single images.
         ensemble: average over flips and rotations of single images.
         crf: quality of the encoder, as in :func:`restorax.files.movie.convert_movie`.

@@ -7,8 +7,9 @@ import restorax
 from restorax import degrade, inference, metrics
 from restorax.files import image
 from restorax.files.frames import Frames, read_frames, write_frames
-from restorax.inference import restore, restore_file
+from restorax.inference import restore
 from restorax.models import RestorationNetwork
+from restorax.pictures import restore_file
 from restorax.types import Condition
 
 BLIND = "resunet_s-gray-noise"

@@ -88,7 +88,7 @@ def restore(
     """
     from ..files.movie import is_movie
     from ..folders import collect
-    from ..inference import check_file_options
+    from ..pictures import check_file_options
 
     cache = None if no_cache else use_cache()
     movies = [source for source in sources if is_movie(source)]
@@ -183,7 +183,7 @@ class _Work:
 
     def __call__(self, job: Job, progress: Callable[[float], None]) -> None:
         from ..files import image
-        from ..inference import restore_file
+        from ..pictures import restore_file
 
         strips = []
 

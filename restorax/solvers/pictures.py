@@ -51,7 +51,7 @@ def solve_file(
     Raises:
         FileNotFoundError: if a file does not exist.
         ValueError: if nothing is known, or known twice; as :func:`restorax.solve` and
-            :func:`restorax.inference.restore_file`.
+            :func:`restorax.pictures.restore_file`.
     """
     known = sum((degradation is not None or mask is not None, jpeg, blind))
     if known != 1:
