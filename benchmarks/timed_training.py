@@ -105,6 +105,7 @@ def main(
     validate: Annotated[Path | None, option("Folder of validation images [those of scikit-image].")] = None,
     data_name: Annotated[str | None, option("Name of the training images on the card.")] = None,
     data_licence: Annotated[str, option("Licence of the training images, for the card.")] = Options.data_licence,
+    weights_licence: Annotated[str, option("Licence of the parameters, for the card.")] = Options.weights_licence,
     seconds: Annotated[float, option("Time limit.")] = 460.0,
     batch: Annotated[int, option("Patches per step.")] = 64,
     patch: Annotated[int, option("Side of a patch.")] = 128,
@@ -126,7 +127,7 @@ def main(
         def run(name: str, steps: int, parts: int, lines: int) -> bool:
             recipe = make_recipe(start, steps=steps, batch=batch, patch=patch)
             every = {"validate_every": math.ceil(steps / parts), "log_every": math.ceil(steps / lines)}
-            card = {"data_name": data_name, "data_licence": data_licence}
+            card = {"data_name": data_name, "data_licence": data_licence, "weights_licence": weights_licence}
             options = Options(data=images, workdir=Path(folder, name), in_memory=True, **every, **card)
             return train(NAME, recipe, options, validation) is not None
 

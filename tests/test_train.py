@@ -94,7 +94,8 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
     monkeypatch.chdir(tmp_path)
     recipe = with_steps(60, warmup=5)
     arguments = {"folder": pictures, "workdir": ".", "validation": validation}
-    entry = train("tiny", recipe, log_every=10, hardware="with care", **arguments)
+    card = {"hardware": "with care", "data_licence": "CC0", "weights_licence": "MIT"}
+    entry = train("tiny", recipe, log_every=10, **card, **arguments)
     assert str(entry) == str(tmp_path / "tiny")  # not a name that could be one of the zoo
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
@@ -108,6 +109,7 @@ def test_training_lowers_the_loss_and_publishes_a_loadable_entry(pictures, valid
     for picture in re.findall(r"\]\((\S+)\)", report):
         assert (tmp_path / picture).exists()
     restorer = restorax.load(entry)
+    assert (restorer.card.data_licence, restorer.card.weights_licence) == ("CC0", "MIT")
     assert restorax.load(tmp_path).card == restorer.card  # a training directory is a model too
     assert restorer.card.steps == 60
     assert restorer.card.data == f"{len(list(pictures.iterdir()))} images of the folder {pictures.name}"

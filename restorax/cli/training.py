@@ -47,6 +47,9 @@ def train(
     data_licence: Annotated[
         str, typer.Option(help="Licence of the training images, for the card.")
     ] = Options.data_licence,
+    weights_licence: Annotated[
+        str, typer.Option(help="Licence of the parameters, for the card.")
+    ] = Options.weights_licence,
     data_dir: DataDir = None,
     in_memory: Annotated[bool, typer.Option("--in-memory", help="Keep all images in device memory.")] = False,
     hardware: Annotated[str, typer.Option(help="Note that the card adds to the detected hardware.")] = "",
@@ -113,6 +116,7 @@ def train(
         workdir=workdir or str(Path("runs") / name),
         data_name=data_name,
         data_licence=data_licence,
+        weights_licence=weights_licence,
         data_dir=data_dir,
         value_range=limits,
         hold_out=validate is None and kinds != ("clean",),

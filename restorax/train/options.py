@@ -16,6 +16,7 @@ class Options:
         workdir: training directory, ``gs://...`` included; all hosts must see it. ``runs/NAME`` by default.
         data_name: name of the training images on the card; their number and location by default.
         data_licence: their terms, for the card.
+        weights_licence: licence under which the parameters are published, for the card.
         data_dir: where TFDS datasets are stored.
         value_range: stored values of black and white, of pairs and noisy images.
         hold_out: keep every tenth pair, burst or noisy image out of the training, for validation.
@@ -36,6 +37,7 @@ class Options:
     workdir: str | os.PathLike | None = None
     data_name: str | None = None
     data_licence: str = "not stated"
+    weights_licence: str = "not stated"
     data_dir: str | os.PathLike | None = None
     value_range: tuple[float, float] | None = None
     hold_out: bool = False

@@ -145,6 +145,7 @@ class Plan:
             seconds=seconds,
             data=options.data_name or self.sources.title,
             data_licence=options.data_licence,
+            weights_licence=options.weights_licence,
             hardware=options.hardware,
             before=before and before.card,
         )

@@ -27,6 +27,7 @@ def publish(
     folder: Path,
     data: str,
     data_licence: str,
+    weights_licence: str,
     steps: int,
     seconds: float,
     hardware: str = "",
@@ -41,6 +42,7 @@ def publish(
         folder: the entry's folder.
         data: training data.
         data_licence: licence of the training data.
+        weights_licence: licence of the parameters.
         steps: optimiser steps of these parameters.
         seconds: wall-clock time of the training so far.
         hardware: note to append to the detected hardware.
@@ -61,7 +63,7 @@ def publish(
         ood_degradations=list(recipe.ood_degradations),
         data=data,
         data_licence=data_licence,
-        weights_licence="Apache-2.0, as far as the terms of the training data allow",
+        weights_licence=weights_licence,
         steps=steps,
         seconds=round(seconds),
         hardware=detected_hardware(hardware),
