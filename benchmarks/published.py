@@ -44,7 +44,6 @@ def tables(cards: Mapping[str, zoo.Card]) -> str:
 
 
 @functools.cache
-@functools.cache
 def without_noise_level(degradation: str) -> str:
     """Drop ``with_level`` from a degradation: it changes the condition, not the degraded image."""
     parsed = parse(degradation)

@@ -106,6 +106,7 @@ SECTIONS = (
         _solved,
         timed=False,
         note="The best method beside the best form of solve; the first images of each set, cropped to size.",
+        limit=20,
     ),
     Section(
         "solve_speed",
