@@ -97,6 +97,7 @@ SECTIONS = (
         lambda rows: sorted(rows, key=lambda row: -float(row["odd"])),
         timed=False,
         note="PSNR of the output for clean input, at most 60 dB; black and white in 8-bit units.",
+        limit=40,
     ),
     Section(
         "solve",
