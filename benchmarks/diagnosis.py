@@ -22,7 +22,7 @@ from restorax import data
 from restorax.diagnosis.automatic import apply_entry, restore_automatically
 from restorax.diagnosis.candidates import candidates, fits
 from restorax.diagnosis.examination import diagnose
-from restorax.diagnosis.training import operate
+from restorax.diagnosis.samples import operate
 from restorax.files.image import list_pictures, read
 from restorax.files.picture import to_channels
 from restorax.types import Condition

@@ -32,7 +32,7 @@ class Outputs(NamedTuple):
         flags: logits of :data:`FLAGS`, ``[batch, 5]``; ``correlated`` and ``random_impulses`` are conditional on noise
             and impulses.
         blurs: logits of :data:`BLURS`, ``[batch, 4]``.
-        strengths: means of :data:`STRENGTHS` on the scales of ``training.Labels``, ``[batch, 4]``.
+        strengths: means of :data:`STRENGTHS` on the scales of ``samples.Labels``, ``[batch, 4]``.
         deviations: logarithms of their standard deviations, ``[batch, 4]``.
         angles: logits of the angle of motion, in steps of ``180 / ANGLES`` degrees, ``[batch, ANGLES]``.
     """
