@@ -1,8 +1,8 @@
 """Video denoising: PSNR by frame, flicker and speed: ``python -m benchmarks video``.
 
 Gaussian noise is added to the middle of every clip. The warping error follows the optical flow of the clean clip (DIS),
-where that agrees forwards and backwards; for synthetic clips, the known motion. OpenCV's non-local means receives the
-noise level and also sees two later frames.
+where that agrees forwards and backwards; for synthetic clips, the known motion. Entries that are told the noise level
+receive it, and so do OpenCV's non-local means, which also see two later frames.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,12 @@ from .options import Publish, Quick, option
 from .record import record, table
 from .timing import interleaved
 
-ENTRIES = ("resunet_s-color-noise", "video_rnn-color-noise", "burst_rnn-gray-noise")
+ENTRIES = (
+    "resunet_s-color-noise",
+    "resunet_s-color-noise-level",
+    "video_rnn-color-noise",
+    "burst_rnn-gray-noise",
+)
 SIGMAS = (10, 25, 50)
 FRAMES = (1, 2, 5, 20)
 SIZES = ((256, 256), (360, 640), (720, 1280))
@@ -79,6 +84,8 @@ def method_of(name: str) -> Callable[[Video, float], Video]:
     if name == OPENCV:
         return _opencv
     restorer = zoo.load(name)
+    if video.averages(restorer):
+        return lambda noisy, sigma: np.stack(list(video.restore_stream(restorer, noisy, sigma)))
     if restorer.model.takes_frames:
         return lambda noisy, _: np.stack(list(video.restore_stream(restorer, noisy)))
     return lambda noisy, _: np.stack([np.asarray(restorax.restore(restorer, frame)) for frame in noisy])
@@ -133,8 +140,11 @@ def speed(names: Sequence[str], size: tuple[int, int], seconds: float) -> list[d
     functions = []
     for name in names:
         restorer = networks.load(name, **({} if name in zoo.list_models() else {"channels": 3}))
-        frames = restorer.model.takes_frames
-        functions.append(video.Stream(restorer) if frames else partial(restorax.restore, restorer))
+        if video.averages(restorer):
+            functions.append(video.Stream(restorer, 25 / 255))
+        else:
+            frames = restorer.model.takes_frames
+            functions.append(video.Stream(restorer) if frames else partial(restorax.restore, restorer))
     timings = interleaved(functions, [(frame,)], rounds=100, seconds=seconds)
     return [
         {"method": name, "size": f"{size[0]}x{size[1]}", **timing.columns(), "frames_per_s": 1 / timing.median}

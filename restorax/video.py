@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import tee
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from . import averaging
 from .files import image
 from .files.atomic import write_atomically
 from .files.frames import ANIMATED, PAGED, check_target, read_frames, read_single, write_frames
@@ -21,7 +22,7 @@ from .files.mask import read_mask
 from .files.movie import convert_movie
 from .inference import restore
 from .pictures import check_file_options
-from .types import Array, Image
+from .types import Array, Condition, ConditionLike, Image, check_range
 from .zoo import Restorer
 
 SUFFIXES = (*ANIMATED, *PAGED)
@@ -30,20 +31,23 @@ SUFFIXES = (*ANIMATED, *PAGED)
 class Stream:
     """Restores frames as they arrive, each with a recurrent state from the preceding ones.
 
-    A gray restorer is applied to each colour channel separately. A call returns before the next frame is needed, so the
-    latency is the time of one frame.
+    A restorer that is told the noise level restores the average of the frames along their motion, whose noise is lower
+    (:func:`restorax.averaging.average`). A gray restorer is applied to each colour channel separately. A call returns
+    before the next frame is needed, so the latency is the time of one frame.
 
     Args:
-        restorer: a multi-frame restorer.
-        mask: condition map of all frames, ``[height, width, k]``.
+        restorer: a multi-frame restorer, or one of single images that is told the noise level.
+        condition: of all frames: a mask or map ``[height, width, k]``, or the noise level as a number or map.
         state: of another stream with the same restorer and size of frames, which this one continues.
+        apply: function to use instead of :func:`restorax.restore` for the averages, with the same arguments.
 
     Attributes:
         state: a tuple of arrays; ``None`` before the first frame.
 
     Raises:
-        ValueError: if the restorer takes single images; when called, if a frame differs in size from the first, or
-            contains NaN or infinity, which would persist in the state.
+        ValueError: if the restorer takes single images and no noise level; if the noise level is missing, or not in
+            [0, 1]; when called, if a frame differs in size from the first, or contains NaN or infinity, which would
+            persist in the state.
 
     Example:
         >>> from restorax import zoo
@@ -54,13 +58,23 @@ class Stream:
     """
 
     def __init__(
-        self, restorer: Restorer, mask: np.ndarray | None = None, state: tuple[Array, ...] | None = None
+        self,
+        restorer: Restorer,
+        condition: ConditionLike | None = None,
+        state: tuple[Array, ...] | None = None,
+        *,
+        apply: Callable[..., Array] = restore,
     ) -> None:
-        if not restorer.model.takes_frames:
+        if averages(restorer):
+            if condition is None:
+                raise ValueError(f"{restorer.card.name} requires the noise level of the frames")
+            check_range(jnp.asarray(condition), "condition", 0, 1)
+        elif not restorer.model.takes_frames:
             raise ValueError(
-                f"{restorer.card.name} restores single images; use one of videos such as video_rnn-color-noise"
+                f"{restorer.card.name} restores single images; use one of videos such as video_rnn-color-noise, or one "
+                "that is told the noise level such as resunet_s-color-noise-level"
             )
-        self.restorer, self.mask, self.state = restorer, mask, state
+        self.restorer, self.condition, self.state, self._apply = restorer, condition, state, apply
         self._shape: tuple[int, ...] | None = None
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
@@ -73,10 +87,19 @@ class Stream:
             The restored frame, clipped to [0, 1], of the same shape.
         """
         self._check(frame)
+        if not self.restorer.model.takes_frames:
+            pixels = jnp.asarray(frame)
+            state = averaging.start(pixels) if self.state is None else cast(averaging.State, self.state)
+            mean, variance = _average(state, pixels, cast(ConditionLike, self.condition))
+            restored = self._apply(self.restorer, mean, jnp.sqrt(variance))
+            self.state = (mean, variance, restored)
+            return np.asarray(restored)
         planes = _planes(frame, self.restorer.card.channels)
-        masks = None if self.mask is None else jnp.broadcast_to(self.mask, (*planes.shape[:-1], self.mask.shape[-1]))
+        condition = None if self.condition is None else jnp.asarray(self.condition)
+        if condition is not None:
+            condition = jnp.broadcast_to(condition, (*planes.shape[:-1], condition.shape[-1]))
         state = start(self.restorer, planes) if self.state is None else self.state
-        self.state, restored = step(self.restorer, state, planes, masks)
+        self.state, restored = step(self.restorer, state, planes, condition)
         return _frame(restored, frame.shape[-1])
 
     def save(self, path: str | os.PathLike) -> None:
@@ -91,13 +114,13 @@ class Stream:
         write_atomically(Path(path), safetensors.numpy.save(arrays, {"entry": self.restorer.card.name}))
 
     @classmethod
-    def resume(cls, restorer: Restorer, path: str | os.PathLike, mask: np.ndarray | None = None) -> "Stream":
+    def resume(cls, restorer: Restorer, path: str | os.PathLike, condition: ConditionLike | None = None) -> "Stream":
         """Continue a stream whose state was saved.
 
         Args:
             restorer: the restorer of that stream.
             path: file of :meth:`save`.
-            mask: condition map of all frames.
+            condition: of all frames.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -114,14 +137,13 @@ class Stream:
             raise ValueError(f"{path} is not the state of a stream: {error}") from None
         if entry != restorer.card.name:
             raise ValueError(f"{path} is the state of {entry}, not of {restorer.card.name}")
-        return cls(restorer, mask, state)
+        return cls(restorer, condition, state)
 
     def _check(self, frame: np.ndarray) -> None:
         if self._shape is None:
-            if self.mask is not None and self.mask.shape[:2] != frame.shape[:2]:
-                raise ValueError(
-                    f"`mask` must have the size of the frames {frame.shape[:2]}, got {self.mask.shape[:2]}"
-                )
+            size = np.shape(self.condition)[:2]
+            if self.condition is not None and size not in ((), frame.shape[:2]):
+                raise ValueError(f"`condition` must have the size of the frames {frame.shape[:2]}, got {size}")
             self._shape = frame.shape
         if frame.shape != self._shape:
             raise ValueError(f"all frames must be of one size: the first has shape {self._shape}, got {frame.shape}")
@@ -130,14 +152,15 @@ class Stream:
 
 
 def restore_stream(
-    restorer: Restorer, frames: Iterable[np.ndarray], mask: np.ndarray | None = None
+    restorer: Restorer, frames: Iterable[np.ndarray], condition: ConditionLike | None = None, **options: Any
 ) -> Iterator[np.ndarray]:
     """Restore a stream of frames with a :class:`Stream`.
 
     Args:
-        restorer: a multi-frame restorer.
+        restorer: a multi-frame restorer, or one of single images that is told the noise level.
         frames: ``[height, width, 1 or 3]`` in [0, 1], all of one size; may be endless.
-        mask: condition map of all frames, ``[height, width, k]``.
+        condition: of all frames, as in :class:`Stream`.
+        **options: ``apply`` of :class:`Stream`.
 
     Returns:
         An iterator over the restored frames, clipped to [0, 1], each in the shape of its input and computed before the
@@ -151,33 +174,36 @@ def restore_stream(
         >>> restorer = zoo.load("burst_rnn-gray-noise")
         >>> restored = restore_stream(restorer, (camera.read() for _ in range(100)))  # doctest: +SKIP
     """
-    return map(Stream(restorer, mask), frames)
+    return map(Stream(restorer, condition, **options), frames)
 
 
 def start(restorer: Restorer, frames: Image) -> tuple[Array, ...]:
     """Return the state of streams before their first frames: a pure function of arrays, for servers.
 
     Args:
-        restorer: a multi-frame restorer.
+        restorer: a multi-frame restorer, or one of single images that is told the noise level.
         frames: one frame of every stream, ``[*streams, height, width, channels]``; only the shape is used.
 
     Returns:
         The state for :func:`step`; the leading axes of every array are those of the streams.
     """
+    if averages(restorer):
+        return averaging.start(frames)
     return cast(tuple[Array, ...], restorer.model.apply({"params": restorer.params}, frames, method="start"))
 
 
 @jax.jit
 def step(
-    restorer: Restorer, state: tuple[Array, ...], frames: Image, mask: Array | None = None
+    restorer: Restorer, state: tuple[Array, ...], frames: Image, condition: ConditionLike | None = None
 ) -> tuple[tuple[Array, ...], Array]:
     """Restore the next frames of independent streams: a pure function of arrays, which can be sharded over them.
 
     Args:
-        restorer: a multi-frame restorer.
+        restorer: a multi-frame restorer, or one of single images that is told the noise level.
         state: from :func:`start` or the previous call.
         frames: one frame of every stream, ``[*streams, height, width, channels]`` in [0, 1].
-        mask: condition map of these frames, ``[*streams, height, width, k]``.
+        condition: of these frames: a map ``[*streams, height, width, k]``, or the noise level as in
+            :func:`restorax.restore`.
 
     Returns:
         The state for the next frames, and the restored frames, clipped to [0, 1].
@@ -185,9 +211,21 @@ def step(
     Raises:
         ValueError: if the frames have another size than the previous ones.
     """
-    outputs = restorer.model.apply({"params": restorer.params}, state, frames, mask, method="step")
+    if averages(restorer):
+        mean, variance = averaging.average(cast(averaging.State, state), frames, cast(ConditionLike, condition))
+        restored = jnp.clip(restorer.model.run(restorer.params, mean, jnp.sqrt(variance)), 0, 1)
+        return (mean, variance, restored), restored
+    outputs = restorer.model.apply({"params": restorer.params}, state, frames, condition, method="step")
     state, restored = cast(tuple[tuple[Array, ...], Array], outputs)
     return state, jnp.clip(restored, 0, 1)
+
+
+def averages(restorer: Restorer) -> bool:
+    """Tell whether a stream averages its frames for this restorer, which is told what noise is left."""
+    return not restorer.model.takes_frames and restorer.model.required_condition is Condition.NOISE_LEVEL
+
+
+_average = jax.jit(averaging.average)
 
 
 def _planes(frame: np.ndarray, channels: int) -> Array:
@@ -274,7 +312,10 @@ def restore_movie(
     max_pixels: int | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> int:
-    """Restore a video file: a multi-frame restorer as a stream, any other frame by frame; all else is preserved.
+    """Restore a video file; all else is preserved.
+
+    A multi-frame restorer, and one that is told the noise level, restore it as a :class:`Stream`, any other frame by
+    frame.
 
     Args:
         restorer: from :func:`restorax.load`.
@@ -307,11 +348,13 @@ def restore_movie(
         check_file_options(restorer, has_mask=mask is not None, strength=strength, tile=tile)
     condition = None if mask is None else read_mask(mask, mask_marks)
 
-    def one(frame: np.ndarray) -> np.ndarray:
-        values = np.full((*frame.shape[:2], 1), strength, np.float32) if strength is not None else condition
-        return np.asarray(restore(restorer, frame, values, tile=tile, ensemble=ensemble))
+    condition, apply = strength if condition is None else condition, partial(restore, tile=tile, ensemble=ensemble)
 
-    run = (lambda frames: restore_stream(restorer, frames, condition)) if model.takes_frames else partial(map, one)
+    def run(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        if model.takes_frames or averages(restorer):
+            return restore_stream(restorer, frames, condition, apply=apply)
+        return (np.asarray(apply(restorer, frame, condition)) for frame in frames)
+
     return convert_movie(source, target, run, crf=crf, max_pixels=max_pixels, progress=progress)
 
 
