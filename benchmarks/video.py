@@ -177,7 +177,8 @@ def main(
     def of_rest() -> Iterator[dict[str, Any]]:
         image = data.sample_images(3)["astronaut"][:side, :side]
         for name in names:
-            if zoo.load(name).model.takes_frames:
+            restorer = zoo.load(name)
+            if restorer.model.takes_frames or video.averages(restorer):
                 yield from still(name, image, 25, 2 if quick else 32)
 
     def of_speed() -> Iterator[dict[str, Any]]:
@@ -186,7 +187,8 @@ def main(
 
     for part, measure in (("video", of_clips), ("video_still", of_rest), ("video_speed", of_speed)):
         if not only or part in only:
-            rows = list(measure())
+            if not (rows := list(measure())):
+                continue  # a still camera, and entries of single images alone
             print(table(rows))
             if not quick:
                 record(part, rows, publish=publish)

@@ -1,5 +1,6 @@
 """Average the frames of a noisy video along their motion, before a denoiser that is told what noise is left."""
 
+import jax
 import jax.numpy as jnp
 
 from .layers.motion import warp
@@ -12,6 +13,8 @@ _UNKNOWN = 1e3  # variance of what no earlier frame shows
 _WINDOW = 11  # pixels over which the prediction is compared with the frame
 _DISTRUST = 4.0  # of the variance that neither noise nor average explains
 _DRIFT = 0.05  # variance that a step adds, in those of the noise
+
+_once = jax.lax.optimization_barrier  # what is fused into windows and gathers is computed again for each of their taps
 
 
 def start(frame: Image) -> State:
@@ -68,8 +71,8 @@ def average(state: State, frame: Image, noise: ConditionLike) -> tuple[Array, Ar
     level = check_condition(noise, frame).astype(jnp.float32)
     flat = (x.reshape(-1, height, width, x.shape[-1]) for x in (*state, jnp.asarray(frame, jnp.float32), level**2))
     mean, variance, restored, y, floor = flat
-    flow = track(y, restored)
-    moved = sample(jnp.concatenate([mean, restored], -1), flow)
+    flow = _once(track(y, restored))
+    moved = _once(sample(_once(jnp.concatenate([mean, restored], -1)), flow))
     mean, predicted = moved[..., :channels], moved[..., channels:]
     unexplained = mean_around(((y - predicted) ** 2).mean(-1, keepdims=True), _WINDOW) - floor
     variance = warp(variance, flow) + _DRIFT * floor + _DISTRUST * jnp.maximum(unexplained, 0)
