@@ -8,6 +8,7 @@ from ..types import Array
 from .motion import warp
 
 _WINDOW, _STEPS = 11, 4
+_STILL = 1.05  # what rests is not sampled between pixels
 _BINOMIAL = (1, 3, 3, 1)
 _SMALLEST = 8  # pixels of a side at the coarsest scale
 _DAMPING = (3 / 255) ** 2  # gradient energy below which a window shows no motion
@@ -106,7 +107,8 @@ def _corrected(flow: Array, now: Array, before: Array) -> Array:
         correction = jnp.stack([xx * vertical - xy * horizontal, yy * horizontal - xy * vertical], -1)
         correction = correction / (yy * xx - xy * xy)[..., None]
         flow = mean_around(flow + jnp.clip(correction, -1, 1), 5)
-    return flow
+    still, moved = (mean_around((now - seen) ** 2, _WINDOW) for seen in (before, warp(before, flow)))
+    return jnp.where(still < _STILL * moved, 0, flow)
 
 
 def _halved(x: Array) -> Array:
