@@ -57,7 +57,7 @@ def test_what_earlier_frames_do_not_show_is_not_averaged(picture):
     mean, variance = advance(averaging.start(first), first, SIGMA)
     mean, variance = advance((mean, variance, first), second, SIGMA)  # a cut
     assert float(jnp.abs(mean - second).mean()) < 0.02
-    assert float(variance.mean()) > 0.9 * SIGMA**2
+    assert float(variance.mean()) > 0.8 * SIGMA**2
     mean, variance = advance((mean, variance, second), first, 0.0)
     np.testing.assert_allclose(mean, first, atol=1e-6)  # without noise, the frame itself
     assert float(jnp.abs(variance).max()) == 0
