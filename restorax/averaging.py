@@ -62,8 +62,8 @@ def average(state: State, frame: Image, noise: ConditionLike) -> tuple[Array, Ar
     Example:
         >>> frame = jnp.full((4, 4, 1), 0.5)
         >>> mean, variance = average(start(frame), frame, 0.1)
-        >>> float(mean[0, 0, 0]), round(float(variance[0, 0, 0]), 3)
-        (0.5, 0.01)
+        >>> [round(float(x[0, 0, 0]), 3) for x in (mean, variance)]
+        [0.5, 0.01]
     """
     if state[0].shape != frame.shape:
         raise ValueError(f"the frame must have shape {state[0].shape}, as those before it, got {frame.shape}")
