@@ -71,6 +71,7 @@ SECTIONS = (
         timed=False,
         note="One network of 0.41 M parameters, trained equally long on images degraded once; `to_supervised`:\n"
         "difference to the same network trained on pairs of noisy and clean images.",
+        limit=40,
     ),
     Section(
         "adapt",
