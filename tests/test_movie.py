@@ -150,17 +150,20 @@ def test_what_cannot_be_read_or_kept_is_refused_and_nothing_is_written(tmp_path)
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("name", ["arcnn-gray-jpeg", "burst_rnn-gray-noise"])
-def test_a_video_is_restored_by_the_command(tmp_path, run_cli, name):
+@pytest.mark.parametrize(
+    ("name", "level"), [("arcnn-gray-jpeg", None), ("burst_rnn-gray-noise", None), ("ffdnet-gray-noise", 0.05)]
+)
+def test_a_video_is_restored_by_the_command(tmp_path, run_cli, name, level):
     import restorax
 
     source, target = _write(tmp_path / "in.mp4", 3), tmp_path / "out.mkv"
-    code, out, _ = run_cli("restore", source, target, "--model", name, "--crf", 0)
+    strength = ("--strength", level) if level else ()
+    code, out, _ = run_cli("restore", source, target, "--model", name, "--crf", 0, *strength)
     assert code == 0
     assert "3 of 3" in out
     restorer, frames = restorax.load(name), list(read_movie(source))
-    if restorer.model.takes_frames:
-        expected = list(video.restore_stream(restorer, frames))
+    if restorer.model.takes_frames or level:
+        expected = list(video.restore_stream(restorer, frames, level))
     else:
         expected = [np.asarray(restorax.restore(restorer, frame)) for frame in frames]
     for restored, frame in zip(read_movie(target), expected, strict=True):
