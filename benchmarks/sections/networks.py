@@ -91,6 +91,7 @@ SECTIONS = (
             "minutes",
         ),
         timed=False,
+        limit=20,
         note="Damages that the entry was not trained for; `start` and `psnr`: before and after; `gain` and `worst`:\n"
         "mean and smallest difference in dB.",
     ),
