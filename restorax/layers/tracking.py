@@ -34,8 +34,9 @@ def track(current: Array, previous: Array, levels: int = 4) -> Array:
         the Lucas Kanade feature tracker, 2001.
 
     Example:
+        >>> import jax
         >>> ramp = jnp.broadcast_to(jnp.arange(32.0) / 32, (1, 32, 32))[..., None]
-        >>> round(float(track(ramp, ramp + 1 / 32)[0, 16, 16, 1]), 1)
+        >>> round(float(jax.jit(track)(ramp, ramp + 1 / 32)[0, 16, 16, 1]), 1)
         -1.0
     """
     height, width = current.shape[1:3]
