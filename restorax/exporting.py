@@ -79,7 +79,8 @@ def export_onnx(restorer: Restorer, *, size: tuple[int, int] | None = None, with
 
     Args:
         restorer: from :func:`restorax.load`, of float32 or float16 activations; inputs and output are float32 anyway.
-        size: height and width of the images. Default: any size, where :func:`export` supports that.
+        size: height and width of the images. Default: any size, where :func:`export` supports that, but for
+            ``video_rnn``.
         with_context: whether the blur kernel and the confidence in it are inputs, too, for tiles of an image that share
             one kernel (``RestorationNetwork.restore_part``).
 

@@ -20,7 +20,7 @@ FIXED = ("missing", "row_lstm", "wiener_unet", "scanunet_s-gray-blur")  # in nam
 
 
 def _inputs(restorer, batch, height, width):
-    frames = (3,) if restorer.card.architecture == "burst_rnn" else ()
+    frames = (3,) if restorer.model.takes_frames else ()
     image = jax.random.uniform(jax.random.key(0), (batch, *frames, height, width, restorer.card.channels))
     known = jax.random.bernoulli(jax.random.key(1), 0.5, (batch, height, width, 1)).astype(jnp.float32)
     return (image, known) if restorer.model.required_condition.channels else (image,)

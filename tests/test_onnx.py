@@ -20,7 +20,7 @@ SMALL = "arcnn-gray-jpeg"
 
 
 def _fits_any_size(name):
-    return not any(part in name for part in ("missing", "row_lstm", "wiener_unet", "scanunet_s-gray-blur"))
+    return not any(part in name for part in ("missing", "row_lstm", "wiener_unet", "scanunet_s-gray-blur", "video_rnn"))
 
 
 def _run(model, *inputs):

@@ -1,6 +1,6 @@
 """VideoRNN: a causal recurrent network that restores every frame of a video."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -162,7 +162,7 @@ class VideoRNN(RestorationNetwork):
         restored = self.apply_padded(body, frame, condition)
         return tuple(part.reshape(shape) for part, shape in zip(after[0], expected, strict=True)), restored
 
-    def _encode(self, x: Array, count: int) -> tuple[Array, ...]:
+    def _encode(self, x: Array, count: Any) -> tuple[Array, ...]:
         """Return features at two scales and to match, and averages of blocks, ``[frames, batch, ...]`` each."""
         blocks = _block_means(x[..., : self.channels].astype(jnp.float32), _BLOCK)
         return tuple(_by_frame(part, count) for part in (*self.encoder(x), blocks))
@@ -180,13 +180,13 @@ class VideoRNN(RestorationNetwork):
         return fine, coarse, known, flow.reshape(*coarse.shape[:-1], 2)
 
 
-def _frames(image: Video) -> int:
+def _frames(image: Video) -> Any:  # symbolic in exports
     if jnp.ndim(image) < 4 or not image.shape[-4]:
         raise ValueError(f"a video must have shape [*batch, frames, height, width, channels], got {jnp.shape(image)}")
     return image.shape[-4]
 
 
-def _by_frame(x: Array, count: int) -> Array:
+def _by_frame(x: Array, count: Any) -> Array:
     """Map ``[batch * frames, ...]`` to ``[frames, batch, ...]``."""
     return jnp.moveaxis(x.reshape(-1, count, *x.shape[1:]), 1, 0)
 
