@@ -1,8 +1,8 @@
 """Video denoising: PSNR by frame, flicker and speed: ``python -m benchmarks video``.
 
 Gaussian noise is added to the middle of every clip. The warping error follows the optical flow of the clean clip (DIS),
-where that agrees forwards and backwards; for synthetic clips, the known motion. Entries that are told the noise level
-receive it, and so do OpenCV's non-local means, which also see two later frames.
+where that agrees forwards and backwards; for synthetic clips, the known motion. Entries with a noise level input
+get the true level. So does OpenCV's non-local means, which also sees two later frames.
 """
 
 from collections.abc import Callable, Iterator, Sequence

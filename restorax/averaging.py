@@ -1,9 +1,9 @@
-"""Average the frames of a noisy video along their motion, before a denoiser that is told what noise is left."""
+"""Motion-compensated averaging of noisy frames, ahead of a denoiser that takes the remaining noise level as input."""
 
 import jax
 import jax.numpy as jnp
 
-from .layers.motion import warp
+from .layers.motion import places_along, warp
 from .layers.tracking import mean_around, sample, track
 from .types import Array, ConditionLike, Image, check_condition
 
@@ -85,6 +85,5 @@ def average(state: State, frame: Image, noise: ConditionLike) -> tuple[Array, Ar
 def _inside(flow: Array) -> Array:
     """Tell which pixels were within the previous frame."""
     height, width = flow.shape[1:3]
-    position = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij"), -1)
-    place, last = position[None] + flow, jnp.array([height - 1, width - 1]).reshape(1, 1, 1, 2)
+    place, last = places_along(flow), jnp.array([height - 1, width - 1]).reshape(1, 1, 1, 2)
     return ((place >= -0.5) & (place <= last + 0.5)).all(-1, keepdims=True)

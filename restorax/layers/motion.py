@@ -64,9 +64,8 @@ def warp(x: Array, flow: Array) -> Array:
     """
     batch, height, width, channels = x.shape
     rows = x.reshape(batch * height * width, channels)
-    position = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij"), -1)
     limits = jnp.array([height - 1, width - 1], flow.dtype).reshape(1, 1, 1, 2)
-    place = jnp.clip(position[None].astype(flow.dtype) + flow, 0, limits)
+    place = jnp.clip(places_along(flow), 0, limits)
     whole = jnp.minimum(jnp.floor(place), jnp.maximum(limits - 1, 0))
     fraction = (place - whole).astype(x.dtype)
     first = (jnp.arange(batch) * height * width).reshape(-1, 1, 1)
@@ -80,6 +79,13 @@ def warp(x: Array, flow: Array) -> Array:
             vertical, horizontal = (weight[..., axis, None] for axis, weight in enumerate(weights))
             taps.append(vertical * horizontal * rows[index])
     return functools.reduce(jnp.add, taps)
+
+
+def places_along(flow: Array) -> Array:
+    """Return the position of every pixel plus its displacement, ``[batch, height, width, 2]``."""
+    height, width = flow.shape[1:3]
+    position = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij"), -1)
+    return position[None].astype(flow.dtype) + flow
 
 
 def is_cut(current: Array, previous: Array) -> Array:

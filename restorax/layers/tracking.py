@@ -5,7 +5,7 @@ import functools
 import jax.numpy as jnp
 
 from ..types import Array
-from .motion import warp
+from .motion import places_along, warp
 
 _WINDOW, _STEPS = 11, 4
 _STILL = 1.05  # what rests is not sampled between pixels
@@ -39,14 +39,13 @@ def track(current: Array, previous: Array, levels: int = 4) -> Array:
         >>> round(float(jax.jit(track)(ramp, ramp + 1 / 32)[0, 16, 16, 1]), 1)
         -1.0
     """
-    height, width = current.shape[1:3]
     pairs = [tuple(mean_around(x.mean(-1, keepdims=True), 3) for x in (current, previous))]
     while len(pairs) <= levels and min(pairs[-1][0].shape[1:3]) >= 2 * _SMALLEST:
         pairs.append(tuple(map(_halved, pairs[-1])))
     flow = jnp.zeros((*pairs[-1][0].shape[:3], 2), current.dtype)
     for finer, (now, before) in zip(pairs[-2::-1], pairs[:0:-1], strict=True):
         flow = _doubled(_corrected(flow, now, before), finer[0].shape[1:3])
-    return flow[:, :height, :width]
+    return flow
 
 
 def sample(x: Array, flow: Array) -> Array:
@@ -69,8 +68,7 @@ def sample(x: Array, flow: Array) -> Array:
     """
     batch, height, width, channels = x.shape
     sides = jnp.array([height - 1, width - 1]).reshape(1, 1, 1, 2)
-    position = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij"), -1)[None]
-    place = jnp.clip(position + flow, 0, sides)
+    place = jnp.clip(places_along(flow), 0, sides)
     whole = jnp.floor(place)
     weights, whole = _cubic(place - whole), whole.astype(int)
     rows = x.reshape(batch * height * width, channels)
