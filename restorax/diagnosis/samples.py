@@ -172,7 +172,7 @@ def clean_crops(rng: np.random.Generator, files: list[Path], side: int) -> np.nd
     from PIL import Image
 
     if rng.random() < 0.08:
-        crops = np.stack([_drawing(rng, side) for _ in range(BATCH)])
+        crops = np.stack([draw_shapes(rng, side) for _ in range(BATCH)])
     else:
         with Image.open(files[int(rng.integers(len(files)))]) as file:
             image = file.convert("RGB")
@@ -189,8 +189,12 @@ def clean_crops(rng: np.random.Generator, files: list[Path], side: int) -> np.nd
     return crops.astype(np.float32)
 
 
-def _drawing(rng: np.random.Generator, side: int) -> np.ndarray:
-    """Draw rectangles, lines and text, as on screens."""
+def draw_shapes(rng: np.random.Generator, side: int) -> np.ndarray:
+    """Draw rectangles, lines, ellipses and text, as on screens.
+
+    Returns:
+        ``[side, side, 3]``, 8 bit.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     colours = rng.choice([0, 255, *rng.integers(0, 256, 6)], (32, 3))
