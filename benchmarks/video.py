@@ -20,6 +20,7 @@ import restorax
 from restorax import data, degrade, metrics, video, zoo
 from restorax.degrade import Motion
 from restorax.files.movie import is_movie, read_movie
+from restorax.files.picture import to_channels
 
 from . import networks
 from .crops import central
@@ -33,7 +34,13 @@ ENTRIES = (
     "video_rnn-color-noise",
     "burst_rnn-gray-noise",
 )
+FILLERS = ("scanunet_s-gray-missing", "unet-color-missing")
 SIGMAS = (10, 25, 50)
+HOLES = (
+    "missing_lines(lines=5, thickness=3)",
+    "missing_blocks(side=0.15, blocks=4)",
+    "missing_pixels(missing=0.5)",
+)
 FRAMES = (1, 2, 5, 20)
 SIZES = ((256, 256), (360, 640), (720, 1280))
 SYNTHETIC = "moving_scene(frames=20, speed=1, rotation=0.2, objects=2, object_speed=3, shake=0.5, margin=16)"
@@ -84,7 +91,7 @@ def method_of(name: str) -> Callable[[Video, float], Video]:
     if name == OPENCV:
         return _opencv
     restorer = zoo.load(name)
-    if video.averages(restorer):
+    if video.remembers(restorer):
         return lambda noisy, sigma: np.stack(list(video.restore_stream(restorer, noisy, sigma)))
     if restorer.model.takes_frames:
         return lambda noisy, _: np.stack(list(video.restore_stream(restorer, noisy)))
@@ -121,6 +128,26 @@ def quality(
     return rows
 
 
+def holes(name: str, clip_name: str, clip: Video, text: str) -> list[dict[str, Any]]:
+    """Return a row with and one without the earlier frames, for a clip of which every frame has other holes."""
+    restorer, make = zoo.load(name), jax.jit(degrade.parse(text))
+    clip = np.stack([to_channels(frame, restorer.card.channels) for frame in clip])
+    seen = [make(jax.random.key(number), frame) for number, frame in enumerate(clip)]
+    ways = {
+        "frame by frame": (restorax.restore(restorer, frame.image, frame.condition) for frame in seen),
+        "with earlier frames": video.restore_stream(
+            restorer, (np.asarray(frame.image) for frame in seen), conditions=(frame.condition for frame in seen)
+        ),
+    }
+    rows = []
+    for way, restored in ways.items():
+        psnr = np.asarray(metrics.psnr(np.stack(list(restored)), clip))
+        by_frame = {f"psnr_{n}": f"{psnr[n - 1]:.2f}" for n in FRAMES if n <= len(psnr)}
+        columns = {"method": name, "way": way, "clip": clip_name, "size": f"{clip.shape[1]}x{clip.shape[2]}"}
+        rows.append(columns | {"holes": text, "frames": len(psnr), **by_frame, "psnr_mean": f"{psnr.mean():.2f}"})
+    return rows
+
+
 def still(name: str, image: np.ndarray, sigma: int, frames: int) -> list[dict[str, Any]]:
     """Return the PSNR of every frame of a camera that stands still, beside the mean of the noisy frames so far."""
     noise = np.random.default_rng(0).normal(scale=sigma / 255, size=(frames, *image.shape)).astype(np.float32)
@@ -140,7 +167,7 @@ def speed(names: Sequence[str], size: tuple[int, int], seconds: float) -> list[d
     functions = []
     for name in names:
         restorer = networks.load(name, **({} if name in zoo.list_models() else {"channels": 3}))
-        if video.averages(restorer):
+        if video.remembers(restorer):
             functions.append(video.Stream(restorer, 25 / 255))
         else:
             frames = restorer.model.takes_frames
@@ -159,12 +186,15 @@ def main(
     timed: Annotated[list[str] | None, option("Entry or architecture to time, repeatable [all of both].")] = None,
     seconds: Annotated[float, option("Time per size of frames.")] = 20,
     opencv: Annotated[bool, option("Compare with OpenCV, which takes seconds per frame.")] = True,
-    only: Annotated[list[str] | None, option("video, video_still or video_speed, repeatable [all].")] = None,
+    only: Annotated[
+        list[str] | None, option("video, video_holes, video_still or video_speed, repeatable [all].")
+    ] = None,
     quick: Quick = False,
     publish: Publish = False,
 ) -> None:
-    """Measure PSNR by frame, the warping error, a camera that stands still, and frames per second."""
-    names, frames = list(entry or ENTRIES), max(FRAMES)
+    """Measure PSNR by frame, the warping error, holes that move, a camera that stands still, and frames per second."""
+    names, frames = [name for name in entry or ENTRIES if name not in FILLERS], max(FRAMES)
+    fillers = [name for name in entry or FILLERS if name in FILLERS]
     if quick:
         names, side, frames, opencv = names[1:], 32, 2, False
 
@@ -174,18 +204,25 @@ def main(
             for sigma in SIGMAS[:1] if quick else SIGMAS:
                 yield from quality(methods, *clip, sigma)
 
+    def of_holes() -> Iterator[dict[str, Any]]:
+        for name, clip, _ in islice(clips(folder, side, frames), 1 if quick else None):
+            for filler in fillers[:1] if quick else fillers:
+                for text in HOLES[:1] if quick else HOLES:
+                    yield from holes(filler, name, clip, text)
+
     def of_rest() -> Iterator[dict[str, Any]]:
         image = data.sample_images(3)["astronaut"][:side, :side]
         for name in names:
             restorer = zoo.load(name)
-            if restorer.model.takes_frames or video.averages(restorer):
+            if restorer.model.takes_frames or video.remembers(restorer):
                 yield from still(name, image, 25, 2 if quick else 32)
 
     def of_speed() -> Iterator[dict[str, Any]]:
         for size in ((32, 32),) if quick else SIZES:
             yield from speed(timed or names, size, 0.1 if quick else seconds)
 
-    for part, measure in (("video", of_clips), ("video_still", of_rest), ("video_speed", of_speed)):
+    parts = {"video": of_clips, "video_holes": of_holes, "video_still": of_rest, "video_speed": of_speed}
+    for part, measure in parts.items():
         if not only or part in only:
             if not (rows := list(measure())):
                 continue  # a still camera, and entries of single images alone

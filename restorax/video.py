@@ -2,9 +2,10 @@
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import tee
+from itertools import repeat, tee
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,22 +33,23 @@ class Stream:
     """Restores frames as they arrive, each with a recurrent state from the preceding ones.
 
     A restorer that is told the noise level restores the average of the frames along their motion, whose noise is lower
-    (:func:`restorax.averaging.average`). A gray restorer is applied to each colour channel separately. A call returns
+    (:func:`restorax.averaging.average`); one that fills missing pixels fills what earlier frames do not show
+    (:func:`restorax.averaging.fill`). A gray restorer is applied to each colour channel separately. A call returns
     before the next frame is needed, so the latency is the time of one frame.
 
     Args:
-        restorer: a multi-frame restorer, or one of single images that is told the noise level.
+        restorer: a multi-frame restorer, or one of single images that is told the noise level or a mask.
         condition: of all frames: a mask or map ``[height, width, k]``, or the noise level as a number or map.
         state: of another stream with the same restorer and size of frames, which this one continues.
-        apply: function to use instead of :func:`restorax.restore` for the averages, with the same arguments.
+        apply: function to use instead of :func:`restorax.restore` for single images, with the same arguments.
 
     Attributes:
         state: a tuple of arrays; ``None`` before the first frame.
 
     Raises:
-        ValueError: if the restorer takes single images and no noise level; if the noise level is missing, or not in
-            [0, 1]; when called, if a frame differs in size from the first, or contains NaN or infinity, which would
-            persist in the state.
+        ValueError: if the restorer takes single images and neither noise level nor mask; if the noise level is not in
+            [0, 1]; when called, if noise level or mask are missing, or if a frame differs in size from the first, or
+            contains NaN or infinity, which would persist in the state.
 
     Example:
         >>> from restorax import zoo
@@ -65,37 +67,37 @@ class Stream:
         *,
         apply: Callable[..., Array] = restore,
     ) -> None:
-        if averages(restorer):
-            if condition is None:
-                raise ValueError(f"{restorer.card.name} requires the noise level of the frames")
-            check_range(jnp.asarray(condition), "condition", 0, 1)
-        elif not restorer.model.takes_frames:
+        if not (restorer.model.takes_frames or remembers(restorer)):
             raise ValueError(
                 f"{restorer.card.name} restores single images; use one of videos such as video_rnn-color-noise, or one "
-                "that is told the noise level such as resunet_s-color-noise-level"
+                "that is told the noise level or a mask, such as resunet_s-color-noise-level"
             )
+        if remembers(restorer) and condition is not None:
+            check_range(jnp.asarray(condition, float), "condition", 0, 1)
         self.restorer, self.condition, self.state, self._apply = restorer, condition, state, apply
         self._shape: tuple[int, ...] | None = None
 
-    def __call__(self, frame: np.ndarray) -> np.ndarray:
+    def __call__(self, frame: np.ndarray, condition: ConditionLike | None = None) -> np.ndarray:
         """Restore the next frame.
 
         Args:
             frame: ``[height, width, 1 or 3]`` in [0, 1].
+            condition: of this frame, instead of that of all: holes may move.
 
         Returns:
             The restored frame, clipped to [0, 1], of the same shape.
         """
-        self._check(frame)
+        condition = self.condition if condition is None else condition
+        self._check(frame, condition)
         if not self.restorer.model.takes_frames:
             pixels = jnp.asarray(frame)
             state = averaging.start(pixels) if self.state is None else cast(averaging.State, self.state)
-            mean, variance = _average(state, pixels, cast(ConditionLike, self.condition))
-            restored = self._apply(self.restorer, mean, jnp.sqrt(variance))
+            mean, variance, told = _recalled(self.restorer, state, pixels, condition)
+            restored = self._apply(self.restorer, mean, told)
             self.state = (mean, variance, restored)
             return np.asarray(restored)
         planes = _planes(frame, self.restorer.card.channels)
-        condition = None if self.condition is None else jnp.asarray(self.condition)
+        condition = None if condition is None else jnp.asarray(condition)
         if condition is not None:
             condition = jnp.broadcast_to(condition, (*planes.shape[:-1], condition.shape[-1]))
         state = start(self.restorer, planes) if self.state is None else self.state
@@ -139,12 +141,13 @@ class Stream:
             raise ValueError(f"{path} is the state of {entry}, not of {restorer.card.name}")
         return cls(restorer, condition, state)
 
-    def _check(self, frame: np.ndarray) -> None:
-        if self._shape is None:
-            size = np.shape(self.condition)[:2]
-            if self.condition is not None and size not in ((), frame.shape[:2]):
-                raise ValueError(f"`condition` must have the size of the frames {frame.shape[:2]}, got {size}")
-            self._shape = frame.shape
+    def _check(self, frame: np.ndarray, condition: ConditionLike | None) -> None:
+        size, required = np.shape(condition)[:2], self.restorer.model.required_condition
+        if condition is None and remembers(self.restorer):
+            raise ValueError(f"{self.restorer.card.name} requires of every frame the {required.description}")
+        if condition is not None and size not in ((), frame.shape[:2]):
+            raise ValueError(f"`condition` must have the size of the frames {frame.shape[:2]}, got {size}")
+        self._shape = self._shape or frame.shape
         if frame.shape != self._shape:
             raise ValueError(f"all frames must be of one size: the first has shape {self._shape}, got {frame.shape}")
         if not np.isfinite(frame).all():
@@ -152,14 +155,20 @@ class Stream:
 
 
 def restore_stream(
-    restorer: Restorer, frames: Iterable[np.ndarray], condition: ConditionLike | None = None, **options: Any
+    restorer: Restorer,
+    frames: Iterable[np.ndarray],
+    condition: ConditionLike | None = None,
+    *,
+    conditions: Iterable[ConditionLike] | None = None,
+    **options: Any,
 ) -> Iterator[np.ndarray]:
     """Restore a stream of frames with a :class:`Stream`.
 
     Args:
-        restorer: a multi-frame restorer, or one of single images that is told the noise level.
+        restorer: a multi-frame restorer, or one of single images that is told the noise level or a mask.
         frames: ``[height, width, 1 or 3]`` in [0, 1], all of one size; may be endless.
         condition: of all frames, as in :class:`Stream`.
+        conditions: one for every frame instead, for example a mask of the holes in it.
         **options: ``apply`` of :class:`Stream`.
 
     Returns:
@@ -174,20 +183,20 @@ def restore_stream(
         >>> restorer = zoo.load("burst_rnn-gray-noise")
         >>> restored = restore_stream(restorer, (camera.read() for _ in range(100)))  # doctest: +SKIP
     """
-    return map(Stream(restorer, condition, **options), frames)
+    return map(Stream(restorer, condition, **options), frames, repeat(None) if conditions is None else conditions)
 
 
 def start(restorer: Restorer, frames: Image) -> tuple[Array, ...]:
     """Return the state of streams before their first frames: a pure function of arrays, for servers.
 
     Args:
-        restorer: a multi-frame restorer, or one of single images that is told the noise level.
+        restorer: a multi-frame restorer, or one of single images that is told the noise level or a mask.
         frames: one frame of every stream, ``[*streams, height, width, channels]``; only the shape is used.
 
     Returns:
         The state for :func:`step`; the leading axes of every array are those of the streams.
     """
-    if averages(restorer):
+    if remembers(restorer):
         return averaging.start(frames)
     return cast(tuple[Array, ...], restorer.model.apply({"params": restorer.params}, frames, method="start"))
 
@@ -199,7 +208,7 @@ def step(
     """Restore the next frames of independent streams: a pure function of arrays, which can be sharded over them.
 
     Args:
-        restorer: a multi-frame restorer, or one of single images that is told the noise level.
+        restorer: a multi-frame restorer, or one of single images that is told the noise level or a mask.
         state: from :func:`start` or the previous call.
         frames: one frame of every stream, ``[*streams, height, width, channels]`` in [0, 1].
         condition: of these frames: a map ``[*streams, height, width, k]``, or the noise level as in
@@ -211,21 +220,30 @@ def step(
     Raises:
         ValueError: if the frames have another size than the previous ones.
     """
-    if averages(restorer):
-        mean, variance = averaging.average(cast(averaging.State, state), frames, cast(ConditionLike, condition))
-        restored = jnp.clip(restorer.model.run(restorer.params, mean, jnp.sqrt(variance)), 0, 1)
+    if remembers(restorer):
+        mean, variance, told = _recall(restorer, cast(averaging.State, state), frames, condition)
+        restored = jnp.clip(restorer.model.run(restorer.params, mean, told), 0, 1)
         return (mean, variance, restored), restored
     outputs = restorer.model.apply({"params": restorer.params}, state, frames, condition, method="step")
     state, restored = cast(tuple[tuple[Array, ...], Array], outputs)
     return state, jnp.clip(restored, 0, 1)
 
 
-def averages(restorer: Restorer) -> bool:
-    """Tell whether a stream averages its frames for this restorer, which is told what noise is left."""
-    return not restorer.model.takes_frames and restorer.model.required_condition is Condition.NOISE_LEVEL
+def remembers(restorer: Restorer) -> bool:
+    """Tell whether a stream recalls earlier frames for this restorer of single images, and tells it what they lack."""
+    known = (Condition.NOISE_LEVEL, Condition.MASK)
+    return not restorer.model.takes_frames and restorer.model.required_condition in known
 
 
-_average = jax.jit(averaging.average)
+def _recall(restorer: Restorer, state: averaging.State, frames: Image, condition: Any) -> tuple[Array, Array, Array]:
+    """Return what earlier frames make of these, the variance of its error, and the condition of what remains."""
+    if restorer.model.required_condition is Condition.MASK:
+        return averaging.fill(state, frames, condition)
+    mean, variance = averaging.average(state, frames, condition)
+    return mean, variance, jnp.sqrt(variance)
+
+
+_recalled = jax.jit(_recall)
 
 
 def _planes(frame: np.ndarray, channels: int) -> Array:
@@ -314,14 +332,15 @@ def restore_movie(
 ) -> int:
     """Restore a video file; all else is preserved.
 
-    A multi-frame restorer, and one that is told the noise level, restore it as a :class:`Stream`, any other frame by
-    frame.
+    A multi-frame restorer, and one that is told the noise level or a mask, restore it as a :class:`Stream`, any other
+    frame by frame.
 
     Args:
         restorer: from :func:`restorax.load`.
         source: video file.
         target: file to write; see :func:`restorax.files.movie.convert_movie`.
-        mask: image file, white where pixels are known, for all frames.
+        mask: image file, white where pixels are known, for all frames; or folder of such files, one for each frame in
+            order of name.
         mask_marks: what white in the mask marks, as in :func:`restorax.files.mask.read_mask`.
         strength: of the condition of restorers of single images, as in :func:`restorax.pictures.restore_file`.
         tile: side of the tiles of single images.
@@ -336,7 +355,8 @@ def restore_movie(
     Raises:
         FileNotFoundError: if a file or the folder of ``target`` does not exist.
         ImportError: if PyAV is not installed.
-        ValueError: if mask or strength are missing, unexpected or of another size or range, or the video is refused by
+        ValueError: if mask or strength are missing, unexpected or of another size or range, the folder has more or
+            fewer masks than the video has frames, or the video is refused by
             :func:`restorax.files.movie.convert_movie`.
     """
     model = restorer.model
@@ -346,16 +366,38 @@ def restore_movie(
             raise ValueError(f"{restorer.card.name} restores whole frames of a video; omit strength, tile and ensemble")
     else:
         check_file_options(restorer, has_mask=mask is not None, strength=strength, tile=tile)
-    condition = None if mask is None else read_mask(mask, mask_marks)
-
-    condition, apply = strength if condition is None else condition, partial(restore, tile=tile, ensemble=ensemble)
+    apply = partial(restore, tile=tile, ensemble=ensemble)
+    one_each = mask is not None and Path(mask).is_dir()
+    condition = strength if mask is None or one_each else read_mask(mask, mask_marks)
 
     def run(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        if model.takes_frames or averages(restorer):
+        if not (model.takes_frames or remembers(restorer)):
+            return (np.asarray(apply(restorer, frame, condition)) for frame in frames)
+        if not one_each:
             return restore_stream(restorer, frames, condition, apply=apply)
-        return (np.asarray(apply(restorer, frame, condition)) for frame in frames)
+        masks = image.list_pictures(Path(cast(Any, mask)))
+        conditions = _read_masks(masks, mask_marks)
+        return restore_stream(restorer, _counted(frames, masks), conditions=conditions, apply=apply)
 
     return convert_movie(source, target, run, crf=crf, max_pixels=max_pixels, progress=progress)
+
+
+def _read_masks(paths: list[Path], marks: str | None) -> Iterator[np.ndarray]:
+    """Read the masks of the frames, of which most may show no damage; more frames than masks are refused."""
+    for path in paths:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*nothing is filled")
+            yield read_mask(path, marks)
+    raise ValueError(f"{paths[0].parent} has only {len(paths)} masks, fewer than the video has frames")
+
+
+def _counted(frames: Iterable[np.ndarray], paths: list[Path]) -> Iterator[np.ndarray]:
+    """Yield the frames; more masks than frames are refused."""
+    count = 0
+    for count, frame in enumerate(frames, 1):  # noqa: B007
+        yield frame
+    if count < len(paths):
+        raise ValueError(f"{paths[0].parent} has {len(paths)} masks for the {count} frames of the video")
 
 
 def _check_mask(restorer: Restorer, mask: str | os.PathLike | None) -> None:

@@ -85,7 +85,60 @@ def test_a_stream_of_a_told_denoiser_gains_and_can_be_resumed(picture, tmp_path)
 
 def test_a_stream_of_a_told_denoiser_needs_its_level():
     restorer = restorax.load(FFDNET)
-    with pytest.raises(ValueError, match=f"{FFDNET} requires the noise level of the frames"):
-        video.Stream(restorer)
+    with pytest.raises(ValueError, match=f"{FFDNET} requires of every frame"):
+        video.Stream(restorer)(np.zeros((8, 8, 1), np.float32))
     with pytest.raises(ValueError, match=r"must be in \[0, 1\], got 25"):
         video.Stream(restorer, 25)
+
+
+complete = jax.jit(averaging.fill)
+
+
+def _with_hole(picture, row, side=12):
+    mask = np.ones((*picture.shape[:2], 1), np.float32)
+    mask[row : row + side, 20 : 20 + side] = 0
+    return picture * mask, mask
+
+
+def test_holes_are_filled_with_what_earlier_frames_show(picture):
+    first, mask = _with_hole(picture, 40)
+    mean, variance, known = complete(averaging.start(first), first, mask)
+    np.testing.assert_array_equal(known, mask)
+    assert float(variance[mask > 0].max()) == 0
+    moved, moved_mask = _with_hole(np.roll(picture, (1, -2), (0, 1)), 10)
+    filled, _, known = complete((mean, variance, jnp.asarray(picture)), moved, moved_mask)
+    inner = np.s_[10:22, 20:32]
+    assert known[inner].mean() > 0.7
+    error = jnp.abs(filled - np.roll(picture, (1, -2), (0, 1)))[inner]
+    assert float(jnp.where(known[inner] > 0, error, 0).mean()) < 0.012
+    np.testing.assert_array_equal(jnp.where(moved_mask > 0, filled, 0), moved)
+
+
+@pytest.mark.parametrize("after", ["cut", "flicker"])
+def test_holes_that_a_restorer_fills_better_are_left_to_it(picture, after):
+    whole = mean_around(jnp.asarray(picture)[None], 9)[0]
+    state = (whole, jnp.zeros_like(whole), whole)
+    if after == "cut":
+        frame, mask = _with_hole(1 - whole[::-1], 10)
+    else:  # single pixels, whose neighbours tell more
+        mask = np.ones_like(picture)
+        mask[3::5, 2::5] = 0
+        frame = mask * (whole + 0.03)
+    _, _, known = complete(state, frame, mask)
+    assert float((known - mask).sum()) == 0
+
+
+def test_a_stream_takes_a_mask_for_every_frame(picture):
+    restorer = restorax.load("scanunet_s-gray-missing")
+    frames, masks = zip(*(_with_hole(picture, row) for row in (40, 20)), strict=True)
+    restored = list(video.restore_stream(restorer, frames, conditions=masks))
+    alone = restorax.restore(restorer, frames[1], masks[1])
+    assert metrics.psnr(restored[1], picture) > metrics.psnr(alone, picture) + 3
+    state = video.start(restorer, picture[None])
+    for frame, mask, expected in zip(frames, masks, restored, strict=True):
+        state, out = video.step(restorer, state, frame[None], mask[None])
+        np.testing.assert_allclose(out[0], expected, atol=1e-3)
+    with pytest.raises(ValueError, match="requires of every frame the mask"):
+        next(video.restore_stream(restorer, frames))
+    with pytest.raises(ValueError, match="`condition` must have the size of the frames"):
+        next(video.restore_stream(restorer, frames, masks[0][1:]))

@@ -15,16 +15,16 @@ def _throughput(rows: Sequence[Row]) -> list[Row]:
 
 
 def _mean_of_clips(rows: Sequence[Row]) -> list[Row]:
-    """One line per method and noise level, averaged over the clips."""
+    """One line per method and noise level or holes, averaged over the clips."""
     lines = []
-    for group in groups(rows, "method", "sigma"):
+    for group in groups(rows, "method", *(name for name in ("sigma", "holes", "way") if name in rows[0])):
         means = {
             column: f"{statistics.mean(float(row[column]) for row in group):.{digits}g}"
             for column, digits in (*((f"psnr_{n}", 4) for n in (1, 2, 5, 20, "mean")), ("warping_error", 3))
             if all(row.get(column) for row in group)
         }
         lines.append(group[-1] | means | {"clips": str(len(group))})
-    return sorted(lines, key=lambda line: (int(line["sigma"]), float(line["psnr_mean"])))
+    return sorted(lines, key=lambda line: (int(line.get("sigma", 0)), line.get("holes", ""), float(line["psnr_mean"])))
 
 
 def _against_pytorch(rows: Sequence[Row]) -> list[Row]:
@@ -75,6 +75,15 @@ SECTIONS = (
         timed=False,
         note="PSNR of the first, second, fifth and twentieth frame and of all, averaged over clips;\n"
         "`warping_error`: mean squared difference of consecutive frames along their motion.",
+    ),
+    Section(
+        "video_holes",
+        "How much do earlier frames of a video tell of holes that move?",
+        ("method", "way", "clip", "size", "holes", "frames"),
+        ("method", "holes", "way", "clips", "psnr_1", "psnr_2", "psnr_5", "psnr_20", "psnr_mean"),
+        _mean_of_clips,
+        timed=False,
+        note="PSNR of the first, second, fifth and twentieth frame and of all, averaged over clips.",
     ),
     Section(
         "video_still",
