@@ -170,6 +170,34 @@ def test_a_video_is_restored_by_the_command(tmp_path, run_cli, name, level):
         assert np.abs(restored - frame).mean() < 4 / 255  # chroma is subsampled
 
 
+def test_every_frame_has_its_mask(tmp_path, run_cli, refused):
+    import restorax
+    from restorax.files import image
+
+    name, source, masks = "scanunet_s-gray-missing", _write(tmp_path / "in.mp4", 3), tmp_path / "masks"
+    masks.mkdir()
+    known = np.ones((3, *SIDES, 1), np.float32)
+    for number in range(3):
+        known[number, 8 * number : 8 * number + 10, 10:20] = number == 1  # the second one marks no damage
+        image.write(masks / f"{number}.png", image.Picture(known[number]))
+    arguments = ("restore", source, tmp_path / "out.mkv", "--model", name, "--mask", masks, "--crf", 0)
+    code, _, err = run_cli(*arguments)
+    assert (code, err) == (0, "")
+    frames = list(read_movie(source))
+    expected = video.restore_stream(restorax.load(name), frames, conditions=known)
+    for restored, frame in zip(read_movie(tmp_path / "out.mkv"), expected, strict=True):
+        assert np.abs(restored - frame).mean() < 4 / 255
+
+    image.write(masks / "3.png", image.Picture(known[0]))
+    assert "has 4 masks for the 3 frames of the video" in refused(*arguments[:2], tmp_path / "b.mkv", *arguments[3:])
+    for number in (2, 3):
+        (masks / f"{number}.png").unlink()
+    assert "has only 2 masks, fewer than the video has frames" in refused(
+        *arguments[:2], tmp_path / "b.mkv", *arguments[3:]
+    )
+    assert not (tmp_path / "b.mkv").exists()
+
+
 def test_the_command_refuses_what_a_video_does_not_take(tmp_path, refused):
     source = _write(tmp_path / "in.mp4", 1, sound=None)
     for arguments, message in (
