@@ -13,6 +13,8 @@ State = tuple[Array, Array, Array]
 _UNKNOWN = 1e3  # variance of what no earlier frame shows
 _WINDOW = 11  # pixels over which the prediction is compared with the frame
 _DISTRUST = 4.0  # of the variance that neither noise nor average explains
+_SHIFT = 40.0  # of the squared mean difference: a denoiser removes noise, but not what shifts its input
+_SHIFT_FLOOR = 3.0  # squared mean differences of noise, in what noise alone has on average
 _DRIFT = 0.05  # variance that a step adds, in those of the noise
 _ROUGH = 0.6  # variance of a hole's restoration, in mean squared differences of neighbours, for each pixel of depth
 _SHALLOW = 0.7  # pixels of depth that restoration bridges
@@ -42,11 +44,13 @@ def average(state: State, frame: Image, noise: ConditionLike) -> tuple[Array, Ar
 
     .. math::
 
-        v' = v + 0.05\,\sigma^2 + 4 \max(0, \overline{(y - \hat x)^2} - \sigma^2), \quad
-        k = \frac{v'}{v' + \sigma^2}, \quad m \leftarrow m + k (y - m), \quad v \leftarrow k\,\sigma^2
+        v' &= v + 0.05\,\sigma^2 + 4 \max(0, \overline{(y - \hat x)^2} - \sigma^2)
+            + 40 \max(0, \overline{y - \hat x}^2 - 3 \sigma^2 / 121) \\
+        k &= \frac{v'}{v' + \sigma^2}, \quad m \leftarrow m + k (y - m), \quad v \leftarrow k\,\sigma^2
 
-    where the mean over 11 x 11 pixels compares the frame :math:`y` with the moved restored one :math:`\hat x`. Where
-    the motion does not explain the frame, at cuts and at what comes into view, :math:`k` is nearly 1.
+    where means over 11 x 11 pixels compare the frame :math:`y` with the moved restored one :math:`\hat x`. The last
+    term finds small changes of smooth areas, which no denoiser removes from the average. Where the motion does not
+    explain the frame, at cuts and at what comes into view, :math:`k` is nearly 1.
 
     Args:
         state: from :func:`start`, or average and variance of the previous call and what was restored from them.
@@ -72,8 +76,10 @@ def average(state: State, frame: Image, noise: ConditionLike) -> tuple[Array, Ar
     level = check_condition(noise, frame).astype(jnp.float32)
     mean, variance, restored, y, floor = _flat(state, frame, level**2)
     mean, predicted, variance, inside = _along(track(y, restored), mean, restored, variance)
-    unexplained = mean_around(((y - predicted) ** 2).mean(-1, keepdims=True), _WINDOW) - floor
-    variance = variance + _DRIFT * floor + _DISTRUST * jnp.maximum(unexplained, 0)
+    difference = y - predicted
+    spread = mean_around((difference**2).mean(-1, keepdims=True), _WINDOW) - floor
+    shift = (mean_around(difference, _WINDOW) ** 2).mean(-1, keepdims=True) - _SHIFT_FLOOR * floor / _WINDOW**2
+    variance = variance + _DRIFT * floor + _DISTRUST * jnp.maximum(spread, 0) + _SHIFT * jnp.maximum(shift, 0)
     variance = jnp.where(inside, variance, _UNKNOWN)
     gain = jnp.where(floor > 0, variance / jnp.where(floor > 0, variance + floor, 1), 1)
     mean = mean + gain * (y - mean)
