@@ -13,8 +13,11 @@ RECIPES = {
         config={"channels": 1, "residual": True},
         evaluation=GAUSSIAN_NOISE,
         ood_degradations=("gaussian_noise(sigma=75/255)", *OTHER_NOISE),
-        stages=stages(2_500, degradation=_BLIND, batch=24, patch=128, loss="log_mse", learning_rate=1e-3),
-        start="resunet_s-color-noise",
+        stages=(
+            *stages(30_000, 14_000, 16_000, degradation=_BLIND, later={"patch": 128}),
+            *stages(8_500, degradation=_BLIND, patch=128, loss="log_mse", learning_rate=2.5e-4),
+            *stages(14_000, degradation=_BLIND, patch=128, batch=24, loss="log_mse", learning_rate=5e-4),
+        ),
         dtype="bfloat16",
         limits=(
             "Trained on white Gaussian noise up to sigma 55/255 only. Stronger, spatially correlated, impulsive or "
