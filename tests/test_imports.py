@@ -44,7 +44,7 @@ ALLOWED = {
     "series": {"types", "zoo", "inference"},
     "beam": {"buckets", "folders", "pictures", "series", "zoo"},
     "folders": {"errors", "files"},
-    "diagnosis": {"types", "degrade", "layers", "files", "zoo", "inference"},
+    "diagnosis": {"types", "degrade", "layers", "files", "models", "zoo", "inference"},
     "explanation": {"types", "degrade", "zoo", "inference"},
     "video": {"types", "averaging", "zoo", "files", "inference", "pictures"},
     "onnx_graph": set(),

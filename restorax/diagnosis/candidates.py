@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..degrade import parse
+from ..models.create import build
 from ..types import Condition
 from ..zoo import Card, find, list_models
 from .damages import Damages, of_degradation
@@ -39,11 +40,11 @@ def considered() -> Mapping[str, Card]:
     """Cards of the entries for single images that no other entry surpasses in all results that they share.
 
     Example:
-        >>> "resunet_s-color-noise" in considered(), "dncnn-gray-noise25" in considered()
-        (True, False)
+        >>> [name in considered() for name in ("resunet_s-color-noise", "dncnn-gray-noise25", "video_rnn-color-noise")]
+        [True, False, False]
     """
     cards = {name: Card.read(find(name)) for name in list_models()}
-    cards = {name: card for name, card in cards.items() if not _needs_frames(card)}
+    cards = {name: card for name, card in cards.items() if not build(card.architecture, card.config).takes_frames}
     cards = {name: card for name, card in cards.items() if not _needs_a_guess(card, cards)}
     return {name: card for name, card in cards.items() if not any(_surpasses(c, card) for c in cards.values())}
 
@@ -76,10 +77,6 @@ def fits(card: Card, needed: set[str]) -> bool:
     if card.name.split("-")[2:3] == ["blur"]:
         return any(name.endswith("_blur") for name in shared)
     return bool(shared)
-
-
-def _needs_frames(card: Card) -> bool:
-    return any(op.operator.__name__ == "burst" for op in parse(card.degradation).operators)
 
 
 def _needs_a_guess(card: Card, cards: Mapping[str, Card]) -> bool:
