@@ -77,8 +77,10 @@ def average(state: State, frame: Image, noise: ConditionLike) -> tuple[Array, Ar
     mean, variance, restored, y, floor = _flat(state, frame, level**2)
     mean, predicted, variance, inside = _along(track(y, restored), mean, restored, variance)
     difference = y - predicted
-    spread = mean_around((difference**2).mean(-1, keepdims=True), _WINDOW) - floor
-    shift = (mean_around(difference, _WINDOW) ** 2).mean(-1, keepdims=True) - _SHIFT_FLOOR * floor / _WINDOW**2
+    squares = (difference**2).mean(-1, keepdims=True)
+    means = mean_around(_once(jnp.concatenate([squares, difference], -1)), _WINDOW)
+    spread = means[..., :1] - floor
+    shift = (means[..., 1:] ** 2).mean(-1, keepdims=True) - _SHIFT_FLOOR * floor / _WINDOW**2
     variance = variance + _DRIFT * floor + _DISTRUST * jnp.maximum(spread, 0) + _SHIFT * jnp.maximum(shift, 0)
     variance = jnp.where(inside, variance, _UNKNOWN)
     gain = jnp.where(floor > 0, variance / jnp.where(floor > 0, variance + floor, 1), 1)

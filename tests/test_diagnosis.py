@@ -177,7 +177,7 @@ def test_what_was_never_measured_promises_less(compressed):
     assert 0 < restorax.choose(moved)[0].gain < restorax.choose(noisy)[0].gain
     striped = dataclasses.replace(compressed[1], jpeg=diagnosis.Jpeg(0.0, 100.0, 1.0))
     striped = dataclasses.replace(striped, stripes=diagnosis.Stripes(0.9, 0.1, "rows"))
-    assert restorax.choose(striped)[0] == ((), 0.0, "no entry is known to help against stripes along rows 26/255")
+    assert restorax.choose(striped)[0][:2] == ((), 0.0)  # stripes were not measured for any entry
 
 
 def test_damages_of_degradations_are_comparable():
