@@ -91,7 +91,7 @@ def method_of(name: str) -> Callable[[Video, float], Video]:
     if name == OPENCV:
         return _opencv
     restorer = zoo.load(name)
-    if video.remembers(restorer):
+    if video.uses_earlier_frames(restorer):
         return lambda noisy, sigma: np.stack(list(video.restore_stream(restorer, noisy, sigma)))
     if restorer.model.takes_frames:
         return lambda noisy, _: np.stack(list(video.restore_stream(restorer, noisy)))
@@ -167,7 +167,7 @@ def speed(names: Sequence[str], size: tuple[int, int], seconds: float) -> list[d
     functions = []
     for name in names:
         restorer = networks.load(name, **({} if name in zoo.list_models() else {"channels": 3}))
-        if video.remembers(restorer):
+        if video.uses_earlier_frames(restorer):
             functions.append(video.Stream(restorer, 25 / 255))
         else:
             frames = restorer.model.takes_frames
@@ -214,7 +214,7 @@ def main(
         image = data.sample_images(3)["astronaut"][:side, :side]
         for name in names:
             restorer = zoo.load(name)
-            if restorer.model.takes_frames or video.remembers(restorer):
+            if restorer.model.takes_frames or video.uses_earlier_frames(restorer):
                 yield from still(name, image, 25, 2 if quick else 32)
 
     def of_speed() -> Iterator[dict[str, Any]]:

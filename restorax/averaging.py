@@ -1,4 +1,4 @@
-"""What the preceding frames of a video tell of a frame: averages of noise, and the content of holes."""
+"""Motion-compensated averaging of noisy frames, and temporal inpainting from earlier frames."""
 
 import jax
 import jax.numpy as jnp
@@ -89,7 +89,7 @@ def average(state: State, frame: Image, noise: ConditionLike) -> tuple[Array, Ar
 
 
 def fill(state: State, frame: Image, mask: ConditionLike) -> tuple[Array, Array, Array]:
-    r"""Fill holes of a frame with what earlier frames show there.
+    r"""Fill missing pixels of a frame from earlier frames, along the motion.
 
     What is known moves along the motion, as in :func:`average`. Its error grows by four times the mean square over
     11 x 11 pixels of the difference between the frame's known pixels and the moved restored ones. It fills a hole where

@@ -32,13 +32,13 @@ SUFFIXES = (*ANIMATED, *PAGED)
 class Stream:
     """Restores frames as they arrive, each with a recurrent state from the preceding ones.
 
-    A restorer that is told the noise level restores the average of the frames along their motion, whose noise is lower
-    (:func:`restorax.averaging.average`); one that fills missing pixels fills what earlier frames do not show
-    (:func:`restorax.averaging.fill`). A gray restorer is applied to each colour channel separately. A call returns
+    A restorer with a noise level input denoises the motion-compensated average of the frames
+    (:func:`restorax.averaging.average`). A restorer with a mask input fills only the pixels that earlier frames do not
+    show (:func:`restorax.averaging.fill`). A gray restorer is applied to each colour channel separately. A call returns
     before the next frame is needed, so the latency is the time of one frame.
 
     Args:
-        restorer: a multi-frame restorer, or one of single images that is told the noise level or a mask.
+        restorer: a multi-frame restorer, or a single-image one with a noise level or mask input.
         condition: of all frames: a mask or map ``[height, width, k]``, or the noise level as a number or map.
         state: of another stream with the same restorer and size of frames, which this one continues.
         apply: function to use instead of :func:`restorax.restore` for single images, with the same arguments.
@@ -67,12 +67,12 @@ class Stream:
         *,
         apply: Callable[..., Array] = restore,
     ) -> None:
-        if not (restorer.model.takes_frames or remembers(restorer)):
+        if not (restorer.model.takes_frames or uses_earlier_frames(restorer)):
             raise ValueError(
-                f"{restorer.card.name} restores single images; use one of videos such as video_rnn-color-noise, or one "
-                "that is told the noise level or a mask, such as resunet_s-color-noise-level"
+                f"{restorer.card.name} restores single images; use a video entry such as video_rnn-color-noise, or "
+                "one with a noise level or mask input, such as resunet_s-color-noise-level"
             )
-        if remembers(restorer) and condition is not None:
+        if uses_earlier_frames(restorer) and condition is not None:
             check_range(jnp.asarray(condition, float), "condition", 0, 1)
         self.restorer, self.condition, self.state, self._apply = restorer, condition, state, apply
         self._shape: tuple[int, ...] | None = None
@@ -92,8 +92,8 @@ class Stream:
         if not self.restorer.model.takes_frames:
             pixels = jnp.asarray(frame)
             state = averaging.start(pixels) if self.state is None else cast(averaging.State, self.state)
-            mean, variance, told = _recalled(self.restorer, state, pixels, condition)
-            restored = self._apply(self.restorer, mean, told)
+            mean, variance, remaining = _jitted_combine(self.restorer, state, pixels, condition)
+            restored = self._apply(self.restorer, mean, remaining)
             self.state = (mean, variance, restored)
             return np.asarray(restored)
         planes = _planes(frame, self.restorer.card.channels)
@@ -143,7 +143,7 @@ class Stream:
 
     def _check(self, frame: np.ndarray, condition: ConditionLike | None) -> None:
         size, required = np.shape(condition)[:2], self.restorer.model.required_condition
-        if condition is None and remembers(self.restorer):
+        if condition is None and uses_earlier_frames(self.restorer):
             raise ValueError(f"{self.restorer.card.name} requires of every frame the {required.description}")
         if condition is not None and size not in ((), frame.shape[:2]):
             raise ValueError(f"`condition` must have the size of the frames {frame.shape[:2]}, got {size}")
@@ -165,7 +165,7 @@ def restore_stream(
     """Restore a stream of frames with a :class:`Stream`.
 
     Args:
-        restorer: a multi-frame restorer, or one of single images that is told the noise level or a mask.
+        restorer: a multi-frame restorer, or a single-image one with a noise level or mask input.
         frames: ``[height, width, 1 or 3]`` in [0, 1], all of one size; may be endless.
         condition: of all frames, as in :class:`Stream`.
         conditions: one for every frame instead, for example a mask of the holes in it.
@@ -190,13 +190,13 @@ def start(restorer: Restorer, frames: Image) -> tuple[Array, ...]:
     """Return the state of streams before their first frames: a pure function of arrays, for servers.
 
     Args:
-        restorer: a multi-frame restorer, or one of single images that is told the noise level or a mask.
+        restorer: a multi-frame restorer, or a single-image one with a noise level or mask input.
         frames: one frame of every stream, ``[*streams, height, width, channels]``; only the shape is used.
 
     Returns:
         The state for :func:`step`; the leading axes of every array are those of the streams.
     """
-    if remembers(restorer):
+    if uses_earlier_frames(restorer):
         return averaging.start(frames)
     return cast(tuple[Array, ...], restorer.model.apply({"params": restorer.params}, frames, method="start"))
 
@@ -208,7 +208,7 @@ def step(
     """Restore the next frames of independent streams: a pure function of arrays, which can be sharded over them.
 
     Args:
-        restorer: a multi-frame restorer, or one of single images that is told the noise level or a mask.
+        restorer: a multi-frame restorer, or a single-image one with a noise level or mask input.
         state: from :func:`start` or the previous call.
         frames: one frame of every stream, ``[*streams, height, width, channels]`` in [0, 1].
         condition: of these frames: a map ``[*streams, height, width, k]``, or the noise level as in
@@ -220,30 +220,30 @@ def step(
     Raises:
         ValueError: if the frames have another size than the previous ones.
     """
-    if remembers(restorer):
-        mean, variance, told = _recall(restorer, cast(averaging.State, state), frames, condition)
-        restored = jnp.clip(restorer.model.run(restorer.params, mean, told), 0, 1)
+    if uses_earlier_frames(restorer):
+        mean, variance, remaining = _combine(restorer, cast(averaging.State, state), frames, condition)
+        restored = jnp.clip(restorer.model.run(restorer.params, mean, remaining), 0, 1)
         return (mean, variance, restored), restored
     outputs = restorer.model.apply({"params": restorer.params}, state, frames, condition, method="step")
     state, restored = cast(tuple[tuple[Array, ...], Array], outputs)
     return state, jnp.clip(restored, 0, 1)
 
 
-def remembers(restorer: Restorer) -> bool:
-    """Tell whether a stream recalls earlier frames for this restorer of single images, and tells it what they lack."""
+def uses_earlier_frames(restorer: Restorer) -> bool:
+    """Return whether a stream uses earlier frames for this single-image restorer, by its noise level or mask input."""
     known = (Condition.NOISE_LEVEL, Condition.MASK)
     return not restorer.model.takes_frames and restorer.model.required_condition in known
 
 
-def _recall(restorer: Restorer, state: averaging.State, frames: Image, condition: Any) -> tuple[Array, Array, Array]:
-    """Return what earlier frames make of these, the variance of its error, and the condition of what remains."""
+def _combine(restorer: Restorer, state: averaging.State, frames: Image, condition: Any) -> tuple[Array, Array, Array]:
+    """Combine frames with earlier ones; return the result, its error variance, and the condition for the restorer."""
     if restorer.model.required_condition is Condition.MASK:
         return averaging.fill(state, frames, condition)
     mean, variance = averaging.average(state, frames, condition)
     return mean, variance, jnp.sqrt(variance)
 
 
-_recalled = jax.jit(_recall)
+_jitted_combine = jax.jit(_combine)
 
 
 def _planes(frame: np.ndarray, channels: int) -> Array:
@@ -332,8 +332,8 @@ def restore_movie(
 ) -> int:
     """Restore a video file; all else is preserved.
 
-    A multi-frame restorer, and one that is told the noise level or a mask, restore it as a :class:`Stream`, any other
-    frame by frame.
+    Multi-frame restorers, and single-image ones with a noise level or mask input, run as a :class:`Stream`; all others
+    process each frame on its own.
 
     Args:
         restorer: from :func:`restorax.load`.
@@ -371,7 +371,7 @@ def restore_movie(
     condition = strength if mask is None or one_each else read_mask(mask, mask_marks)
 
     def run(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        if not (model.takes_frames or remembers(restorer)):
+        if not (model.takes_frames or uses_earlier_frames(restorer)):
             return (np.asarray(apply(restorer, frame, condition)) for frame in frames)
         if not one_each:
             return restore_stream(restorer, frames, condition, apply=apply)

@@ -78,7 +78,7 @@ SECTIONS = (
     ),
     Section(
         "video_holes",
-        "How much do earlier frames of a video tell of holes that move?",
+        "How much do earlier frames improve the inpainting of moving holes?",
         ("method", "way", "clip", "size", "holes", "frames"),
         ("method", "holes", "way", "clips", "psnr_1", "psnr_2", "psnr_5", "psnr_20", "psnr_mean"),
         _mean_of_clips,
