@@ -1,6 +1,7 @@
 """Sections on what networks look at and on how they are trained."""
 
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 
 from ..record import Row, groups
@@ -26,11 +27,15 @@ def _chosen(rows: Sequence[Row]) -> Sequence[Row]:
 
 
 def _variants(rows: Sequence[Row]) -> list[Row]:
-    """One line per degradation and variant: the mean over seeds at the number of steps that was used most for it."""
+    """One line per degradation and variant: the mean over seeds at the number of steps that was used most for it.
+
+    Where every variant had its own number of steps, as with a time budget, all are shown.
+    """
     lines = []
     for same in groups([row for row in rows if not row["variant"].endswith("_rotating")], "degradation"):
-        steps = statistics.mode(row["steps"] for row in same)
-        for group in groups([row for row in same if row["steps"] == steps], "degradation", "variant"):
+        counts = Counter(row["steps"] for row in same)
+        kept = [row for row in same if counts[row["steps"]] == max(counts.values())]
+        for group in groups(kept, "degradation", "variant"):
             psnr = statistics.mean(float(row["psnr"]) for row in group)
             lines.append(group[0] | {"seeds": str(len(group)), "psnr": f"{psnr:.2f}"})
     return sorted(lines, key=lambda line: (line["degradation"], -float(line["psnr"])))
@@ -61,7 +66,10 @@ SECTIONS = (
         ("variant", "trained", "degradation", "steps", "batch", "dtype", "seed"),
         ("degradation", "variant", "parameters", "steps", "seeds", "psnr"),
         _variants,
-        note="`_convolutional`: convolutional blocks of equal size in place of the scans.",
+        note="`_convolutional`: convolutional blocks of equal size in place of the scans. `video_none`,\n"
+        "`video_fixed`, `video_warped`: no state, a state kept in place, a state warped along the motion, at equal\n"
+        "training time.",
+        limit=40,
     ),
     Section(
         "self_supervised",
