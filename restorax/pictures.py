@@ -13,12 +13,16 @@ from .files.frames import check_target, read_frames, write_frames
 from .files.jpeg import read_planes
 from .files.mask import read_mask
 from .inference import check_tile, restore
-from .types import Condition
+from .types import Condition, Image
 from .zoo import Restorer
 
 
 def check_file_options(
-    restorer: Restorer, *, has_mask: bool, strength: float | None = None, tile: int | None = None
+    restorer: Restorer,
+    *,
+    has_mask: bool,
+    strength: float | Callable[[Image], float] | None = None,
+    tile: int | None = None,
 ) -> None:
     """Check the options of :func:`restore_file` that do not depend on the file.
 
@@ -33,7 +37,7 @@ def check_file_options(
         raise ValueError(f"{name} takes no mask")
     if strength is not None and condition in (Condition.NONE, Condition.MASK):
         raise ValueError(f"{name} takes no strength")
-    if strength is not None and not 0 <= strength <= 1:
+    if isinstance(strength, float | int) and not 0 <= strength <= 1:
         raise ValueError(f"`strength` must be in [0, 1], got {strength}; divide by 255 for 8-bit units")
     check_tile(tile)
 
@@ -45,7 +49,7 @@ def restore_file(
     *,
     mask: str | os.PathLike | None = None,
     mask_marks: str | None = None,
-    strength: float | None = None,
+    strength: float | Callable[[Image], float] | None = None,
     value_range: tuple[float, float] | None = None,
     max_pixels: int | None = None,
     quality: int | None = None,
@@ -62,7 +66,8 @@ def restore_file(
         target: image file to write.
         mask: image file, white where pixels are known, for inpainting restorers; filled pixels become opaque.
         mask_marks: what white in the mask marks, as in :func:`restorax.files.mask.read_mask`.
-        strength: constant value of any other condition map, in [0, 1], e.g. the noise level.
+        strength: constant value of any other condition map, in [0, 1], e.g. the noise level; or a function that
+            measures it in each image, such as :func:`restorax.diagnosis.measure_noise_level`.
         value_range: stored values of black and white, as in :func:`restorax.files.image.read`.
         max_pixels: largest number of pixels to read, as in :func:`restorax.files.image.read`.
         quality: quality of a lossy output, as in :func:`restorax.files.image.write`.
@@ -88,7 +93,8 @@ def restore_file(
             if picture.alpha is not None:
                 picture = replace(picture, alpha=np.maximum(picture.alpha, 1 - values))
         if strength is not None:
-            values = np.full((*picture.pixels.shape[:2], 1), strength, np.float32)
+            level = strength(picture.pixels) if callable(strength) else strength
+            values = np.full((*picture.pixels.shape[:2], 1), level, np.float32)
         part = progress and (lambda share, index=index: progress((index + share) / len(frames.pictures)))
         if intervals is not None:
             intervals.check_decoded(picture.pixels)

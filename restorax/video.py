@@ -1,8 +1,10 @@
 """Video restoration: streams, video files, folders of frames and animations."""
 
+import contextlib
 import dataclasses
 import os
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import repeat, tee
@@ -27,6 +29,8 @@ from .types import Array, Condition, ConditionLike, Image, check_range
 from .zoo import Restorer
 
 SUFFIXES = (*ANIMATED, *PAGED)
+_MEASURED_EVERY = 8  # frames
+_MEASUREMENTS = 5  # whose median is the noise level
 
 
 class Stream:
@@ -323,7 +327,7 @@ def restore_movie(
     *,
     mask: str | os.PathLike | None = None,
     mask_marks: str | None = None,
-    strength: float | None = None,
+    strength: float | Callable[[Image], float] | None = None,
     tile: int | None = None,
     ensemble: bool = False,
     crf: int | None = None,
@@ -342,7 +346,8 @@ def restore_movie(
         mask: image file, white where pixels are known, for all frames; or folder of such files, one for each frame in
             order of name.
         mask_marks: what white in the mask marks, as in :func:`restorax.files.mask.read_mask`.
-        strength: of the condition of restorers of single images, as in :func:`restorax.pictures.restore_file`.
+        strength: of the condition of restorers of single images, as in :func:`restorax.pictures.restore_file`; or, for
+            a noise level input, a function that measures it in every eighth frame.
         tile: side of the tiles of single images.
         ensemble: average over flips and rotations of single images.
         crf: quality of the encoder, as in :func:`restorax.files.movie.convert_movie`.
@@ -371,6 +376,9 @@ def restore_movie(
     condition = strength if mask is None or one_each else read_mask(mask, mask_marks)
 
     def run(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        if callable(condition):
+            stream = Stream(restorer, apply=apply)
+            return (stream(frame, level) for frame, level in _with_levels(frames, condition))
         if not (model.takes_frames or uses_earlier_frames(restorer)):
             return (np.asarray(apply(restorer, frame, condition)) for frame in frames)
         if not one_each:
@@ -380,6 +388,18 @@ def restore_movie(
         return restore_stream(restorer, _counted(frames, masks), conditions=conditions, apply=apply)
 
     return convert_movie(source, target, run, crf=crf, max_pixels=max_pixels, progress=progress)
+
+
+def _with_levels(frames: Iterable[np.ndarray], measure: Callable[[Image], float]) -> Iterator[tuple[np.ndarray, float]]:
+    """Yield each frame with the median of the last measured noise levels, 0 before the first noisy frame."""
+    levels: deque[float] = deque(maxlen=_MEASUREMENTS)
+    for number, frame in enumerate(frames):
+        if number % _MEASURED_EVERY == 0:
+            with contextlib.suppress(ValueError):  # a frame without noise, such as a black one
+                levels.append(measure(frame))
+        yield frame, float(np.median(levels)) if levels else 0.0
+    if not levels:
+        raise ValueError("no noise is found in the video; give its noise level")
 
 
 def _read_masks(paths: list[Path], marks: str | None) -> Iterator[np.ndarray]:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from restorax.diagnosis import measure_noise_level
 from restorax.files import image
 
 BLIND = "resunet_s-gray-noise"
@@ -62,7 +63,7 @@ def test_converted_weights_restore_at_a_given_strength(run_cli, refused, picture
         restored.append(image.read(out).pixels)
     assert np.abs(restored[0] - restored[1]).max() > 0.01
     for arguments, message in (
-        (("restore", picture, out, "--model", entry), "requires a strength (standard deviation"),
+        (("restore", picture, out, "--model", entry), "no noise is found in the image; give its noise level"),
         (("restore", picture, out, "--model", entry, "--strength", 25), "`strength` must be in [0, 1], got 25.0"),
         (("restore", picture, out, "--model", entry, "--mask", picture), "takes no mask"),
         (("restore", picture, out, "--model", BLIND, "--strength", 0.1), "takes no strength"),
@@ -74,6 +75,20 @@ def test_converted_weights_restore_at_a_given_strength(run_cli, refused, picture
         ),
     ):
         assert message in refused(*arguments)
+
+
+def test_a_missing_noise_level_is_measured(run_cli, tmp_path, photograph):
+    noisy, out, level = photograph[:96, :96].copy(), tmp_path / "out.png", 20 / 255
+    noisy += np.random.default_rng(0).normal(0, level, noisy.shape).astype(np.float32)
+    image.write(tmp_path / "noisy.png", image.Picture(noisy))
+    model = ("--model", "ffdnet-gray-noise")
+    code, printed, _ = run_cli("restore", tmp_path / "noisy.png", out, *model)
+    assert code == 0
+    measured = measure_noise_level(image.read(tmp_path / "noisy.png").pixels)
+    assert abs(measured / level - 1) < 0.15
+    assert f"noisy.png: noise level {measured:.3f}" in printed
+    assert run_cli("restore", tmp_path / "noisy.png", tmp_path / "same.png", *model, "--strength", measured)[0] == 0
+    np.testing.assert_array_equal(image.read(out).pixels, image.read(tmp_path / "same.png").pixels)
 
 
 def test_a_folder_of_masks(run_cli, tmp_path, photograph):

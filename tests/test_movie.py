@@ -170,6 +170,29 @@ def test_a_video_is_restored_by_the_command(tmp_path, run_cli, name, level):
         assert np.abs(restored - frame).mean() < 4 / 255  # chroma is subsampled
 
 
+def test_a_noise_level_may_be_measured(tmp_path, refused):
+    import restorax
+
+    source, seen = _write(tmp_path / "in.mp4", 10), []
+    restorer = restorax.load("ffdnet-gray-noise")
+
+    def measure(frame):
+        seen.append(frame)
+        if len(seen) == 1:
+            raise ValueError("no noise")
+        return 0.05
+
+    assert video.restore_movie(restorer, source, tmp_path / "out.mkv", strength=measure, crf=0) == 10
+    frames = list(read_movie(source))
+    np.testing.assert_array_equal(seen, [frames[0], frames[8]])
+    expected = video.restore_stream(restorer, frames, conditions=8 * [0.0] + 2 * [0.05])
+    for restored, frame in zip(read_movie(tmp_path / "out.mkv"), expected, strict=True):
+        assert np.abs(restored - frame).mean() < 4 / 255  # chroma is subsampled
+    clean = ("restore", source, tmp_path / "clean.mkv", "--model", restorer.card.name)
+    assert "no noise is found in the video; give its noise level" in refused(*clean)
+    assert not (tmp_path / "clean.mkv").exists()
+
+
 def test_every_frame_has_its_mask(tmp_path, run_cli, refused):
     import restorax
     from restorax.files import image

@@ -42,7 +42,11 @@ def restore(
     mask: batch.Mask = None,
     mask_marks: batch.MaskMarks = None,
     strength: Annotated[
-        float | None, typer.Option(help="Noise level in [0, 1], or JPEG quality / 100, for restorers that need it.")
+        float | None,
+        typer.Option(
+            help="Noise level in [0, 1], or JPEG quality / 100, for restorers that need it. By default the noise level "
+            "is measured in each image, and every eighth frame of a video."
+        ),
     ] = None,
     amount: Annotated[
         float, typer.Option(help="Blend with the input: 0 leaves it as it is, 1 is the full effect.", min=0, max=1)
@@ -135,7 +139,7 @@ def restore(
         frames = {"mask": Path(mask) if mask else None, "mask_marks": mask_marks} | stored
         _restore_frames(restorer, Path(sources[0]), Path(target), frames, force)
         return
-    check_file_options(restorer, has_mask=mask is not None, strength=strength, tile=tile)
+    check_file_options(restorer, has_mask=mask is not None, strength=_or_measured(strength, restorer, model), tile=tile)
     collection = collect(sources, target, recursive=recursive, suffix=suffix, mask=mask)
     strips = [compared(job.target) for job in collection.jobs] if compare else []
     chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force, extra=strips)
@@ -162,6 +166,30 @@ def _load(model: str, backend: str | None) -> Restorer:
     if restorer.model.takes_frames:
         raise ValueError(f"{restorer.card.name} restores videos with JAX alone; give --model NAME without --backend")
     return restorer
+
+
+def _or_measured(strength: float | None, restorer: Restorer, name: str) -> "float | Callable[..., float] | None":
+    """Return the strength or, where a noise level is missing, a function that measures it and prints it."""
+    from ..types import Condition
+
+    if strength is not None or restorer.model.required_condition is not Condition.NOISE_LEVEL:
+        return strength
+
+    printed = False
+
+    def measure(pixels: Any) -> float:
+        nonlocal printed
+        from ..diagnosis import measure_noise_level
+
+        level = measure_noise_level(pixels)
+        if not printed:
+            print_line(
+                console, f"{name}: noise level {level:.3f} ({255 * level:.0f}/255) measured; --strength sets another"
+            )
+        printed = True
+        return level
+
+    return measure
 
 
 def compared(target: AnyPath) -> AnyPath:
@@ -201,7 +229,10 @@ class _Work:
             return restored
 
         files = {"source": job.source, "target": job.target, "mask": job.mask}
-        restore_file(self._restorer, **files, apply=apply, progress=progress, **self._options)
+        options: dict[str, Any] = self._options | {
+            "strength": _or_measured(self._options["strength"], self._restorer, job.source.name)
+        }
+        restore_file(self._restorer, **files, apply=apply, progress=progress, **options)
         for strip in strips[:1]:
             image.write(compared(job.target), strip)
 
@@ -256,7 +287,9 @@ def _restore_movie(name: str, source: str, target: str, options: dict[str, Any],
                 speed = f"{(frames - 1) / passed:.1f} frames/s" if frames > 1 and passed else ""
                 bar.update(task, completed=frames, total=None if total is None else max(total, frames), speed=speed)
 
-            video.restore_movie(zoo.load(name), source, target, progress=progress, **options)
+            restorer = zoo.load(name)
+            options["strength"] = _or_measured(options["strength"], restorer, Path(source).name)
+            video.restore_movie(restorer, source, target, progress=progress, **options)
     except KeyboardInterrupt:
         if done:
             print_line(console, f"stopped; {target} holds the first {done} frames")

@@ -2,7 +2,7 @@
 
 from .automatic import Outcome, restore, restore_automatically
 from .choice import Choice, choose
-from .examination import diagnose
+from .examination import diagnose, measure_noise_level
 from .findings import Blur, Diagnosis, Impulses, Jpeg, Missing, Noise, Stripes
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Stripes",
     "choose",
     "diagnose",
+    "measure_noise_level",
     "restore",
     "restore_automatically",
 ]
