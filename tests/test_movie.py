@@ -193,6 +193,24 @@ def test_a_noise_level_may_be_measured(tmp_path, refused):
     assert not (tmp_path / "clean.mkv").exists()
 
 
+def test_an_entry_is_chosen_for_a_video(refused, tmp_path):
+    from restorax.data import sample_images
+    from restorax.diagnosis.videos import choose_for_video
+
+    rng, colour = np.random.default_rng(0), sample_images(3)["astronaut"][200:328, 200:328]
+    gray, black = colour.mean(-1, keepdims=True), np.zeros_like(colour)
+    for clean, entry in ((colour, "resunet_s-color-noise-level"), (gray, "ffdnet-gray-noise")):
+        noisy = (clean + rng.normal(0, 25 / 255, (3, *clean.shape))).astype(np.float32)
+        diagnosis, choice = choose_for_video([black[..., : clean.shape[-1]], *noisy])
+        assert (choice.entries, diagnosis.damages) == ((entry,), ("noise",))
+        assert choose_for_video([clean])[1].entries == ()
+    source = _write(tmp_path / "in.mp4", 3)
+    assert "give --model to restore it anyway" in refused("restore", source, tmp_path / "out.mkv")
+    assert "--strength requires --model" in refused("restore", source, tmp_path / "out.mkv", "--strength", 0.1)
+    with pytest.raises(ValueError, match="the video has no frames"):
+        choose_for_video([])
+
+
 def test_every_frame_has_its_mask(tmp_path, run_cli, refused):
     import restorax
     from restorax.files import image

@@ -86,7 +86,7 @@ def restore(
     damage, as inpainting tools often paint it, give --mask-marks damaged.
 
     Without --model, images are diagnosed and restored with the entries that are known to help, and left alone where
-    none is; --force restores these too. 'restorax diagnose' shows the findings.
+    none is; --force restores these too. 'restorax diagnose' shows the findings. For a video, one entry is chosen.
 
     IN and OUT may be in a bucket (gs://...). Exit codes: 0, 1 if some of several images failed, 2 after an error.
     """
@@ -106,8 +106,9 @@ def restore(
             raise ValueError(f"{movies[0]} is a video; omit {', '.join(unused)}")
         if len(sources) > 1:
             raise ValueError(f"{movies[0]} is a video; restore videos one at a time, got {len(sources)} inputs")
-        if model is None:
-            raise ValueError(f"{movies[0]} is a video; give --model (see 'restorax list')")
+        if model is None and (needing := [f"--{k}" for k, v in {"mask": mask, "strength": strength}.items() if v]):
+            raise ValueError(f"{', '.join(needing)} requires --model")
+        model = model or _choose_for_movie(movies[0], max_pixels)
         options = {"mask": mask, "mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
         _restore_movie(model, movies[0], target, options | {"crf": crf, "max_pixels": max_pixels}, force)
         return
@@ -266,6 +267,17 @@ def _restore_frames(restorer: Restorer, source: Path, target: Path, options: dic
         task = bar.add_task("restoring frames", total=1.0)
         progress = lambda share: bar.update(task, completed=share)  # noqa: E731
         video.restore_video(restorer, source, target, progress=progress, **options)
+
+
+def _choose_for_movie(source: str, max_pixels: int | None) -> str:
+    from ..diagnosis.videos import choose_for_video
+    from ..files.movie import read_movie
+
+    diagnosis, choice = choose_for_video(read_movie(source, max_pixels=max_pixels))
+    if not choice.entries:
+        raise ValueError(f"{source}: {choice.reason}; give --model to restore it anyway (see 'restorax list')")
+    print_line(console, f"{Path(source).name}: {diagnosis.describe()} -> {choice}")
+    return choice.entries[0]
 
 
 def _restore_movie(name: str, source: str, target: str, options: dict[str, Any], force: bool) -> None:

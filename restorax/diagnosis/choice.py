@@ -54,7 +54,7 @@ def choose(diagnosis: Diagnosis) -> tuple[Choice, ...]:
     Example:
         >>> import jax.numpy as jnp, restorax
         >>> from restorax.data import sample_images
-        >>> clean = jnp.asarray(sample_images(3)["astronaut"][:128, :128])
+        >>> clean = jnp.asarray(sample_images(3)["astronaut"][200:328, 200:328])
         >>> choose(restorax.diagnose(restorax.degrade.jpeg(clean, quality=20)))[0].entries
         ('resunet_s-color-jpeg',)
         >>> choose(restorax.diagnose(clean))[0].entries
