@@ -76,7 +76,7 @@ RECIPES = {
         paper=RESUNET,
     ),
 }
-# XX minutes on 2 CPU cores; Classic5, quality 10 / 20 / 30 / 40: XX dB.
+# 18 minutes on 2 CPU cores; Classic5, quality 10 / 20 / 30 / 40: 29.23 / 31.38 / 32.63 / 33.46 dB.
 RECIPES["resunet_s-gray-jpeg-direct"] = direct(
     RECIPES["resunet_s-gray-jpeg"],
     stages=stages(2_000, degradation=_GRAY, batch=24, patch=128, learning_rate=1e-3, loss="log_mse"),
