@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import typer
 
 import restorax
 from restorax import data
@@ -195,6 +196,8 @@ def main(
             for row in found:
                 print({key: row[key] for key in ("method", "channels", "degradation", "gain", "worst")}, flush=True)
             rows += found
+    if not rows:
+        raise typer.BadParameter(f"no method with {' or '.join(name or [])} is a candidate for these images")
     print(table(rows))
     if quick:
         return
@@ -212,6 +215,4 @@ def main(
 
 
 if __name__ == "__main__":
-    import typer
-
     typer.run(main)
