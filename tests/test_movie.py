@@ -194,6 +194,9 @@ def test_a_noise_level_may_be_measured(tmp_path, refused):
 
 
 def test_an_entry_is_chosen_for_a_video(refused, tmp_path):
+    import jax
+
+    import restorax
     from restorax.data import sample_images
     from restorax.diagnosis.videos import choose_for_video
 
@@ -204,6 +207,8 @@ def test_an_entry_is_chosen_for_a_video(refused, tmp_path):
         diagnosis, choice = choose_for_video([black[..., : clean.shape[-1]], *noisy])
         assert (choice.entries, diagnosis.damages) == ((entry,), ("noise",))
         assert choose_for_video([clean])[1].entries == ()
+    correlated = restorax.degrade.correlated_noise(jax.random.key(0), colour, sigma=25 / 255)
+    assert choose_for_video([correlated])[1].entries == ("resunet_s-color-noise-level",)
     source = _write(tmp_path / "in.mp4", 3)
     assert "give --model to restore it anyway" in refused("restore", source, tmp_path / "out.mkv")
     assert "--strength requires --model" in refused("restore", source, tmp_path / "out.mkv", "--strength", 0.1)

@@ -10,7 +10,7 @@ from ..types import Condition, Image
 from ..zoo import Card, find, list_models
 from .choice import Choice, choose
 from .examination import diagnose
-from .findings import LIKELY, Diagnosis
+from .findings import Diagnosis
 
 _EXAMINED = 48  # frames
 
@@ -18,8 +18,9 @@ _EXAMINED = 48  # frames
 def choose_for_video(frames: Iterable[Image]) -> tuple[Diagnosis, Choice]:
     """Diagnose the frame of the highest contrast among the first 48, and choose one entry for all frames.
 
-    Against uncorrelated noise alone, an entry with a noise level input is chosen, because streams average the frames
-    along their motion for it (:mod:`restorax.averaging`). Entries that require a mask are not chosen.
+    Where noise is the likeliest damage, an entry with a noise level input is chosen, because streams average the frames
+    along their motion for it (:mod:`restorax.averaging`), also against the correlation that chroma subsampling leaves.
+    Entries that require a mask are not chosen.
 
     Args:
         frames: ``[height, width, 1 or 3]`` in [0, 1].
@@ -41,7 +42,7 @@ def choose_for_video(frames: Iterable[Image]) -> tuple[Diagnosis, Choice]:
     cards = {name: Card.read(find(name)) for name in list_models()}
     single = (c for c in choose(diagnosis) if len(c.entries) < 2)
     best = next(c for c in single if not any(cards[name].condition is Condition.MASK for name in c.entries))
-    if best.entries and diagnosis.damages == ("noise",) and diagnosis.noise.correlated < LIKELY:
+    if best.entries and diagnosis.damages[:1] == ("noise",):
         best = best._replace(entries=(_with_noise_level(cards[best.entries[0]], cards),))
     return diagnosis, best
 
