@@ -211,7 +211,8 @@ def test_an_entry_is_chosen_for_a_video(refused, tmp_path):
     assert choose_for_video([correlated])[1].entries == ("resunet_s-color-noise-level",)
     source = _write(tmp_path / "in.mp4", 3)
     assert "give --model to restore it anyway" in refused("restore", source, tmp_path / "out.mkv")
-    assert "--strength requires --model" in refused("restore", source, tmp_path / "out.mkv", "--strength", 0.1)
+    for strength in (0, 0.1):
+        assert "--strength requires --model" in refused("restore", source, tmp_path / "out.mkv", "--strength", strength)
     with pytest.raises(ValueError, match="the video has no frames"):
         choose_for_video([])
 

@@ -106,9 +106,8 @@ def restore(
             raise ValueError(f"{movies[0]} is a video; omit {', '.join(unused)}")
         if len(sources) > 1:
             raise ValueError(f"{movies[0]} is a video; restore videos one at a time, got {len(sources)} inputs")
-        if model is None and (needing := [f"--{k}" for k, v in {"mask": mask, "strength": strength}.items() if v]):
-            raise ValueError(f"{', '.join(needing)} requires --model")
-        model = model or _choose_for_movie(movies[0], max_pixels)
+        if model is None:
+            _refuse_without_model({"mask": mask, "mask-marks": mask_marks, "strength": strength})
         options = {"mask": mask, "mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
         _restore_movie(model, movies[0], target, options | {"crf": crf, "max_pixels": max_pixels}, force)
         return
@@ -118,8 +117,7 @@ def restore(
             **{"mask": mask, "mask-marks": mask_marks, "strength": strength, "compare": compare or None},
             **{"consistent": consistent or None, "backend": backend},
         }
-        if unused := [f"--{name}" for name, value in needing.items() if value is not None]:
-            raise ValueError(f"{', '.join(unused)} requires --model")
+        _refuse_without_model(needing)
         collection = collect(sources, target, recursive=recursive, suffix=suffix)
         chosen = batch.select(collection, share=share, skip_existing=skip_existing, force=force)
         work = AutomaticWork(amount=amount, force=force, tile=tile, ensemble=ensemble, **stored)
@@ -147,6 +145,11 @@ def restore(
     options = {"mask_marks": mask_marks, "strength": strength, "tile": tile, "ensemble": ensemble}
     options |= {"consistent": consistent}
     batch.run(chosen, _Work(restorer, amount, compare, options | stored, cache), threads=jobs, title="restoring")
+
+
+def _refuse_without_model(options: dict[str, Any]) -> None:
+    if given := [f"--{name}" for name, value in options.items() if value is not None]:
+        raise ValueError(f"{', '.join(given)} requires --model")
 
 
 def _load(model: str, backend: str | None) -> Restorer:
@@ -280,12 +283,13 @@ def _choose_for_movie(source: str, max_pixels: int | None) -> str:
     return choice.entries[0]
 
 
-def _restore_movie(name: str, source: str, target: str, options: dict[str, Any], force: bool) -> None:
+def _restore_movie(name: str | None, source: str, target: str, options: dict[str, Any], force: bool) -> None:
     from rich.progress import BarColumn, Progress, TextColumn
 
     from .. import video, zoo
 
     batch.check_replaced([target], [source, options["mask"]], force)
+    restorer = zoo.load(name or _choose_for_movie(source, options["max_pixels"]))
     columns = TextColumn("restoring frames"), BarColumn(), TextColumn("{task.completed} of {task.total}")
     started, done = 0.0, 0
     try:
@@ -299,7 +303,6 @@ def _restore_movie(name: str, source: str, target: str, options: dict[str, Any],
                 speed = f"{(frames - 1) / passed:.1f} frames/s" if frames > 1 and passed else ""
                 bar.update(task, completed=frames, total=None if total is None else max(total, frames), speed=speed)
 
-            restorer = zoo.load(name)
             options["strength"] = _or_measured(options["strength"], restorer, Path(source).name)
             video.restore_movie(restorer, source, target, progress=progress, **options)
     except KeyboardInterrupt:

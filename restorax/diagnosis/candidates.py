@@ -36,6 +36,13 @@ class Gain(NamedTuple):
 
 
 @functools.cache
+def image_cards() -> Mapping[str, Card]:
+    """Cards of the entries for single images."""
+    cards = {name: Card.read(find(name)) for name in list_models()}
+    return {name: card for name, card in cards.items() if not build(card.architecture, card.config).takes_frames}
+
+
+@functools.cache
 def considered() -> Mapping[str, Card]:
     """Cards of the entries for single images that no other entry surpasses in all results that they share.
 
@@ -43,8 +50,7 @@ def considered() -> Mapping[str, Card]:
         >>> [name in considered() for name in ("resunet_s-color-noise", "dncnn-gray-noise25", "video_rnn-color-noise")]
         [True, False, False]
     """
-    cards = {name: Card.read(find(name)) for name in list_models()}
-    cards = {name: card for name, card in cards.items() if not build(card.architecture, card.config).takes_frames}
+    cards = image_cards()
     cards = {name: card for name, card in cards.items() if not _needs_a_guess(card, cards)}
     return {name: card for name, card in cards.items() if not any(_surpasses(c, card) for c in cards.values())}
 

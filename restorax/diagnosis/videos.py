@@ -5,9 +5,9 @@ from itertools import islice
 
 import numpy as np
 
-from ..models.create import build
 from ..types import Condition, Image
-from ..zoo import Card, find, list_models
+from ..zoo import Card
+from .candidates import image_cards
 from .choice import Choice, choose
 from .examination import diagnose
 from .findings import Diagnosis
@@ -39,20 +39,19 @@ def choose_for_video(frames: Iterable[Image]) -> tuple[Diagnosis, Choice]:
     if frame is None:
         raise ValueError("the video has no frames")
     diagnosis = diagnose(frame)
-    cards = {name: Card.read(find(name)) for name in list_models()}
+    cards = image_cards()
     single = (c for c in choose(diagnosis) if len(c.entries) < 2)
     best = next(c for c in single if not any(cards[name].condition is Condition.MASK for name in c.entries))
     if best.entries and diagnosis.damages[:1] == ("noise",):
-        best = best._replace(entries=(_with_noise_level(cards[best.entries[0]], cards),))
+        best = best._replace(entries=(_with_noise_level(cards[best.entries[0]]),))
     return diagnosis, best
 
 
-def _with_noise_level(card: Card, cards: dict[str, Card]) -> str:
+def _with_noise_level(card: Card) -> str:
     """Return the best entry of as many channels with a noise level input, or the given one if there is none."""
     alike = [
         other
-        for other in cards.values()
+        for other in image_cards().values()
         if (other.channels, other.condition) == (card.channels, Condition.NOISE_LEVEL)
-        and not build(other.architecture, other.config).takes_frames
     ]
     return max(alike, key=lambda other: other.results[0].psnr, default=card).name
